@@ -1,0 +1,1 @@
+"""A handwritten-digit classifier behind MLServer: its pixels, its training and its serving."""
