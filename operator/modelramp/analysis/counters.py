@@ -1,0 +1,175 @@
+"""
+From raw counter samples to blocks: every increment once, in the block that contains its right-hand sample.
+
+Rates computed by the metric store are never used: extrapolation, overlapping windows and lost first samples turn false
+rollbacks of 0.3 % into 5 to 20 %, or certify a candidate that is five times worse. This module does no I/O.
+
+Why nothing is lost or counted twice. Blocks tile time as (after, until]; ``after`` is the stored ``counted_until``, and
+``until`` becomes the next one, in the same write as the evidence. An increment lies between two neighbouring samples of
+a series and belongs to the block that holds the later one. The earlier one may be older than ``after``, which is why
+samples are fetched from ``since`` on. This needs the samples up to ``until`` to be settled, hence ``until`` = now minus
+one scrape. A sample that arrives later still is never counted twice; what it would have brought to an earlier block is
+lost. Where no block can be built, ``counted_until`` stays where it is and the next block covers the gap.
+
+Known limits: a series that ended, is older than ``since`` and comes back on a page that was scraped all along counts
+from 0; a restart after which no counter of the page is below its old value looks like none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import pairwise
+
+from modelramp.analysis.block import Block, Counts
+from modelramp.analysis.targets import Identity, Pods, Sample, Series, Target, Window, find_targets
+
+NO_PODS = Pods()
+
+
+class Absence(StrEnum):
+    """Why there is no block."""
+
+    NO_CANDIDATE_SAMPLES = "NoCandidateSamples"
+    """No sample of the candidate's totals lies in the time asked for."""
+    NO_STABLE_SAMPLES = "NoStableSamples"
+    """No sample of the stable arm's totals lies in the time asked for."""
+    MORE_EVENTS_THAN_EXPOSURES = "MoreEventsThanExposures"
+    """An arm has more bad requests than requests: its two selectors do not describe the same requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """
+    No block: nothing may be concluded, and ``counted_until`` must not move.
+
+    Attributes:
+        reason: Why.
+
+    """
+
+    reason: Absence
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """
+    A block, and what its reader should know.
+
+    Attributes:
+        block: Counts over (after, until].
+        resets_dropped: Scrapes of a target at which counters fell without a known container start; what they had
+            counted since the scrape before is left out. The same for all metrics of a page.
+        latest: Newest sample of the arm that is further behind.
+
+    """
+
+    block: Block
+    resets_dropped: int
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSeries:
+    """
+    One arm's samples, as its two selectors found them.
+
+    Attributes:
+        total: Series whose increments are the exposures. Empty means no data.
+        bad: Series whose increments are the events; best some of the same metric's series. Empty means no event so
+            far, as error counters appear with the first error.
+
+    """
+
+    total: Sequence[Series]
+    bad: Sequence[Series] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Increments:
+    """
+    The sum of one selector's increments.
+
+    Attributes:
+        total: Sum over its series, at least 0.
+        latest: Its newest sample, unix seconds.
+
+    """
+
+    total: float
+    latest: float
+
+
+def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
+    """
+    Count both arms between ``window.after`` and ``window.until``.
+
+    Both arms are counted over the same time or not at all. An arm that was scraped and got no request has 0 exposures,
+    which is a block; an arm that was not scraped has no data, which is not.
+
+    Args:
+        candidate: The candidate's samples.
+        stable: The stable arm's samples.
+        window: Which samples were fetched, and which increments are wanted.
+        pods: What is known about creation and start times. Without them a fallen counter counts nothing.
+
+    """
+    targets = find_targets((*candidate.total, *candidate.bad, *stable.total, *stable.bad), window, pods)
+    candidate_total = increments(candidate.total, window, targets)
+    stable_total = increments(stable.total, window, targets)
+    if candidate_total is None:
+        return NoData(Absence.NO_CANDIDATE_SAMPLES)
+    if stable_total is None:
+        return NoData(Absence.NO_STABLE_SAMPLES)
+    candidate_bad = increments(candidate.bad, window, targets)
+    stable_bad = increments(stable.bad, window, targets)
+    candidate_counts = _counts(candidate_total, candidate_bad)
+    stable_counts = _counts(stable_total, stable_bad)
+    if candidate_counts is None or stable_counts is None:
+        return NoData(Absence.MORE_EVENTS_THAN_EXPOSURES)
+    return Counted(
+        block=Block(window.after, window.until, candidate_counts, stable_counts),
+        resets_dropped=sum(
+            window.after.timestamp() < span.right for target in targets.values() for span in target.breaks
+        ),
+        latest=datetime.fromtimestamp(min(candidate_total.latest, stable_total.latest), UTC),
+    )
+
+
+def increments(selected: Sequence[Series], window: Window, targets: Mapping[Identity, Target]) -> Increments | None:
+    """
+    Sum the increments of each series whose right-hand sample lies in (after, until].
+
+    Args:
+        selected: The series of one selector; a series listed twice counts once.
+        window: Which samples were fetched, and which increments are wanted.
+        targets: ``find_targets`` of everything that was fetched, so that neighbours on a page agree.
+
+    Returns:
+        None if no series has a sample in (after, until]: that is no data, not zero.
+
+    """
+    after = window.after.timestamp()
+    wanted = [
+        (targets[one.target], left, right)
+        for one in {one.identity: one for one in selected}.values()
+        for left, right in _steps(one, window, targets[one.target])
+        if right.at > after
+    ]
+    if not wanted:
+        return None
+    return Increments(
+        total=sum(target.increment(left, right) for target, left, right in wanted if left is not None),
+        latest=max(right.at for _, _, right in wanted),
+    )
+
+
+def _steps(series: Series, window: Window, target: Target) -> list[tuple[Sample | None, Sample]]:
+    samples = series.settled(window)
+    first = [(target.birth(series, samples[0].at), samples[0])] if samples else []
+    return [*first, *pairwise(samples)]
+
+
+def _counts(total: Increments, bad: Increments | None) -> Counts | None:
+    events = 0.0 if bad is None else bad.total
+    return Counts(total.total, events) if events <= total.total else None

@@ -1,0 +1,281 @@
+"""
+What is known about one metric of one rollout, and the verdict it supports.
+
+Two questions are kept apart: is the candidate harmful, and is it shown to be not worse than the margin. Neither answer
+follows from the other being absent. This module never reads a clock and never counts a stretch of time twice.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypedDict
+
+from modelramp.analysis.block import Block, Counts
+from modelramp.analysis.eprocess import HARM_GRID, LOG_ZERO, OK_GRID, EProcess, Null, Wealth, log_sum_exp
+
+ALPHA_ROLLBACK: Final = 0.01  # false rollbacks per rollout, all metrics together: one in 100
+ALPHA_OK: Final = 0.05  # promotions of a candidate beyond its margin; the cost is bounded by the blast radius
+RHO_HARM: Final = 1.1  # 10 % above stable is not yet harm
+RHO_OK: Final = 1.25  # between the two nulls either answer is right
+HARM_FLOOR: Final = 0.2  # of the blast radius: an absolute rate too small to roll back for
+NOTHING: Final = Counts()
+PHI_UNKNOWN: Final = 2.0  # overdispersion assumed while the stable arm's history says nothing about it
+
+
+class Verdict(StrEnum):
+    """The opinion on one metric."""
+
+    PASSED = "Passed"
+    """Shown to be not worse than the margin of this step."""
+    FAILED = "Failed"
+    """Shown to be harmful."""
+    INCONCLUSIVE = "Inconclusive"
+    """Counted, but neither shown yet."""
+    NO_DATA = "NoData"
+    """Nothing of the candidate counted in this step. Never a pass, never a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """
+    What harm and "not worse" mean for one metric in one step.
+
+    Attributes:
+        harm: Harm is shown by refuting "candidate rate <= this margin".
+        ok: Not worse is shown by refuting "candidate rate >= this margin".
+
+    """
+
+    harm: Null
+    ok: Null
+
+
+def margins(blast_radius: float, next_share: float) -> Margins:
+    """
+    Derive the margins of the default error gate from the one number a user states.
+
+    Args:
+        blast_radius: Extra bad requests risked, as a fraction of all traffic after the step; above 0, below 1.
+        next_share: The candidate's share of traffic after the step, above 0 up to 1: the smaller it is, the more a
+            candidate may fail without breaking the promise, so early steps are cheap and late ones strict.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    """
+    if not (0.0 < blast_radius < 1.0 and 0.0 < next_share <= 1.0):
+        raise ValueError(f"no margins for blast radius {blast_radius} and next share {next_share}")
+    return Margins(
+        harm=Null(rho=RHO_HARM, epsilon=HARM_FLOOR * blast_radius),
+        ok=Null(rho=RHO_OK, epsilon=blast_radius / next_share),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts of both arms over several blocks, for people to read."""
+
+    candidate: Counts = NOTHING
+    stable: Counts = NOTHING
+
+    def plus(self, block: Block) -> "Totals":
+        """Add one block."""
+        return Totals(self.candidate + block.candidate, self.stable + block.stable)
+
+
+class MetricState(TypedDict):
+    """
+    Stored form of ``MetricEvidence``: at most 300 bytes of compact JSON for any rollout below ten million requests.
+
+    Totals are n and x of the candidate, then of stable. ``countedUntil`` is RFC 3339 in UTC, or empty for never.
+    """
+
+    harm: list[float]
+    ok: list[float]
+    rollout: list[float]
+    step: list[float]
+    phi: float
+    countedUntil: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEvidence:
+    """
+    The evidence of one metric in one rollout.
+
+    Attributes:
+        harm: Evidence of harm, over the whole rollout.
+        ok: Evidence of "not worse", over this step only.
+        rollout: Totals of the rollout.
+        step: Totals of this step.
+        phi: Overdispersion, at least 1, fixed before the rollout.
+        counted_until: End of what has been counted or left out on purpose, aware; None before anything was.
+
+    """
+
+    harm: EProcess
+    ok: EProcess
+    rollout: Totals
+    step: Totals
+    phi: float
+    counted_until: datetime | None
+
+    def __post_init__(self) -> None:
+        """Refuse an overdispersion that would add evidence."""
+        if not 1.0 <= self.phi < math.inf:
+            raise ValueError(f"overdispersion below 1: {self.phi}")
+
+    @classmethod
+    def begin(cls, wealth: Wealth, *, phi: float = 1.0, counted_until: datetime | None = None) -> "MetricEvidence":
+        """Start a rollout's evidence; what happened up to ``counted_until`` is not part of it."""
+        return cls(
+            harm=EProcess.begin(HARM_GRID, started=wealth.at_start),
+            ok=EProcess.begin(OK_GRID),
+            rollout=Totals(),
+            step=Totals(),
+            phi=phi,
+            counted_until=counted_until,
+        )
+
+    @property
+    def harm_log(self) -> float:
+        """Logarithm of the evidence of harm; harm is shown at ln(1 / ALPHA_ROLLBACK)."""
+        return self.harm.log_value
+
+    @property
+    def ok_log(self) -> float:
+        """Logarithm of the evidence that the margin is kept; shown at ln(1 / ALPHA_OK)."""
+        return self.ok.log_value
+
+    def observe(self, block: Block, margins: Margins, wealth: Wealth) -> "MetricEvidence":
+        """
+        Count one block, once.
+
+        A block that ends at or before ``counted_until`` has been counted: the evidence comes back unchanged, so a
+        replay is harmless. A gap before the block is allowed; it was left out on purpose.
+
+        Raises:
+            ValueError: If the block begins before ``counted_until`` and ends after it, as part of it would count twice.
+
+        """
+        if self.counted_until is not None:
+            if block.end <= self.counted_until:
+                return self
+            if block.start < self.counted_until:
+                raise ValueError(f"block from {block.start} overlaps what was counted until {self.counted_until}")
+        return replace(
+            self,
+            harm=self.harm.start_wealth(wealth.per_block).update(block, margins.harm, self.phi),
+            ok=self.ok.update(block, margins.ok, self.phi),
+            rollout=self.rollout.plus(block),
+            step=self.step.plus(block),
+            counted_until=block.end,
+        )
+
+    def enter_step(self, wealth: Wealth) -> "MetricEvidence":
+        """
+        Begin a later step: "not worse" is a new claim about the new load, harm goes on with some fresh bets.
+
+        Call it when the step's share of traffic is in place, and ``skip_until`` that instant where blocks from before
+        must not support the new claim.
+        """
+        return replace(self, harm=self.harm.start_wealth(wealth.per_step), ok=self.ok.restart(), step=Totals())
+
+    def skip_until(self, at: datetime) -> "MetricEvidence":
+        """
+        Leave out what happens up to ``at`` (aware): warm-up and settling, for a time fixed in advance.
+
+        Moves ``counted_until`` forward only. What was not counted by then never will be.
+        """
+        if self.counted_until is not None and at <= self.counted_until:
+            return self
+        return replace(self, counted_until=at)
+
+    def verdict(self) -> Verdict:
+        """Return the opinion of this metric alone; rolling back goes by ``combine_harm`` over all of them."""
+        if harmful(self.harm_log):
+            return Verdict.FAILED
+        if self.step.candidate.n == 0.0:
+            return Verdict.NO_DATA
+        return Verdict.PASSED if self.ok_log >= -math.log(ALPHA_OK) else Verdict.INCONCLUSIVE
+
+    def to_state(self) -> MetricState:
+        """Stored form; ``from_state`` gives back an equal value."""
+        until = self.counted_until
+        return MetricState(
+            harm=self.harm.to_state(),
+            ok=self.ok.to_state(),
+            rollout=_numbers(self.rollout),
+            step=_numbers(self.step),
+            phi=self.phi,
+            countedUntil="" if until is None else until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        )
+
+    @classmethod
+    def from_state(cls, state: MetricState) -> "MetricEvidence":
+        """
+        Restore what ``to_state`` wrote.
+
+        Raises:
+            ValueError: If the state is damaged or of another grid: the caller holds, it must not start afresh, as
+                that would spend the error bound again.
+
+        """
+        until = state["countedUntil"]
+        return cls(
+            harm=EProcess.from_state(HARM_GRID, state["harm"]),
+            ok=EProcess.from_state(OK_GRID, state["ok"]),
+            rollout=_totals(state["rollout"]),
+            step=_totals(state["step"]),
+            phi=float(state["phi"]),
+            counted_until=datetime.fromisoformat(until) if until else None,
+        )
+
+
+def combine_harm(evidences: Sequence[MetricEvidence], weights: Sequence[float]) -> float:
+    """
+    Logarithm of the weighted mean of the metrics' evidence of harm.
+
+    Valid whatever the dependence between the metrics, and the only admissible way to merge (Vovk and Wang,
+    arXiv 1912.06116; Wang, 2409.19888). They are never multiplied.
+
+    Args:
+        evidences: One per gating metric. None of them: 0, nothing was learnt.
+        weights: As many numbers of at least 0, not all 0, fixed before the rollout; only their proportions matter.
+
+    Raises:
+        ValueError: If the weights do not fit.
+
+    """
+    if not evidences and not weights:
+        return 0.0
+    if len(evidences) != len(weights) or min(weights) < 0.0 or sum(weights) <= 0.0:
+        raise ValueError(f"{len(weights)} weights {tuple(weights)} for {len(evidences)} metrics")
+    whole = math.log(math.fsum(weights))
+    return log_sum_exp(
+        [
+            one.harm_log + math.log(weight) - whole if weight > 0.0 else LOG_ZERO
+            for one, weight in zip(evidences, weights, strict=True)
+        ]
+    )
+
+
+def harmful(log_value: float) -> bool:
+    """Whether evidence of harm (its logarithm, of one metric or combined) suffices to roll back."""
+    return log_value >= -math.log(ALPHA_ROLLBACK)
+
+
+def _numbers(totals: Totals) -> list[float]:
+    return [_short(number) for arm in (totals.candidate, totals.stable) for number in (arm.n, arm.x)]
+
+
+def _short(number: float) -> float:
+    # Whole numbers lose their ".0": equal in value, and two bytes less for each of eight.
+    return int(number) if number.is_integer() else number
+
+
+def _totals(numbers: Sequence[float]) -> Totals:
+    n_candidate, x_candidate, n_stable, x_stable = map(float, numbers)
+    return Totals(Counts(n_candidate, x_candidate), Counts(n_stable, x_stable))

@@ -1,0 +1,198 @@
+"""
+What the raw samples of one fetch tell about the scraped targets: when they were read, when their counters began anew.
+
+All series of a target stand on one page, read at one instant. Births and restarts are therefore judged per target and
+not per series: what happens to one counter of a page happens to its neighbours, and events stay beside the exposures
+they belong to. This module does no I/O and adds nothing up.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+START_RESOLUTION_SECONDS: Final = 1.0  # Kubernetes cuts start times to whole seconds: the true one is up to 1 s later
+
+Identity = frozenset[tuple[str, str]]
+
+
+class Sample(NamedTuple):
+    """One raw sample."""
+
+    at: float
+    """Unix seconds."""
+    value: float
+    """The counter's value, at least 0."""
+
+
+class Span(NamedTuple):
+    """The time (left, right] between two scrapes, unix seconds."""
+
+    left: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    Which samples were fetched, and which increments are wanted.
+
+    Attributes:
+        since: Every selector was fetched over (since, until]. It must lie before the last scrape that precedes
+            ``after``, or increments are lost; five minutes earlier is what Prometheus itself looks back.
+        after: Where the last block ended, aware.
+        until: Where this one ends, aware; so far back that its samples are settled (now minus one scrape).
+
+    Raises:
+        ValueError: Unless since <= after < until.
+
+    """
+
+    since: datetime
+    after: datetime
+    until: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse a window out of order."""
+        if not self.since <= self.after < self.until:
+            raise ValueError(f"not a window: since {self.since}, after {self.after}, until {self.until}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """
+    What is known about the scraped pods from elsewhere, in unix seconds. Keys are pod names or ``instance`` values.
+
+    Attributes:
+        born: Creation time.
+        started: Start times of the container that serves the counters, as many as are known, cut to whole seconds.
+        scraped: Instants of successful scrapes (``up`` = 1), where those are fetched as well.
+
+    """
+
+    born: Mapping[str, float] = field(default_factory=dict)
+    started: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    scraped: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """
+    One series of raw counter samples.
+
+    Attributes:
+        labels: All its labels, as the metric store gives them.
+        samples: (unix seconds, value) in any order. Repeated instants count once; NaN (Prometheus' mark for a series
+            that ended), infinities and values below 0 are skipped.
+
+    """
+
+    labels: Mapping[str, str]
+    samples: Sequence[tuple[float, float]]
+
+    @property
+    def identity(self) -> Identity:
+        """All labels: equal for a series that was fetched twice."""
+        return frozenset(self.labels.items())
+
+    @property
+    def target(self) -> Identity:
+        """The page the series stands on. A series without ``instance`` shares its page with no other."""
+        if "instance" not in self.labels:
+            return self.identity
+        return frozenset((name, self.labels[name]) for name in ("instance", "job") if name in self.labels)
+
+    def settled(self, window: Window) -> tuple[Sample, ...]:
+        """Return the usable samples of the window, oldest first, one per instant."""
+        since, until = window.since.timestamp(), window.until.timestamp()
+        usable = sorted(Sample(*one) for one in self.samples if _usable(one) and since < one[0] <= until)
+        return tuple(Sample(at, value) for at, value in dict(usable).items())
+
+    def existed_before(self, at: float) -> bool:
+        """Whether an unusable sample precedes ``at``: the counter was there, its value is not known."""
+        return any(one[0] < at and not _usable(one) for one in self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    One scraped page.
+
+    Attributes:
+        scrapes: Instants of its successful scrapes within the window, in order, unix seconds.
+        born_in_window: Creation time of its pod if that is within the window: nothing of it can have been missed.
+        restarts: Spans in which its counters fell and its container is known to have started.
+        breaks: Spans in which its counters fell and no such start is known.
+
+    """
+
+    scrapes: tuple[float, ...]
+    born_in_window: float | None
+    restarts: frozenset[Span]
+    breaks: frozenset[Span]
+
+    def birth(self, series: Series, at: float) -> Sample | None:
+        """
+        Return the zero from which a series first seen at ``at`` counts; None if that sample is only a baseline.
+
+        It counts from the scrape before, which the series was not part of yet (error counters appear with the first
+        error), or from the creation of a pod so young that no scrape of it can lie before the window.
+        """
+        if series.existed_before(at):
+            return None
+        before = [scrape for scrape in self.scrapes if scrape < at]
+        zero = before[-1] if before else self.born_in_window
+        return None if zero is None else Sample(zero, 0.0)
+
+    def increment(self, left: Sample, right: Sample) -> float:
+        """
+        Return what a counter of this page grew by between two of its samples, at least 0.
+
+        After a restart it is the whole new value, also where the counter has already outgrown the old one. Where
+        counters fell without a known start (another replica answered), it is 0 for the whole page, so that no
+        event is counted without its exposure.
+        """
+        if _any_within(self.restarts, left.at, right.at):
+            return right.value
+        if _any_within(self.breaks, left.at, right.at):
+            return 0.0
+        return right.value - left.value
+
+
+def find_targets(series: Iterable[Series], window: Window, pods: Pods) -> dict[Identity, Target]:
+    """Group all series of one fetch, both arms together, by the page they stand on."""
+    pages: dict[Identity, list[Series]] = {}
+    for one in series:
+        pages.setdefault(one.target, []).append(one)
+    return {page: _target(members, window, pods) for page, members in pages.items()}
+
+
+def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
+    since, until = window.since.timestamp(), window.until.timestamp()
+    names = {one.labels[label] for one in members for label in ("pod", "instance") if label in one.labels}
+    known = {at for name in names for at in pods.scraped.get(name, ()) if since < at <= until}
+    born = [pods.born[name] for name in names if since < pods.born.get(name, since)]
+    starts = [at for name in names for at in pods.started.get(name, ())]
+    runs = [one.settled(window) for one in members]
+    falls = {Span(left.at, right.at) for run in runs for left, right in pairwise(run) if right.value < left.value}
+    restarts = frozenset(fall for fall in falls if any(_may_be_in(start, fall) for start in starts))
+    return Target(
+        scrapes=tuple(sorted(known.union(*({one.at for one in run} for run in runs)))),
+        born_in_window=min(born, default=None),
+        restarts=restarts,
+        breaks=frozenset(falls - restarts),
+    )
+
+
+def _usable(sample: tuple[float, float]) -> bool:
+    return 0.0 <= sample[1] < math.inf  # false for NaN
+
+
+def _may_be_in(start: float, span: Span) -> bool:
+    return span.left < start + START_RESOLUTION_SECONDS and start <= span.right
+
+
+def _any_within(spans: Iterable[Span], left: float, right: float) -> bool:
+    return any(left <= span.left and span.right <= right for span in spans)
