@@ -1,0 +1,156 @@
+"""
+From the stored object to the types of the core, and the identity of a revision.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from modelramp.api.names import MAX_NAME_LENGTH, REVISION_LENGTH
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.status import Status
+
+NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_TOO_LONG: Final = f"must be at most {MAX_NAME_LENGTH} characters, because revisions are named after it"
+NAME_SHAPE: Final = "must be a DNS label that begins with a letter, because Services are named after it"
+_LEAVES_PODS_ALONE: Final = ("replicas", "warmUp")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    One thing wrong with an object: its JSON path and what is wrong.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """
+        As shown to people.
+        """
+        return f"{self.path}: {self.message}"
+
+
+class InvalidSpecError(Exception):
+    """
+    The user must act: every problem found, with its path.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        """
+        `problems` is never empty.
+        """
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MLModelDeployment:
+    """
+    A valid object: its identity, what the user asks for, and what the machine remembers.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: MLModelDeploymentSpec
+    status: Status
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def revision(self) -> str:
+        """
+        The revision the spec names.
+        """
+        return revision_of(self.spec)
+
+
+def revision_of(spec: MLModelDeploymentSpec) -> str:
+    """
+    The identity of model and serving: a hash of what changes the pods, in canonical JSON.
+
+    Fields at their default are left out, so that a version of the operator that knows more fields, or a CRD that
+    writes more defaults, gives an unchanged object the same revision. Replicas and warm-up are not part of it.
+    """
+    serving = spec.serving.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    identity = {
+        "model": spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "serving": {key: value for key, value in serving.items() if key not in _LEAVES_PODS_ALONE},
+    }
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:REVISION_LENGTH]
+
+
+def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:
+    """
+    The problems pydantic found, with paths as `spec.strategy.canary.steps[0].traffic`.
+    """
+    problems = []
+    for item in error.errors(include_url=False, include_context=False):
+        path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"])
+        problems.append(Problem(path, item["msg"].removeprefix("Value error, ")))
+    return tuple(problems)
+
+
+def _name_problems(name: str) -> tuple[Problem, ...]:
+    if len(name) > MAX_NAME_LENGTH:
+        return (Problem("metadata.name", NAME_TOO_LONG),)
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        return (Problem("metadata.name", NAME_SHAPE),)
+    return ()
+
+
+def parse_spec(document: Mapping[str, Any]) -> MLModelDeploymentSpec:
+    """
+    The document's name and spec, checked.
+
+    Raises:
+        InvalidSpecError: with every problem.
+    """
+    problems = list(_name_problems(document["metadata"]["name"]))
+    try:
+        spec = MLModelDeploymentSpec.model_validate(document.get("spec"), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise InvalidSpecError((*problems, *problems_of(error, "spec"))) from None
+    if problems:
+        raise InvalidSpecError(tuple(problems))
+    return spec
+
+
+def parse_status(document: Mapping[str, Any]) -> Status:
+    """
+    The remembered status; an absent one is the empty memory.
+
+    Raises:
+        InvalidSpecError: somebody else wrote a status this version cannot read.
+    """
+    try:
+        return Status.model_validate(document.get("status") or {}, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise InvalidSpecError(problems_of(error, "status")) from None
+
+
+def parse(document: Mapping[str, Any]) -> MLModelDeployment:
+    """
+    The stored object as the core sees it.
+
+    Raises:
+        InvalidSpecError: with every problem and its path.
+    """
+    metadata = document["metadata"]
+    return MLModelDeployment(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        spec=parse_spec(document),
+        status=parse_status(document),
+        annotations=metadata.get("annotations") or {},
+    )

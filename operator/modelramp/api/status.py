@@ -1,0 +1,221 @@
+"""
+The status of an `MLModelDeployment`: what the machine must remember, and what it shows.
+
+It is the machine's only memory. Everything that can be observed again is not kept here, except for display.
+Fields of a newer version survive a round trip through an older one.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, PlainSerializer
+
+from modelramp.api.base import ApiModel
+from modelramp.api.scalars import Share
+from modelramp.api.vocabulary import ConditionType, Phase, Reason
+
+MAX_HISTORY: Final = 10
+MAX_REJECTED: Final = 5
+
+
+def _whole_utc_seconds(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(microsecond=0)
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(_whole_utc_seconds),
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    Field(json_schema_extra={"type": "string", "format": "date-time", "maxLength": 32}),
+]
+Text = Annotated[str, Field(max_length=1024)]
+Word = Annotated[str, Field(max_length=253)]
+
+
+class StatusModel(ApiModel):
+    """
+    A part of the status; unknown fields are kept.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+
+class StableStatus(StatusModel):
+    """
+    The revision that serves users.
+    """
+
+    revision: Word
+    version: Word
+    since: Instant
+
+
+class CandidateStatus(StatusModel):
+    """
+    The revision on trial.
+    """
+
+    revision: Word
+    version: Word
+    since: Instant
+    ready_since: Instant | None = Field(
+        default=None, description="When it was first seen with all pods ready; absent: never."
+    )
+    warm: bool = Field(default=False, description="The warm-up is done, or none was asked for.")
+    unready_since: Instant | None = Field(
+        default=None,
+        description="Since when it has had fewer ready pods than it needs, after having had them; absent: it has them.",
+    )
+
+
+class Rejection(StatusModel):
+    """
+    A revision that is not begun again without a retry.
+    """
+
+    revision: Word
+    version: Word
+    reason: Reason
+    at: Instant
+
+
+class StepStatus(StatusModel):
+    """
+    The present step.
+    """
+
+    index: int = Field(ge=0, le=64)
+    display: Word = Field(description="For people: step of steps, such as 2/4.")
+    entered_at: Instant
+    in_place_since: Instant | None = Field(
+        default=None, description="When the gateway was first seen with the step's traffic; absent: not yet."
+    )
+
+
+class TrafficStatus(StatusModel):
+    """
+    The candidate's share of traffic: wanted, accepted by the gateway, and counted.
+    """
+
+    wanted: Share
+    programmed: Share | None = None
+    observed: Share | None = Field(
+        default=None, description="Share of counted requests in the present step; absent: none counted."
+    )
+
+
+class VerdictName(StrEnum):
+    """
+    The opinion on one metric.
+    """
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    INCONCLUSIVE = "Inconclusive"
+    NO_DATA = "NoData"
+    UNAVAILABLE = "Unavailable"
+
+
+class ArmCounts(StatusModel):
+    """
+    What was counted of one revision in this rollout: `n` requests, `x` bad ones, as decimal strings.
+    """
+
+    n: Word
+    x: Word
+
+
+class VerdictStatus(StatusModel):
+    """
+    A metric's verdict with what it rests on.
+    """
+
+    name: Word
+    verdict: VerdictName
+    evidence: Word = Field(description="Not-worse evidence reached, of what is needed, such as 3.1 of 20.")
+    harm: Word = Field(description="Harm evidence reached, of what rolls back, such as 0.4 of 100.")
+    candidate: ArmCounts
+    stable: ArmCounts
+    seconds_left: int | None = Field(
+        default=None, ge=0, description="Estimate until certified at present rates; absent: none."
+    )
+    message: Text = ""
+
+
+class EvidenceState(StatusModel):
+    """
+    A metric's evidence, as the machine keeps it between two looks.
+    """
+
+    name: Word
+    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+
+
+class Outcome(StatusModel):
+    """
+    How a rollout ended.
+    """
+
+    revision: Word
+    version: Word
+    outcome: Reason
+    message: Text
+    began_at: Instant
+    ended_at: Instant
+
+
+class Condition(StatusModel):
+    """
+    A condition as Kubernetes knows it (metav1.Condition).
+    """
+
+    type: ConditionType
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
+    reason: Reason
+    message: Annotated[str, Field(max_length=32768)]
+    last_transition_time: Instant
+    observed_generation: int = Field(ge=0)
+
+
+_ATOMIC: Final = {"x-kubernetes-list-type": "atomic"}
+
+
+class Status(StatusModel):
+    """
+    The machine's memory and its face.
+    """
+
+    observed_generation: int | None = Field(default=None, ge=0)
+    phase: Phase = Phase.PENDING
+    phase_since: Instant | None = None
+    reason: Reason = Reason.WAITING
+    message: Text = ""
+    stable: StableStatus | None = None
+    candidate: CandidateStatus | None = None
+    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=_ATOMIC)] = ()
+    step: StepStatus | None = None
+    traffic: TrafficStatus | None = None
+    evidence_summary: Word | None = Field(
+        default=None, description="The metric furthest from certification, such as 3.1/20."
+    )
+    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = ()
+    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = ()
+    retry_seen: Word | None = Field(
+        default=None, description="The value of the retry annotation that was last acted on."
+    )
+    replicas: int = Field(default=0, ge=0, description="Pods of the stable revision; for the scale subresource.")
+    selector: Text = Field(
+        default="", description="Label selector of the stable revision's pods; for the scale subresource."
+    )
+    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+        ),
+    ] = ()

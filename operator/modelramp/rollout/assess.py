@@ -1,0 +1,174 @@
+"""
+Folding what was seen into the memory, before any rule is asked.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from modelramp.analysis import (
+    ALPHA_OK,
+    ALPHA_ROLLBACK,
+    Block,
+    MetricEvidence,
+    margins,
+    seconds_left,
+)
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.names import ANNOTATION_RETRY
+from modelramp.api.scalars import Share
+from modelramp.api.status import (
+    ArmCounts,
+    CandidateStatus,
+    EvidenceState,
+    Status,
+    StepStatus,
+    TrafficStatus,
+    VerdictName,
+    VerdictStatus,
+)
+from modelramp.api.vocabulary import Phase
+from modelramp.rollout.guards import traffic_in_place
+from modelramp.rollout.needs import counted_from
+from modelramp.rollout.numbers import count_text, evidence_text
+from modelramp.rollout.observed import Measured, NoData, Observed, Reading, Unavailable
+from modelramp.rollout.situation import Situation
+from modelramp.rollout.strategy import Step, wealth_of
+
+
+def _candidate(s: Situation) -> CandidateStatus | None:
+    """
+    The candidate's health: first readiness, loss of readiness, warm-up.
+    """
+    candidate, arm = s.status.candidate, s.candidate_arm
+    if candidate is None:
+        return None
+    ready = arm is not None and arm.ready >= s.spec.serving.replicas
+    ready_since = candidate.ready_since or (s.now if ready else None)
+    unready_since = None if ready or ready_since is None else candidate.unready_since or s.now
+    warm = candidate.warm or s.spec.serving.warm_up is None or _warm_up_good(s)
+    return candidate.model_copy(update={"ready_since": ready_since, "unready_since": unready_since, "warm": warm})
+
+
+def _warm_up_good(s: Situation) -> bool:
+    reading, warm_up = s.observed.warm_up, s.spec.serving.warm_up
+    if reading is None or warm_up is None:
+        return False
+    fast = warm_up.p95_below is None or reading.p95_seconds < warm_up.p95_below.seconds
+    return reading.failed == 0 and reading.sent >= warm_up.requests and fast
+
+
+def _step(s: Situation) -> StepStatus | None:
+    """
+    When the step's traffic was first seen in place; a route that is lost again is seen by the rules, not forgotten here.
+    """
+    step = s.status.step
+    if step is None or step.in_place_since is not None or s.status.phase is not Phase.PROGRESSING:
+        return step
+    return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step
+
+
+def _counted(s: Situation, step: Step, kept: MetricEvidence, reading: Reading) -> MetricEvidence:
+    """
+    The evidence with the reading's block, if there is one; nothing else ever changes it.
+    """
+    begin = counted_from(s)
+    if not isinstance(reading, Measured) or step.next_share is None or begin is None:
+        return kept
+    limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
+    return kept.skip_until(begin).observe(reading.block, limits, wealth_of(s.spec.strategy, s.spec.analysis))
+
+
+def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading: Reading) -> VerdictStatus:
+    """
+    The opinion on one metric after this look.
+    """
+    left, message = None, ""
+    match reading:
+        case Unavailable():
+            verdict, message = VerdictName.UNAVAILABLE, reading.message
+        case NoData():
+            verdict, message = VerdictName.NO_DATA, reading.message
+        case Measured(block):
+            verdict = VerdictName(kept.verdict().value)
+            if step.next_share is not None and verdict is VerdictName.INCONCLUSIVE:
+                limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
+                forecast = seconds_left(kept, _so_far(s, kept, block), limits.ok)
+                left = None if forecast.seconds is None else round(forecast.seconds)
+                message = "" if forecast.obstacle is None else str(forecast.obstacle)
+    return VerdictStatus(
+        name=name,
+        verdict=verdict,
+        evidence=evidence_text(kept.ok_log, ALPHA_OK),
+        harm=evidence_text(kept.harm_log, ALPHA_ROLLBACK),
+        candidate=ArmCounts(n=count_text(kept.rollout.candidate.n), x=count_text(kept.rollout.candidate.x)),
+        stable=ArmCounts(n=count_text(kept.rollout.stable.n), x=count_text(kept.rollout.stable.x)),
+        seconds_left=left,
+        message=message[:1024],
+    )
+
+
+def _so_far(s: Situation, kept: MetricEvidence, block: Block) -> Block:
+    """
+    The whole step as one block: the steadiest estimate of its rates.
+    """
+    return Block(counted_from(s) or block.start, block.end, kept.step.candidate, kept.step.stable)
+
+
+def _judged(s: Situation) -> dict[str, object]:
+    """
+    Evidence and verdicts after this cycle's readings; a metric that was not due keeps both.
+    """
+    step = s.step
+    if step is None:
+        return {}
+    kept, said = s.evidence, {verdict.name: verdict for verdict in s.status.verdicts}
+    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    names = [metric.title for metric in s.judged_metrics]
+    evidence = {name: kept.get(name) or MetricEvidence.begin(wealth) for name in names}
+    for name in names:
+        reading = s.observed.readings.get(name)
+        if reading is not None:
+            evidence[name] = _counted(s, step, evidence[name], reading)
+            said[name] = _verdict(step, s, name, evidence[name], reading)
+    return {
+        "evidence": tuple(EvidenceState(name=name, state=item.to_state()) for name, item in evidence.items()),
+        "verdicts": tuple(said[name] for name in names if name in said),
+    }
+
+
+def _retry(s: Situation) -> str | None:
+    """
+    A retry annotation is remembered as seen outside the phases that act on it, so that it never fires later by surprise.
+    """
+    acts = s.status.phase in {Phase.FAILED, Phase.PAUSED}
+    return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
+
+
+def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> Situation:
+    """
+    The situation the rules are asked about.
+    """
+    s = Situation(deployment=deployment, status=deployment.status, observed=observed, now=now)
+    s = _with(s, s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s), "retry_seen": _retry(s)}))
+    return _with(s, s.status.model_copy(update=_judged(s)))
+
+
+def _with(s: Situation, status: Status) -> Situation:
+    return Situation(deployment=s.deployment, status=status, observed=s.observed, now=s.now)
+
+
+def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:
+    """
+    The candidate's share: wanted, accepted by the gateway, counted in this step. None without a candidate.
+    """
+    if s.candidate is None:
+        return None
+    given = s.observed.route.shares.get(s.candidate)
+    counts = [item.step for item in s.evidence.values()]
+    mine, all_of_them = sum(c.candidate.n for c in counts), sum(c.candidate.n + c.stable.n for c in counts)
+    observed = Share.of_percent(Decimal(str(round(100 * mine / all_of_them, 1)))) if all_of_them > 0 else None
+    return TrafficStatus(
+        wanted=Share.of_percent(wanted),
+        programmed=None if given is None else Share.of_percent(given),
+        observed=observed,
+    )

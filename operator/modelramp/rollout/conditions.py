@@ -1,0 +1,148 @@
+"""
+The conditions: one function each, from what is remembered and seen. All five are present from the first visit.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from modelramp.api.spec import AnalysisMode
+from modelramp.api.status import Condition, Status, VerdictName
+from modelramp.api.vocabulary import ConditionType, Phase, Reason
+from modelramp.rollout.desired import wanted_shares
+from modelramp.rollout.guards import split_mismatched
+from modelramp.rollout.observed import Acceptance
+from modelramp.rollout.situation import Situation
+
+TRUE: Final = "True"
+FALSE: Final = "False"
+UNKNOWN: Final = "Unknown"
+
+
+class Finding(NamedTuple):
+    """
+    A condition without its times. Messages hold no counters, or every look would write them anew.
+    """
+
+    status: str
+    reason: Reason
+    message: str
+
+
+def _accepted(s: Situation) -> Finding:
+    if s.observed.refused:
+        return Finding(FALSE, Reason.EFFECT_REFUSED, s.observed.refused[:1024])
+    return Finding(TRUE, Reason.ACCEPTED, "the spec is valid")
+
+
+def _ready(s: Situation) -> Finding:
+    stable = s.observed.arms.get(s.stable or "")
+    if stable is None or stable.ready == 0:
+        return Finding(FALSE, Reason.NOT_SERVING, "no revision with a ready endpoint serves yet")
+    if s.status.phase is Phase.STABLE:
+        return Finding(TRUE, Reason.COMPLETE, "the revision of the spec serves everything")
+    return Finding(FALSE, s.status.reason, f"{s.status.phase}: the revision of the spec does not serve everything")
+
+
+def _progressing(s: Situation) -> Finding:
+    match s.status.phase:
+        case Phase.STABLE:
+            return Finding(FALSE, Reason.COMPLETE, "no rollout is in flight")
+        case Phase.FAILED:
+            rejection = next((r for r in s.status.rejected if r.revision == s.target), None)
+            why = rejection.reason if rejection else s.status.reason
+            return Finding(FALSE, why, "the revision of the spec was rejected; stable serves everything")
+        case Phase.PAUSED:
+            return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
+        case phase:
+            return Finding(TRUE, s.status.reason, f"the rollout is {phase}")
+
+
+def _analysis(s: Situation) -> Finding:
+    if s.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY:
+        return Finding(UNKNOWN, Reason.GUARDRAILS_ONLY, "nothing is measured: the spec asks for guardrails only")
+    if s.status.phase is Phase.ROLLING_BACK and s.status.reason is Reason.ANALYSIS_FAILED:
+        return Finding(FALSE, Reason.ANALYSIS_FAILED, "the candidate is worse than allowed")
+    if s.status.step is None or not s.status.verdicts:
+        return Finding(UNKNOWN, Reason.NOT_MEASURED, "nothing is judged at present")
+    by_name = {verdict.verdict: verdict for verdict in s.status.verdicts}
+    for name, reason in (
+        (VerdictName.UNAVAILABLE, Reason.METRIC_SOURCE_UNREACHABLE),
+        (VerdictName.NO_DATA, Reason.NO_DATA),
+    ):
+        if name in by_name:
+            return Finding(UNKNOWN, reason, f"{by_name[name].name}: {by_name[name].message}; holding"[:1024])
+    if set(by_name) == {VerdictName.PASSED}:
+        return Finding(TRUE, Reason.WITHIN_MARGIN, "every metric is certified for the next share")
+    return Finding(UNKNOWN, Reason.COLLECTING_EVIDENCE, "the evidence is not sufficient either way yet")
+
+
+def _traffic(s: Situation) -> Finding:
+    route, wanted = s.observed.route, wanted_shares(s)
+    if route.contested_by:
+        return Finding(
+            FALSE, Reason.ROUTE_CONFLICT, f"the route is also written by {route.contested_by}; exposure is not raised"
+        )
+    if not wanted:
+        return Finding(UNKNOWN, Reason.NO_ROUTE, "no revision is ready to be routed to yet")
+    if s.status.step is not None and split_mismatched(s):
+        return Finding(
+            FALSE, Reason.WEIGHT_NOT_EFFECTIVE, "the counted share of requests contradicts the route's weights"
+        )
+    if route.acceptance is Acceptance.REFUSED:
+        return Finding(FALSE, Reason.ROUTE_PENDING, f"the gateway refuses the route: {route.message}"[:1024])
+    if route.acceptance is Acceptance.ACCEPTED and dict(route.shares) == dict(wanted):
+        return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
+    return Finding(UNKNOWN, Reason.ROUTE_PENDING, "the gateway has not accepted the wanted shares yet")
+
+
+CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
+    ConditionType.ACCEPTED: _accepted,
+    ConditionType.READY: _ready,
+    ConditionType.PROGRESSING: _progressing,
+    ConditionType.ANALYSIS_PASSING: _analysis,
+    ConditionType.TRAFFIC_PROGRAMMED: _traffic,
+}
+
+
+def _dated(known: Condition | None, kind: ConditionType, found: Finding, generation: int, now: datetime) -> Condition:
+    unchanged = known is not None and known.status == found.status
+    return Condition(
+        type=kind,
+        status=found.status,
+        reason=found.reason,
+        message=found.message,
+        last_transition_time=known.last_transition_time if known is not None and unchanged else now,
+        observed_generation=generation,
+    )
+
+
+def conditions(s: Situation) -> tuple[Condition, ...]:
+    """
+    All conditions; the transition time of one changes only with its status.
+    """
+    known = {condition.type: condition for condition in s.status.conditions}
+    return tuple(
+        _dated(known.get(kind), kind, find(s), s.deployment.generation, s.now) for kind, find in CONDITIONS.items()
+    )
+
+
+def refusal(status: Status, generation: int, problem: str, now: datetime) -> Status:
+    """
+    The status of an object whose spec cannot be carried out: everything stays as it is, and says why.
+    """
+    known = {condition.type: condition for condition in status.conditions}
+    said = Finding(FALSE, Reason.INVALID_SPEC, problem[:32768])
+    dated = {
+        **known,
+        ConditionType.ACCEPTED: _dated(
+            known.get(ConditionType.ACCEPTED), ConditionType.ACCEPTED, said, generation, now
+        ),
+    }
+    for kind in ConditionType:
+        unknown = Finding(UNKNOWN, Reason.INVALID_SPEC, "the spec is not valid")
+        dated.setdefault(kind, _dated(None, kind, unknown, generation, now))
+    ordered = tuple(dated[kind] for kind in ConditionType)
+    return status.model_copy(
+        update={"observed_generation": generation, "message": problem[:1024], "conditions": ordered}
+    )

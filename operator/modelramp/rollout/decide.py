@@ -1,0 +1,110 @@
+"""
+The heart: what to remember, what to do, when to look again, and why.
+
+`decide()` is total, synchronous and deterministic. One transition a call; a call on a world that matches its own plan
+plans nothing.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.status import Status, VerdictName
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.assess import assess, traffic_status
+from modelramp.rollout.conditions import conditions
+from modelramp.rollout.desired import candidate_percent, difference, retired
+from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.observed import Observed
+from modelramp.rollout.plan import Because, Plan
+from modelramp.rollout.rules import RULES, Rule, first_match
+from modelramp.rollout.situation import Situation
+
+POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
+AT_REST: Final = frozenset({Phase.PENDING, Phase.STABLE, Phase.FAILED})
+
+
+def _move(s: Situation, rule: Rule) -> Status:
+    """
+    The memory after the rule: what it remembers, and where it leads.
+    """
+    said = message(rule.because, s)
+    remembered = rule.remember(s, rule.because)
+    moved = remembered.phase is not rule.to
+    since = s.now if moved or remembered.phase_since is None else remembered.phase_since
+    return remembered.model_copy(
+        update={"phase": rule.to, "phase_since": since, "reason": rule.because, "message": said}
+    )
+
+
+def _summary(status: Status) -> str | None:
+    """
+    The metric furthest from being certified; None without verdicts.
+    """
+    open_first = sorted(
+        status.verdicts, key=lambda v: (v.verdict is VerdictName.PASSED, float(v.evidence.split(" ")[0]))
+    )
+    return open_first[0].evidence.replace(" of ", "/") if open_first else None
+
+
+def _shown(s: Situation, *, moved: bool) -> Status:
+    """
+    The status with everything that is shown but never decided on.
+    """
+    arm = s.observed.arms.get(s.stable or "")
+    labels = f"{LABEL_DEPLOYMENT}={s.deployment.name},{LABEL_REVISION}={s.stable}"
+    face = s.status.model_copy(
+        update={
+            "observed_generation": s.deployment.generation,
+            "phase_since": s.status.phase_since or s.now,
+            "message": s.status.message if moved else waiting_message(s),
+            "evidence_summary": _summary(s.status),
+            "traffic": traffic_status(s, candidate_percent(s)),
+            "replicas": arm.pods if arm else 0,
+            "selector": labels if s.stable else "",
+        }
+    )
+    return face.model_copy(update={"conditions": conditions(_seen(s, face))})
+
+
+def _seen(s: Situation, status: Status) -> Situation:
+    return Situation(deployment=s.deployment, status=status, observed=s.observed, now=s.now)
+
+
+def _wake_at(s: Situation, *, moved: bool) -> datetime | None:
+    """
+    At once after a transition; soon while something is awaited; never at rest.
+    """
+    if moved:
+        return s.now
+    if s.status.phase in AT_REST:
+        return s.now + POLL if retired(s) else None
+    in_place = s.status.step is not None and s.status.step.in_place_since is not None
+    if s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and in_place:
+        return s.now + min(s.spec.analysis.interval.timedelta, timedelta(seconds=15))
+    return s.now + POLL
+
+
+def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rules: tuple[Rule, ...] = RULES) -> Plan:
+    """
+    Assess what was seen, pick the first rule that holds, and name the difference between wanted and seen.
+
+    `now` is aware UTC. `rules` is the table, an argument so that tests can take rows away.
+    """
+    now = now.replace(microsecond=0)
+    before = assess(deployment, observed, now)
+    rule = first_match(before, rules)
+    after = before if rule is None else _seen(before, _move(before, rule))
+    status = _shown(after, moved=rule is not None)
+    because = Because(
+        rule=None if rule is None else rule.when.__name__,
+        reason=Reason.WAITING if rule is None else rule.because,
+        message=status.message,
+        came_from=deployment.status.phase,
+        went_to=status.phase,
+    )
+    final = _seen(after, status)
+    return Plan(
+        status=status, effects=difference(final), wake_at=_wake_at(final, moved=rule is not None), because=because
+    )

@@ -1,0 +1,145 @@
+"""
+What is said for each reason, in one place.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from modelramp.api.status import VerdictName, VerdictStatus
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
+from modelramp.rollout.numbers import duration_text
+from modelramp.rollout.situation import SETTLE, Situation
+
+
+def _candidate(s: Situation) -> str:
+    candidate = s.status.candidate
+    return f"version {candidate.version} ({candidate.revision})" if candidate else "the candidate"
+
+
+def _target(s: Situation) -> str:
+    return f"version {s.spec.model.version} ({s.target})"
+
+
+def _stable(s: Situation) -> str:
+    stable = s.status.stable
+    return f"version {stable.version}" if stable else "nothing"
+
+
+def _counts(s: Situation) -> str:
+    parts = [
+        f"{v.name}: candidate {v.candidate.x} bad of {v.candidate.n}, stable {v.stable.x} of {v.stable.n}, "
+        f"harm evidence {v.harm}, not-worse evidence {v.evidence}"
+        for v in s.status.verdicts
+    ]
+    return "; ".join(parts) or "nothing was measured"
+
+
+def _step(s: Situation) -> str:
+    return f"step {s.status.step.display} at {s.step_percent.normalize():f}%" if s.status.step else "the step"
+
+
+def _arm_trouble(s: Situation) -> str:
+    arm = s.candidate_arm
+    return (arm.crash_looping or arm.out_of_memory or "") if arm else ""
+
+
+MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
+    Reason.NEW_REVISION: lambda s: f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile",
+    Reason.FIRST_REVISION_READY: lambda s: f"{_candidate(s)} is ready and the first revision: it gets all traffic",
+    Reason.CANDIDATE_READY: lambda s: f"{_candidate(s)} is ready: the first step begins",
+    Reason.STEP_PASSED: lambda s: f"{_step(s)} passed: {_counts(s)}",
+    Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
+    Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
+    Reason.ABORT_REQUESTED: lambda s: f"{_candidate(s)} was aborted by annotation; {_stable(s)} takes over",
+    Reason.ANALYSIS_FAILED: lambda s: f"{_candidate(s)} is worse than allowed at {_step(s)}: {_counts(s)}",
+    Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_arm_trouble(s)}",
+    Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_arm_trouble(s)}",
+    Reason.CANDIDATE_UNHEALTHY: lambda s: (
+        f"{_candidate(s)} had too few ready pods for {s.spec.analysis.guardrails.not_ready_for}"
+    ),
+    Reason.PROGRESS_DEADLINE_EXCEEDED: lambda s: (
+        f"{_candidate(s)}: {_waiting(s)} for longer than {s.spec.strategy.progress_deadline}"
+    ),
+    Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
+    Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
+        f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
+        "a new revision, an abort or a retry goes on from here"
+    ),
+    Reason.METRICS_UNAVAILABLE: lambda s: (
+        f"{_step(s)}: metrics were missing at its deadline ({_missing(s)}); goes on when they are back"
+    ),
+    Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has",
+    Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
+    Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
+}
+
+
+def _missing(s: Situation) -> str:
+    gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
+    return "; ".join(f"{v.name}: {v.message}" for v in gone)
+
+
+def _collecting(s: Situation, verdict: VerdictStatus) -> str:
+    if verdict.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}:
+        return f"{verdict.name}: {verdict.message}"
+    blast, share = s.spec.strategy.canary.blast_radius.percent, s.step.next_share if s.step else None
+    margin = f"1.25 x stable + {blast / 100 / _decimal(share):.2%}" if share else "its margin"
+    left = (
+        "" if verdict.seconds_left is None else f", about {duration_text(verdict.seconds_left)} more at present traffic"
+    )
+    hint = f" ({verdict.message})" if verdict.message else ""
+    return f"{verdict.name}: evidence {verdict.evidence} that the rate is below {margin}{left}{hint}"
+
+
+def _decimal(share: float) -> Decimal:
+    return Decimal(str(share))
+
+
+def _waiting_in_step(s: Situation) -> str:
+    if not traffic_in_place(s):
+        return f"waiting for the gateway to give the candidate {s.step_percent.normalize():f}%"
+    if split_mismatched(s):
+        return "holding: the counted share of requests contradicts the route's weights"
+    open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
+    if open_metrics and s.step is not None and s.step.next_share is not None:
+        return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
+    if certified(s) and not soaked(s) and s.step is not None:
+        return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
+    return "waiting for the first counts of the step"
+
+
+def _waiting(s: Situation) -> str:
+    match s.status.phase:
+        case Phase.PREPARING if not candidate_ready(s):
+            arm = s.candidate_arm
+            ready = f"{arm.ready if arm else 0} of {s.spec.serving.replicas} pods ready"
+            cold = s.status.candidate is not None and not s.status.candidate.warm
+            failed = (
+                f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
+            )
+            return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
+        case Phase.PROGRESSING:
+            return _waiting_in_step(s)
+        case Phase.PROMOTING:
+            return "waiting for the gateway to give the candidate everything"
+        case Phase.ROLLING_BACK:
+            return f"{s.status.message.split('; draining')[0]}; draining"
+        case _:
+            return s.status.message
+
+
+def waiting_message(s: Situation) -> str:
+    """
+    What is waited for while nothing changes; what the API server refused comes first.
+    """
+    refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
+    return (refused or _waiting(s))[:1024]
+
+
+def message(reason: Reason, s: Situation) -> str:
+    """
+    The sentence for a transition.
+    """
+    return MESSAGES[reason](s)[:1024]

@@ -1,0 +1,147 @@
+"""
+The world as seen in one cycle. Outages are values here, never exceptions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from modelramp.analysis import Block
+
+
+class Role(StrEnum):
+    """
+    What a revision is to the rollout, as written on its objects.
+    """
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """
+    One revision's workload and Service as they are.
+    """
+
+    revision: str
+    wanted_replicas: int
+    """What its Deployment asks for."""
+    pods: int
+    """Pods that exist, ready or not."""
+    ready: int
+    """Ready endpoints of its Service."""
+    role: str | None = None
+    """The role label; None when it carries none."""
+    crash_looping: str | None = None
+    """What keeps crashing, for people; None: nothing."""
+    out_of_memory: str | None = None
+    """What was killed for memory, for people; None: nothing."""
+
+
+class Acceptance(StrEnum):
+    """
+    What the gateway says of the route's present generation.
+    """
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    """It has not spoken of this generation yet."""
+    REFUSED = "Refused"
+    ABSENT = "Absent"
+    """There is no route."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteState:
+    """
+    The route as it is.
+    """
+
+    acceptance: Acceptance = Acceptance.ABSENT
+    shares: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent by revision, every listed backend, also those at 0."""
+    message: str = ""
+    """Why it is refused or pending, for people."""
+    contested_by: str | None = None
+    """Who else owns or writes it; None: nobody. Exposure is not raised while set."""
+    controller: str | None = None
+    """The gateway's controller name; None: not known. Chooses the gateway's counters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    A metric's new block of counts.
+    """
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """
+    The source answered and has nothing to count.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """
+    The source could not be asked.
+    """
+
+    message: str
+
+
+Reading = Measured | NoData | Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """
+    What still reaches revisions that should get nothing: counted requests in the last moments, and requests in flight.
+    """
+
+    requests: Mapping[str, float]
+    in_flight: Mapping[str, float]
+
+    def empty(self, revision: str) -> bool:
+        """
+        Nothing reaches the revision: none counted and none in flight. A revision without series has none.
+        """
+        return self.requests.get(revision, 0) <= 0 and self.in_flight.get(revision, 0) <= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmUpReading:
+    """
+    How the warm-up went: all of `sent` requests were tried.
+    """
+
+    sent: int
+    failed: int
+    p95_seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """
+    Everything one decision may look at.
+    """
+
+    arms: Mapping[str, Arm] = field(default_factory=dict)
+    route: RouteState = field(default_factory=RouteState)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    """By metric name; a metric that was not due has none."""
+    drain: Drain | None = None
+    """None: not asked for, or not to be had."""
+    warm_up: WarmUpReading | None = None
+    """None: not asked for."""
+    refused: str | None = None
+    """The last effect was refused by the API server: what and why; None: none was."""

@@ -1,0 +1,103 @@
+"""
+The result of thinking: effects as data, and why.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from modelramp.api.status import Status
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.observed import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureWorkload:
+    """
+    The spec's revision exists: its Deployment at this size, and its Service.
+    """
+
+    revision: str
+    replicas: int
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleWorkload:
+    """
+    The revision's Deployment asks for so many pods.
+    """
+
+    revision: str
+    replicas: int
+    grows: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTraffic:
+    """
+    The route gives these percents to the revisions, and lists no other.
+    """
+
+    shares: Mapping[str, Decimal]
+    raises_exposure: bool
+    """A revision other than stable gets more than the route gives it now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRole:
+    """
+    The revision's objects carry this role.
+    """
+
+    revision: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteWorkload:
+    """
+    The revision's Deployment and Service are gone.
+    """
+
+    revision: str
+
+
+Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | DeleteWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """
+    Why a decision was taken.
+    """
+
+    rule: str | None
+    """The guard that fired; None: no transition."""
+    reason: Reason
+    message: str
+    came_from: Phase
+    went_to: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    What to remember, what to do, and when to look again.
+    """
+
+    status: Status
+    """The complete next memory; equal to the input's when nothing changed."""
+    effects: tuple[Effect, ...]
+    """In safe order; empty when the world already matches."""
+    wake_at: datetime | None
+    """When to look again without being woken; None: only when something changes."""
+    because: Because
+
+    @property
+    def raises_exposure(self) -> bool:
+        """
+        Some effect gives a revision on trial more traffic: it needs a fresh read or write of the object first.
+        """
+        return any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in self.effects)

@@ -1,0 +1,77 @@
+"""
+The transition table: what the machine does next. First match wins; rows of safety stand above rows of progress.
+
+docs/rollout.md and its diagram are printed from this table, and a test deletes each row in turn to see another fail.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from modelramp.api.status import Status
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout import guards as when
+from modelramp.rollout import memory as then
+from modelramp.rollout.situation import Situation
+
+
+class Rule(NamedTuple):
+    """
+    While in one of the phases, when the guard holds: go to the phase and remember, for the reason.
+    """
+
+    phases: frozenset[Phase]
+    when: Callable[[Situation], bool]
+    to: Phase
+    remember: Callable[[Situation, Reason], Status]
+    because: Reason
+
+
+PREPARING: Final = frozenset({Phase.PREPARING})
+PROGRESSING: Final = frozenset({Phase.PROGRESSING})
+PAUSED: Final = frozenset({Phase.PAUSED})
+PROMOTING: Final = frozenset({Phase.PROMOTING})
+ROLLING_BACK: Final = frozenset({Phase.ROLLING_BACK})
+FAILED: Final = frozenset({Phase.FAILED})
+STABLE: Final = frozenset({Phase.STABLE})
+ON_TRIAL: Final = PREPARING | PROGRESSING | PAUSED
+EXPOSED: Final = PROGRESSING | PAUSED
+AT_REST: Final = STABLE | FAILED | {Phase.PENDING}
+
+# fmt: off
+RULES: Final[tuple[Rule, ...]] = (
+    # Safety: these look at nothing that routing or scaling could hide.
+    Rule(ON_TRIAL,    when.abort_requested,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ABORT_REQUESTED),
+    Rule(EXPOSED,     when.analysis_failed,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ANALYSIS_FAILED),
+    Rule(ON_TRIAL,    when.candidate_crash_looping,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_CRASH_LOOPING),
+    Rule(ON_TRIAL,    when.candidate_out_of_memory,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_OUT_OF_MEMORY),
+    Rule(EXPOSED,     when.candidate_unhealthy,          Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_UNHEALTHY),
+    Rule(PREPARING,   when.preparation_overdue,          Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
+    Rule(PROGRESSING, when.route_overdue,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
+    Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
+    Rule(ON_TRIAL,    when.superseded,                   Phase.ROLLING_BACK, then.remember_nothing,    Reason.SUPERSEDED),
+    # Begin
+    Rule(AT_REST,     when.new_revision,                 Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
+    Rule(FAILED,      when.names_stable,                 Phase.STABLE,       then.remember_nothing,    Reason.REVERTED),
+    Rule(STABLE,      when.names_rejected,               Phase.FAILED,       then.remember_nothing,    Reason.ROLLED_BACK),
+    # Progress
+    Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.remember_nothing,    Reason.FIRST_REVISION_READY),
+    Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
+    Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),
+    Rule(PROGRESSING, when.step_passed,                  Phase.PROGRESSING,  then.enter_next_step,     Reason.STEP_PASSED),
+    Rule(PROGRESSING, when.step_overdue_without_metrics, Phase.PAUSED,       then.remember_nothing,    Reason.METRICS_UNAVAILABLE),
+    Rule(PROGRESSING, when.step_overdue,                 Phase.PAUSED,       then.remember_nothing,    Reason.ANALYSIS_INCONCLUSIVE),
+    Rule(PAUSED,      when.pause_lifted,                 Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
+    # End
+    Rule(PROMOTING,   when.promotion_in_place,           Phase.STABLE,       then.promote,             Reason.PROMOTED),
+    Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
+    Rule(ROLLING_BACK, when.drained_and_rejected,        Phase.FAILED,       then.forget_candidate,    Reason.ROLLED_BACK),
+    Rule(ROLLING_BACK, when.candidate_drained,           Phase.STABLE,       then.forget_candidate,    Reason.REVERTED),
+)
+# fmt: on
+
+
+def first_match(situation: Situation, rules: tuple[Rule, ...] = RULES) -> Rule | None:
+    """
+    The first row whose phase and guard hold; None: nothing changes.
+    """
+    return next((rule for rule in rules if situation.status.phase in rule.phases and rule.when(situation)), None)

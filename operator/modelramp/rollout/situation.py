@@ -1,0 +1,135 @@
+"""
+All a guard may look at, in the words guards are written in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from modelramp.analysis import MetricEvidence, combine_harm
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.spec import AnalysisMode, Metric, MLModelDeploymentSpec
+from modelramp.api.status import Status
+from modelramp.rollout.observed import Acceptance, Arm, Observed
+from modelramp.rollout.strategy import Step, compile_steps
+
+SETTLE: Final = timedelta(
+    seconds=5
+)  # Contour holds route changes back up to 500 ms; in-cluster proxies follow within seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """
+    What is wanted, remembered and seen, at one instant.
+    """
+
+    deployment: MLModelDeployment
+    status: Status
+    """The memory with this cycle's readings folded in."""
+    observed: Observed
+    now: datetime
+
+    @property
+    def spec(self) -> MLModelDeploymentSpec:
+        """
+        What the user asks for.
+        """
+        return self.deployment.spec
+
+    @property
+    def target(self) -> str:
+        """
+        The revision the spec names.
+        """
+        return self.deployment.revision
+
+    @property
+    def stable(self) -> str | None:
+        """
+        The revision that serves; None before the first promotion.
+        """
+        return self.status.stable.revision if self.status.stable else None
+
+    @property
+    def candidate(self) -> str | None:
+        """
+        The revision on trial; None: none is.
+        """
+        return self.status.candidate.revision if self.status.candidate else None
+
+    @property
+    def candidate_arm(self) -> Arm | None:
+        """
+        The candidate's workload; None: there is no candidate, or it is not created yet.
+        """
+        return self.observed.arms.get(self.candidate) if self.candidate else None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """
+        The strategy as steps.
+        """
+        return compile_steps(self.spec.strategy)
+
+    @property
+    def step(self) -> Step | None:
+        """
+        The present step; None: none is entered. A spec that lost steps meanwhile leaves the last one.
+        """
+        if self.status.step is None:
+            return None
+        steps = self.steps
+        return steps[min(self.status.step.index, len(steps) - 1)]
+
+    @property
+    def at_last_step(self) -> bool:
+        """
+        No step follows.
+        """
+        return self.status.step is not None and self.status.step.index >= len(self.steps) - 1
+
+    @property
+    def step_percent(self) -> Decimal:
+        """
+        The candidate's share in the present step; 0 without one.
+        """
+        return self.step.percent if self.step else Decimal(0)
+
+    @property
+    def judged_metrics(self) -> tuple[Metric, ...]:
+        """
+        The metrics that gate; empty when the user asked for guardrails only.
+        """
+        return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
+
+    @property
+    def evidence(self) -> Mapping[str, MetricEvidence]:
+        """
+        The evidence kept, by metric.
+        """
+        return {item.name: MetricEvidence.from_state(item.state) for item in self.status.evidence}
+
+    @property
+    def harm_log(self) -> float:
+        """
+        Natural logarithm of the harm evidence of all metrics together; 0 without any.
+        """
+        evidences = list(self.evidence.values())
+        return combine_harm(evidences, [1 / len(evidences)] * len(evidences)) if evidences else 0.0
+
+    def route_gives(self, revision: str | None, percent: Decimal) -> bool:
+        """
+        The gateway accepted a route that gives the revision exactly this share.
+        """
+        route = self.observed.route
+        given = route.shares.get(revision, Decimal(0)) if revision else Decimal(0)
+        return route.acceptance is Acceptance.ACCEPTED and given == percent
+
+    def since(self, instant: datetime | None, span: timedelta) -> bool:
+        """
+        At least `span` has passed since the instant; False when it is None or lies in the future.
+        """
+        return instant is not None and self.now - instant >= span

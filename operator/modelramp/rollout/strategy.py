@@ -1,0 +1,53 @@
+"""
+Strategies compile to steps; one machine walks them.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from modelramp.analysis import Wealth, wealth_schedule
+from modelramp.api.spec import Analysis, Strategy
+
+WHOLE = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """
+    A share of live traffic, and what must hold before the next one.
+    """
+
+    percent: Decimal
+    """The candidate's share, above 0 up to 100."""
+    next_share: float | None
+    """The share it is certified for, as a fraction; None: it has everything, nothing is left to compare it with."""
+    soak: timedelta
+    deadline: timedelta
+
+
+def compile_steps(strategy: Strategy) -> tuple[Step, ...]:
+    """
+    The steps of a canary. A last step below 100 % is certified for 100 %, which the promotion then gives.
+    """
+    canary = strategy.canary
+    shares = [step.traffic.percent for step in canary.steps]
+    following = [*shares[1:], WHOLE]
+    return tuple(
+        Step(
+            percent=share,
+            next_share=None if share == WHOLE else float(after / WHOLE),
+            soak=(step.soak or canary.soak).timedelta,
+            deadline=canary.step_deadline.timedelta,
+        )
+        for share, after, step in zip(shares, following, canary.steps, strict=True)
+    )
+
+
+def wealth_of(strategy: Strategy, analysis: Analysis) -> Wealth:
+    """
+    How the harm wealth is spread over start, steps and blocks; fixed by the spec before the first block.
+    """
+    judged = [step for step in compile_steps(strategy) if step.next_share is not None]
+    planned = sum((step.deadline for step in judged), timedelta()) / analysis.interval.timedelta
+    return wealth_schedule(planned_blocks=max(1, round(planned)), later_steps=max(0, len(judged) - 1))
