@@ -75,7 +75,8 @@ class Block:
         """
         Merge two disjoint blocks into one that reaches from the earlier start to the later end.
 
-        A merged block is as valid as its parts: the bound only needs outcomes that are independent given the past.
+        Valid as long as traffic was split alike in both, whatever the rates did. Across a change of the split it is
+        not: with error rates that rise at the same time, an equally good candidate looks worse (Simpson's paradox).
         """
         return Block(
             min(self.start, other.start),

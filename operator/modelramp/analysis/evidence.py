@@ -178,8 +178,8 @@ class MetricEvidence:
         """
         Begin a later step: "not worse" is a new claim about the new load, harm goes on with some fresh bets.
 
-        Call it when the step's share of traffic is in place, and ``skip_until`` that instant where blocks from before
-        must not support the new claim.
+        Call it when the step's share of traffic is in place, together with ``skip_until`` that instant: no block may
+        reach across a change of the split, and none from before may support the new claim.
         """
         return replace(self, harm=self.harm.start_wealth(wealth.per_step), ok=self.ok.restart(), step=Totals())
 

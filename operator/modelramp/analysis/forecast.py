@@ -112,7 +112,7 @@ def plan(
 
     """
     ramp = (*shares, 1.0) if not shares or shares[-1] < 1.0 else tuple(shares)
-    if ramp[0] <= 0.0 or any(now >= after for now, after in pairwise(ramp)):
+    if ramp[0] <= 0.0 or ramp[-1] > 1.0 or any(now >= after for now, after in pairwise(ramp)):
         raise ValueError(f"shares do not rise within (0, 1]: {tuple(shares)}")
     return tuple(
         _step_plan(now, after, rps, _requests(now, margins(blast_radius, after).ok, stable_error_rate, phi))

@@ -1,0 +1,141 @@
+"""Plans and time left against the table of simulated planning numbers and against running the evidence."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from modelramp.analysis import (
+    ALPHA_OK,
+    Block,
+    Counts,
+    MetricEvidence,
+    Null,
+    Obstacle,
+    TimeLeft,
+    Verdict,
+    margins,
+    plan,
+    seconds_left,
+    wealth_schedule,
+)
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WEALTH = wealth_schedule(planned_blocks=1000, later_steps=2)
+RAMP = (0.05, 0.10, 0.25, 0.50)
+
+# Median requests of all traffic until a healthy candidate is through 5/10/25/50 %, simulated: rows are the stable error
+# rate, columns the blast radius.
+SIMULATED = {
+    (rate, radius): thousands * 1000.0
+    for rate, row in {
+        0.001: (59.0, 20.0, 9.6, 5.4, 2.4),
+        0.01: (100.0, 40.0, 17.0, 7.8, 3.6),
+        0.05: (73.0, 38.0, 24.0, 13.0, 6.0),
+    }.items()
+    for radius, thousands in zip((0.001, 0.0025, 0.005, 0.01, 0.02), row, strict=True)
+}
+
+
+@pytest.mark.parametrize(("rate", "radius"), SIMULATED)
+def test_plan_is_near_the_simulated_median(rate: float, radius: float) -> None:
+    """Expectation against median: within 0.7 to 1.25."""
+    rows = plan(RAMP, rps=50.0, stable_error_rate=rate, blast_radius=radius)
+    planned = math.fsum(row.requests or math.nan for row in rows)
+    assert 0.7 < planned / SIMULATED[rate, radius] < 1.25
+
+
+def test_plan_has_one_row_for_each_step_that_needs_evidence() -> None:
+    """A closing 100 % is promotion; without it the last step leads there all the same."""
+    rows = plan((0.05, 0.25, 0.5, 1.0), rps=50.0, stable_error_rate=0.001, blast_radius=0.01)
+    assert [(0.05, 0.25), (0.25, 0.5), (0.5, 1.0)] == [(row.share, row.next_share) for row in rows]
+    assert rows == plan((0.05, 0.25, 0.5), rps=50.0, stable_error_rate=0.001, blast_radius=0.01)
+    assert all(row.seconds is not None and row.requests == pytest.approx(row.seconds * 50.0) for row in rows)
+
+
+def test_a_service_without_any_error_can_be_planned() -> None:
+    """The absolute part of the margin carries it: somewhat sooner than with a few errors."""
+    clean = plan(RAMP, rps=50.0, stable_error_rate=0.0, blast_radius=0.01)
+    some = plan(RAMP, rps=50.0, stable_error_rate=0.001, blast_radius=0.01)
+    assert all((a.seconds or math.inf) < (b.seconds or 0.0) for a, b in zip(clean, some, strict=True))
+
+
+def test_overdispersion_takes_proportionally_longer() -> None:
+    """Twice the phi, twice the requests."""
+    one, two = (plan((0.5,), rps=1.0, stable_error_rate=0.01, blast_radius=0.01, phi=phi)[0].requests for phi in (1, 2))
+    assert one is not None
+    assert 2.0 * one == pytest.approx(two)
+
+
+@pytest.mark.parametrize("rps", [None, 0.0, -1.0])
+def test_without_traffic_requests_are_planned_but_no_time(rps: float | None) -> None:
+    """The user still learns how many requests it takes."""
+    (row,) = plan((0.5,), rps=rps, stable_error_rate=0.01, blast_radius=0.01)
+    assert row.requests is not None
+    assert (row.seconds, row.obstacle) == (None, Obstacle.NO_TRAFFIC)
+
+
+def test_without_an_error_rate_nothing_is_planned() -> None:
+    """Unknown is said, not guessed."""
+    (row,) = plan((0.5,), rps=50.0, stable_error_rate=None, blast_radius=0.01)
+    assert (row.requests, row.seconds, row.obstacle) == (None, None, Obstacle.UNKNOWN_RATE)
+
+
+@pytest.mark.parametrize("shares", [(0.0, 0.5), (0.5, 0.25), (0.5, 0.5), (0.5, 1.5)], ids=str)
+def test_shares_must_rise(shares: tuple[float, ...]) -> None:
+    """A ramp goes up, within (0, 1]."""
+    with pytest.raises(ValueError, match="shares do not rise"):
+        plan(shares, rps=1.0, stable_error_rate=0.01, blast_radius=0.01)
+
+
+def block(at: int, candidate: Counts, stable: Counts) -> Block:
+    return Block(NOON + timedelta(seconds=5 * at), NOON + timedelta(seconds=5 * at + 5), candidate, stable)
+
+
+def test_time_left_is_the_time_it_then_takes() -> None:
+    """Feeding the same block again and again certifies in exactly the block that was forecast."""
+    steps = margins(0.01, 0.25)
+    evidence = MetricEvidence.begin(WEALTH)
+    same = (Counts(12.0, 0.1), Counts(238.0, 2.0))
+    forecast = seconds_left(evidence, block(0, *same), steps.ok).seconds
+    assert forecast is not None
+    blocks = 0
+    while evidence.verdict() is not Verdict.PASSED:
+        evidence = evidence.observe(block(blocks, *same), steps, WEALTH)
+        blocks += 1
+    assert math.ceil(forecast / 5.0) == pytest.approx(blocks, abs=1)
+    assert blocks > 5
+
+
+def test_time_left_shrinks_as_evidence_grows() -> None:
+    """Half the way there, about half the time is left."""
+    steps, same = margins(0.01, 0.25), (Counts(12.0, 0.0), Counts(238.0, 0.0))
+    before = MetricEvidence.begin(WEALTH)
+    after = before.observe(block(0, *same), steps, WEALTH)
+    first, second = (seconds_left(one, block(0, *same), steps.ok).seconds for one in (before, after))
+    assert first is not None
+    assert second == pytest.approx(first - 5.0, abs=0.01)
+
+
+def test_what_is_shown_needs_no_more_time_even_without_traffic() -> None:
+    """Evidence does not fade when requests stop."""
+    steps = margins(0.01, 0.25)
+    shown = MetricEvidence.begin(WEALTH).observe(block(0, Counts(500.0), Counts(500.0)), steps, WEALTH)
+    assert shown.ok_log > -math.log(ALPHA_OK)
+    assert TimeLeft(0.0) == seconds_left(shown, block(1, Counts(), Counts()), steps.ok)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "rho", "expected"),
+    [
+        (Counts(), Counts(100.0), 1.25, Obstacle.NO_TRAFFIC),
+        (Counts(100.0), Counts(), 1.25, Obstacle.NO_TRAFFIC),
+        (Counts(100.0, 50.0), Counts(), 0.0, Obstacle.ABOVE_MARGIN),
+        (Counts(100.0, 50.0), Counts(100.0), 1.25, Obstacle.ABOVE_MARGIN),
+    ],
+    ids=["no candidate", "no stable arm", "above an absolute margin", "above the relative margin"],
+)
+def test_no_time_is_named_with_its_reason(candidate: Counts, stable: Counts, rho: float, expected: Obstacle) -> None:
+    """Silence and a bad candidate are told apart."""
+    left = seconds_left(MetricEvidence.begin(WEALTH), block(0, candidate, stable), Null(rho, 0.01))
+    assert TimeLeft(None, expected) == left
