@@ -176,7 +176,9 @@ def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
     born = [pods.born[name] for name in names if since < pods.born.get(name, since)]
     starts = [at for name in names for at in pods.started.get(name, ())]
     runs = [one.settled(window) for one in members]
-    falls = {Span(left.at, right.at) for run in runs for left, right in pairwise(run) if right.value < left.value}
+    falls = _shortest(
+        {Span(left.at, right.at) for run in runs for left, right in pairwise(run) if right.value < left.value}
+    )
     restarts = frozenset(fall for fall in falls if any(_may_be_in(start, fall) for start in starts))
     return Target(
         scrapes=tuple(sorted(known.union(*({one.at for one in run} for run in runs)))),
@@ -184,6 +186,11 @@ def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
         restarts=restarts,
         breaks=frozenset(falls - restarts),
     )
+
+
+def _shortest(spans: set[Span]) -> set[Span]:
+    """Keep the spans without another in them: a series that was away for a scrape shows the same fall less sharply."""
+    return {one for one in spans if not _any_within(spans - {one}, one.left, one.right)}
 
 
 def _usable(sample: tuple[float, float]) -> bool:

@@ -13,7 +13,14 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("n", "x"),
     [(1.0, 2.0), (1.0, -1.0), (-1.0, -1.0), (math.inf, 0.0), (math.nan, 0.0), (1.0, math.nan)],
-    ids=["more events than exposures", "negative events", "negative both", "endless", "n not a number", "x not a number"],
+    ids=[
+        "more events than exposures",
+        "negative events",
+        "negative both",
+        "endless",
+        "n not a number",
+        "x not a number",
+    ],
 )
 def test_what_is_no_count_is_refused(n: float, x: float) -> None:
     """The bound rests on 0 <= x <= n."""

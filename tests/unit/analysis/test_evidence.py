@@ -131,7 +131,10 @@ def test_overdispersion_slows_both_answers() -> None:
     """With phi = 2 a block says half as much."""
     once, twice = (
         MetricEvidence.begin(WEALTH, phi=phi).observe(block(0, counts), MARGINS, WEALTH)
-        for phi, counts in ((1.0, (Counts(10.0, 2.0), Counts(90.0, 1.0))), (2.0, (Counts(20.0, 4.0), Counts(180.0, 2.0))))
+        for phi, counts in (
+            (1.0, (Counts(10.0, 2.0), Counts(90.0, 1.0))),
+            (2.0, (Counts(20.0, 4.0), Counts(180.0, 2.0))),
+        )
     )
     assert (once.harm, once.ok) == (twice.harm, twice.ok)
 

@@ -48,7 +48,7 @@ def test_plan_is_near_the_simulated_median(rate: float, radius: float) -> None:
 def test_plan_has_one_row_for_each_step_that_needs_evidence() -> None:
     """A closing 100 % is promotion; without it the last step leads there all the same."""
     rows = plan((0.05, 0.25, 0.5, 1.0), rps=50.0, stable_error_rate=0.001, blast_radius=0.01)
-    assert [(0.05, 0.25), (0.25, 0.5), (0.5, 1.0)] == [(row.share, row.next_share) for row in rows]
+    assert [(row.share, row.next_share) for row in rows] == [(0.05, 0.25), (0.25, 0.5), (0.5, 1.0)]
     assert rows == plan((0.05, 0.25, 0.5), rps=50.0, stable_error_rate=0.001, blast_radius=0.01)
     assert all(row.seconds is not None and row.requests == pytest.approx(row.seconds * 50.0) for row in rows)
 
