@@ -1,0 +1,1 @@
+"""An embedded local Kubernetes cluster on one plain Linux machine, built from source modules."""
