@@ -1,0 +1,113 @@
+"""
+What Prometheus' HTTP API answered, read strictly. No I/O.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/ (format overview, instant queries, range vectors).
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from modelramp.analysis import Series
+from modelramp.ports import DeniedError, PortError, RefusedError, UnreachableError
+
+MAX_MESSAGE_LENGTH: Final = 200
+
+
+class QuestionError(UnreachableError):
+    """
+    The source is up, and had no complete answer to this question.
+    """
+
+
+def shorten(text: str) -> str:
+    """
+    One printable line of at most 200 characters.
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_MESSAGE_LENGTH]).split())
+    return line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[: MAX_MESSAGE_LENGTH - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What came back over HTTP.
+
+    `redact` takes out of a text what must not be shown: a server may repeat the credentials it was sent.
+    """
+
+    status: int
+    body: bytes
+    redact: Callable[[str], str] = str
+
+    def quote(self, said: object) -> str:
+        """
+        What the server said, fit for a condition's message.
+        """
+        return shorten(self.redact(str(said)))
+
+
+def read_answer(reply: Reply, since: datetime, until: datetime) -> tuple[Series, ...]:
+    """
+    The series of an answer to `SELECTOR[RANGE]`, with the samples of (since, until].
+
+    Raises:
+        DeniedError: 401 or 403.
+        RefusedError: Prometheus cannot parse the question, or it selects what are no counters.
+        QuestionError: Prometheus says that it has no complete answer.
+        UnreachableError: anything else.
+    """
+    status = reply.status
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise DeniedError(f"spec.analysis.prometheus.auth: the source does not accept the credentials (HTTP {status})")
+    answer = _document(reply)
+    if answer.get("status") == "error":
+        raise _error(reply, answer)
+    if status != HTTPStatus.OK or answer.get("status") != "success":
+        raise UnreachableError(f"no answer of Prometheus' query API (HTTP {status})")
+    warnings = answer.get("warnings")
+    if warnings or answer.get("isPartial"):  # the latter is VictoriaMetrics'
+        raise QuestionError(f"the answer may be incomplete: {reply.quote(warnings or 'it is marked as partial')}")
+    try:
+        return _series(answer["data"], since.timestamp(), until.timestamp())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UnreachableError("the answer is not what Prometheus' query API gives for a range of samples") from None
+
+
+def _document(reply: Reply) -> dict[str, Any]:
+    try:
+        answer = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise UnreachableError(f"no JSON of Prometheus' query API (HTTP {reply.status})")
+    return answer
+
+
+def _error(reply: Reply, answer: dict[str, Any]) -> PortError:
+    kind, said = answer.get("errorType"), reply.quote(answer.get("error", ""))
+    if HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and kind == "bad_data":
+        return RefusedError(f"Prometheus does not understand the question: {said}")
+    return QuestionError(f"Prometheus has no answer (HTTP {reply.status}, {reply.quote(kind)}): {said}")
+
+
+def _series(found: dict[str, Any], since: float, until: float) -> tuple[Series, ...]:
+    if found["resultType"] != "matrix":
+        raise ValueError("not a range of samples")
+    return tuple(_one(row, since, until) for row in found["result"])
+
+
+def _one(row: dict[str, Any], since: float, until: float) -> Series:
+    labels = row["metric"]
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise TypeError("labels are strings")
+    if row.get("histograms"):
+        raise RefusedError(f"{shorten(str(labels.get('__name__')))} is a native histogram: the metric needs counters")
+    samples = [(float(at), float(value)) for at, value in row["values"]]
+    # Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's interval is open at that end.
+    kept = tuple(sorted((at, value) for at, value in samples if since < at <= until and not math.isnan(value)))
+    return Series(labels=labels, samples=kept)

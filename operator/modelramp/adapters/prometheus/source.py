@@ -1,0 +1,202 @@
+"""
+Raw samples from Prometheus' HTTP API: what is stored, whole or not at all.
+
+Nothing is computed by the server, no answer is cached, and no address is asked that the installation does not allow.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from modelramp.adapters.prometheus.answer import QuestionError, Reply, read_answer
+from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
+from modelramp.adapters.prometheus.breaker import Breaker
+from modelramp.adapters.prometheus.policy import Address, AddressPolicy, Origin
+from modelramp.analysis import Series
+from modelramp.api.spec import Prometheus
+from modelramp.ports import DeniedError, RefusedError, SamplesQuestion, UnreachableError
+
+TOTAL_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 3.0  # with the breaker's longest pause: an outage that is over is noticed within 10 s
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # about 10,000 series of 20 samples; parsed it is some seven times as large
+PARALLEL_PER_ORIGIN: Final = 8
+_READ_BYTES: Final = 64 * 1024
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    How long and how large an answer may be.
+    """
+
+    total_seconds: float = TOTAL_SECONDS
+    """From sending the question to the last byte; waiting for one's turn is not part of it."""
+    connect_seconds: float = CONNECT_SECONDS
+    answer_bytes: int = MAX_ANSWER_BYTES
+
+
+@dataclass(slots=True)
+class _Lane:
+    """
+    What questions to one origin share.
+    """
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_ORIGIN))
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+class PrometheusSource:
+    """
+    The port MetricSource. An asynchronous context manager: leaving it closes its connections.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        read_secret: SecretReader,
+        *,
+        jitter: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
+    ) -> None:
+        """
+        Connect to nothing yet.
+
+        Args:
+            policy: Which addresses may be asked.
+            read_secret: Reads the Secrets that objects name.
+            jitter: A number from 0 to 1, a new one at each call; spreads the pauses after failures.
+            monotonic: Seconds.
+            limits: None: the defaults.
+
+        """
+        self._policy = policy
+        self._authenticator = Authenticator(read_secret, monotonic)
+        self._jitter = jitter
+        self._monotonic = monotonic
+        self._limits = limits or Limits()
+        self._lanes: dict[Origin, _Lane] = {}  # no more than the installation allows
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """
+        Ready to be asked.
+        """
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """
+        Close the connections.
+        """
+        await self.close()
+
+    async def close(self) -> None:
+        """
+        Close the connections; a later question opens new ones.
+        """
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def samples(self, namespace: str, source: Prometheus, question: SamplesQuestion) -> tuple[Series, ...]:
+        """
+        Every series the selector names, with its samples in time order; as the port says.
+        """
+        address = self._policy.resolve(source.address)  # before any Secret is read
+        credentials = await self._authenticator.credentials(namespace, source.auth) if source.auth else None
+        lane = self._lanes.setdefault(address.origin, _Lane())
+        async with lane.turns:
+            self._check_open(address, lane.breaker)
+            try:
+                return await self._ask(address, credentials, question, lane.breaker)
+            except DeniedError:
+                self._authenticator.forget(namespace)
+                raise
+
+    def _check_open(self, address: Address, breaker: Breaker) -> None:
+        left = breaker.pause_left(self._monotonic())
+        if left > 0:
+            raise UnreachableError(f"{breaker.last_error} ({address.origin} is asked again in {left:.1f} s)")
+
+    async def _ask(
+        self, address: Address, credentials: Credentials | None, question: SamplesQuestion, breaker: Breaker
+    ) -> tuple[Series, ...]:
+        sent = self._monotonic()
+        try:
+            reply = await self._post(address, credentials, question)
+            found = read_answer(reply, question.since, question.until)
+        except (QuestionError, DeniedError, RefusedError):
+            breaker.succeeded(self._monotonic())
+            raise
+        except (UnreachableError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            message = self._describe(address, error)
+            breaker.failed(sent=sent, now=self._monotonic(), jitter=self._jitter(), error=message)
+            raise UnreachableError(message) from None  # the client's own errors may hold the request's headers
+        breaker.succeeded(self._monotonic())
+        return found
+
+    async def _post(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+        async with asyncio.timeout(self._limits.total_seconds):
+            try:
+                return await self._post_once(address, credentials, question)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # The server may have closed a kept connection in the meantime. Questions change nothing: ask again.
+                return await self._post_once(address, credentials, question)
+
+    async def _post_once(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+        request = self._client().post(
+            URL(f"{address.url}/api/v1/query", encoded=True),
+            data=_form(question, self._limits),
+            # no compression: a small answer could unpack to a huge one
+            headers={"Accept-Encoding": "identity", **(credentials.headers() if credentials else {})},
+            allow_redirects=False,
+        )
+        async with request as response:
+            body = bytearray()
+            async for part in response.content.iter_chunked(_READ_BYTES):
+                body += part
+                if len(body) > self._limits.answer_bytes:
+                    response.close()
+                    raise QuestionError(f"the answer is larger than {self._limits.answer_bytes} bytes")
+        return Reply(response.status, bytes(body), credentials.redact if credentials else str)
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # the lanes limit
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_seconds),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    def _describe(self, address: Address, error: Exception) -> str:
+        if isinstance(error, UnreachableError):
+            return f"{address.url}: {error}"
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"{address.url} does not accept the connection within {self._limits.connect_seconds:g} s"
+        if isinstance(error, TimeoutError):
+            return f"{address.url} does not answer within {self._limits.total_seconds:g} s"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+            return f"{address.url}: its certificate is not trusted or TLS failed"
+        return f"{address.url} cannot be reached ({type(error).__name__})"
+
+
+def _form(question: SamplesQuestion, limits: Limits) -> dict[str, str]:
+    range_ms = (question.until - question.since) // _MILLISECOND
+    return {
+        "query": f"{question.selector}[{range_ms}ms]",
+        "time": f"{question.until.timestamp():.3f}",
+        "timeout": f"{int(limits.total_seconds * 1000)}ms",
+        "partial_response": "false",  # Thanos: an error instead of part of the answer; Prometheus ignores it
+    }
