@@ -2,8 +2,8 @@
 The CustomResourceDefinition, derived from the models: structural schema, defaults, rules, columns and subresources.
 
 The API server takes only structural schemas: every node has a type, nothing is referenced, alternatives do not exist.
-A keyword this module does not know, and a list, map or string without a maximum, ends the generation with the path
-of the node: without maxima the API server refuses the rules for their estimated cost.
+A keyword this module does not know, a field without a description, and a list, map or string without a maximum, ends
+the generation with the path of the node: without maxima the API server refuses the rules for their estimated cost.
 """
 
 from collections.abc import Iterator, Mapping
@@ -144,6 +144,9 @@ def _descend(node: Schema, definitions: Mapping[str, Any], path: str) -> None:
         node["properties"] = {
             name: structural(child, definitions, f"{path}.{name}") for name, child in node["properties"].items()
         }
+        for name, child in node["properties"].items():
+            if "description" not in child:
+                raise UnstructuralSchemaError(f"{path}.{name}", "a field needs a description")
     if "items" in node:
         node["items"] = structural(node["items"], definitions, f"{path}[]")
     open_ended = node.pop("additionalProperties", False)

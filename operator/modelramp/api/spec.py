@@ -65,8 +65,8 @@ class Container(ApiModel):
 
     model_config = ConfigDict(extra="allow")
 
-    name: DnsLabel
-    image: str = Field(min_length=1, max_length=512)
+    name: DnsLabel = Field(description="The container's name.")
+    image: str = Field(min_length=1, max_length=512, description="The container's image.")
 
 
 class PodSpec(ApiModel):
@@ -78,7 +78,12 @@ class PodSpec(ApiModel):
 
     containers: Annotated[
         tuple[Container, ...],
-        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(
+            min_length=1,
+            max_length=16,
+            description="The containers; the first one is the model server.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ]
 
 
@@ -87,8 +92,12 @@ class PodMetadata(ApiModel):
     Labels and annotations for the pods; those of the operator win.
     """
 
-    labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(default=None, max_length=32)
-    annotations: dict[str, Annotated[str, Field(max_length=4096)]] | None = Field(default=None, max_length=32)
+    labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(
+        default=None, max_length=32, description="Labels of the pods."
+    )
+    annotations: dict[str, Annotated[str, Field(max_length=4096)]] | None = Field(
+        default=None, max_length=32, description="Annotations of the pods."
+    )
 
 
 class PodTemplate(ApiModel):
@@ -105,8 +114,8 @@ class ConfigMapKey(ApiModel):
     A key of a ConfigMap in the object's namespace.
     """
 
-    name: DnsName
-    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+    name: DnsName = Field(description="The ConfigMap's name.")
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in it.")
 
 
 class WarmUpBody(ApiModel):
@@ -120,7 +129,7 @@ class WarmUpBody(ApiModel):
         )
     )
 
-    value: str | None = Field(default=None, max_length=65536)
+    value: str | None = Field(default=None, max_length=65536, description="The body itself.")
     config_map_key_ref: ConfigMapKey | None = None
 
     @model_validator(mode="after")
@@ -186,10 +195,10 @@ class ParentRef(ApiModel):
     A Gateway the route is attached to.
     """
 
-    name: DnsName
+    name: DnsName = Field(description="The Gateway's name.")
     namespace: DnsLabel | None = Field(default=None, description="Absent: the object's own namespace.")
-    section_name: DnsName | None = None
-    port: Port | None = None
+    section_name: DnsName | None = Field(default=None, description="The Gateway's listener; absent: every listener.")
+    port: Port | None = Field(default=None, description="The listener's port; absent: every port.")
 
 
 class GatewayApi(ApiModel):
@@ -198,10 +207,22 @@ class GatewayApi(ApiModel):
     """
 
     parent_refs: Annotated[
-        tuple[ParentRef, ...], Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+        tuple[ParentRef, ...],
+        Field(
+            min_length=1,
+            max_length=8,
+            description="The Gateways the route is attached to.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ]
     hostnames: Annotated[
-        tuple[Hostname, ...], Field(default=(), max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+        tuple[Hostname, ...],
+        Field(
+            default=(),
+            max_length=16,
+            description="Host names matched; empty: every one.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
     ]
     path: str = Field(default="/", pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=512, description="Path prefix matched.")
     request_timeout: Duration = Field(
@@ -314,8 +335,8 @@ class SecretKey(ApiModel):
     A key of a Secret in the object's namespace. The operator can read only Secrets named in its installation.
     """
 
-    name: DnsName
-    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)
+    name: DnsName = Field(description="The Secret's name.")
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in it.")
 
 
 class BasicAuth(ApiModel):
@@ -323,7 +344,7 @@ class BasicAuth(ApiModel):
     User name and password.
     """
 
-    username: str = Field(min_length=1, max_length=253)
+    username: str = Field(min_length=1, max_length=253, description="The user's name.")
     password_secret_ref: SecretKey
 
 
@@ -411,8 +432,8 @@ class RatioMetric(ApiModel):
     `${namespace}`, `${service}` and `${revision}` for its names.
     """
 
-    bad: Selector
-    total: Selector
+    bad: Selector = Field(description="Selector of the counters of bad events.")
+    total: Selector = Field(description="Selector of the counters of all events, the bad ones among them.")
 
 
 ONE_METRIC_FORM: Final = "give exactly one of preset and ratio"

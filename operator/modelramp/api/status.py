@@ -35,6 +35,8 @@ Instant = Annotated[
 ]
 Text = Annotated[str, Field(max_length=1024)]
 Word = Annotated[str, Field(max_length=253)]
+Revision = Annotated[str, Field(max_length=253, description="The revision: a hash of what the pods are made from.")]
+Version = Annotated[str, Field(max_length=253, description="The model's version.")]
 
 
 class StatusModel(ApiModel):
@@ -50,9 +52,9 @@ class StableStatus(StatusModel):
     The revision that serves users.
     """
 
-    revision: Word
-    version: Word
-    since: Instant
+    revision: Revision
+    version: Version
+    since: Instant = Field(description="When it became stable.")
 
 
 class CandidateStatus(StatusModel):
@@ -60,9 +62,9 @@ class CandidateStatus(StatusModel):
     The revision on trial.
     """
 
-    revision: Word
-    version: Word
-    since: Instant
+    revision: Revision
+    version: Version
+    since: Instant = Field(description="When it was begun.")
     ready_since: Instant | None = Field(
         default=None, description="When it was first seen with all pods ready; absent: never."
     )
@@ -78,10 +80,10 @@ class Rejection(StatusModel):
     A revision that is not begun again without a retry.
     """
 
-    revision: Word
-    version: Word
+    revision: Revision
+    version: Version
     reason: Reason
-    at: Instant
+    at: Instant = Field(description="When it was rejected.")
 
 
 class StepStatus(StatusModel):
@@ -89,9 +91,9 @@ class StepStatus(StatusModel):
     The present step.
     """
 
-    index: int = Field(ge=0, le=64)
+    index: int = Field(ge=0, le=64, description="Counted from 0.")
     display: Word = Field(description="For people: step of steps, such as 2/4.")
-    entered_at: Instant
+    entered_at: Instant = Field(description="When the step began.")
     in_place_since: Instant | None = Field(
         default=None, description="When the gateway was first seen with the step's traffic; absent: not yet."
     )
@@ -102,8 +104,8 @@ class TrafficStatus(StatusModel):
     The candidate's share of traffic: wanted, accepted by the gateway, and counted.
     """
 
-    wanted: Share
-    programmed: Share | None = None
+    wanted: Share = Field(description="The share the route is to have.")
+    programmed: Share | None = Field(default=None, description="The share the gateway accepted; absent: not known yet.")
     observed: Share | None = Field(
         default=None, description="Share of counted requests in the present step; absent: none counted."
     )
@@ -126,8 +128,8 @@ class ArmCounts(StatusModel):
     What was counted of one revision in this rollout: `n` requests, `x` bad ones, as decimal strings.
     """
 
-    n: Word
-    x: Word
+    n: Word = Field(description="Requests counted.")
+    x: Word = Field(description="Bad ones of them.")
 
 
 class VerdictStatus(StatusModel):
@@ -135,7 +137,7 @@ class VerdictStatus(StatusModel):
     A metric's verdict with what it rests on.
     """
 
-    name: Word
+    name: Word = Field(description="The metric's name.")
     verdict: VerdictName
     evidence: Word = Field(description="Not-worse evidence reached, of what is needed, such as 3.1 of 20.")
     harm: Word = Field(description="Harm evidence reached, of what rolls back, such as 0.4 of 100.")
@@ -144,7 +146,7 @@ class VerdictStatus(StatusModel):
     seconds_left: int | None = Field(
         default=None, ge=0, description="Estimate until certified at present rates; absent: none."
     )
-    message: Text = ""
+    message: Text = Field(default="", description="The verdict in words.")
 
 
 class EvidenceState(StatusModel):
@@ -152,8 +154,10 @@ class EvidenceState(StatusModel):
     A metric's evidence, as the machine keeps it between two looks.
     """
 
-    name: Word
-    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+    name: Word = Field(description="The metric's name.")
+    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
+        description="For the operator only: its form may change in any version."
+    )
 
 
 class Outcome(StatusModel):
@@ -161,12 +165,12 @@ class Outcome(StatusModel):
     How a rollout ended.
     """
 
-    revision: Word
-    version: Word
+    revision: Revision
+    version: Version
     outcome: Reason
-    message: Text
-    began_at: Instant
-    ended_at: Instant
+    message: Text = Field(description="The outcome in words.")
+    began_at: Instant = Field(description="When the rollout began.")
+    ended_at: Instant = Field(description="When it ended.")
 
 
 class Condition(StatusModel):
@@ -175,11 +179,13 @@ class Condition(StatusModel):
     """
 
     type: ConditionType
-    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)] = Field(
+        description="True, False or Unknown."
+    )
     reason: Reason
-    message: Annotated[str, Field(max_length=32768)]
-    last_transition_time: Instant
-    observed_generation: int = Field(ge=0)
+    message: Annotated[str, Field(max_length=32768)] = Field(description="The reason in words, with what was seen.")
+    last_transition_time: Instant = Field(description="When the status last changed.")
+    observed_generation: int = Field(ge=0, description="The metadata.generation it was found for.")
 
 
 _ATOMIC: Final = {"x-kubernetes-list-type": "atomic"}
@@ -190,21 +196,29 @@ class Status(StatusModel):
     The machine's memory and its face.
     """
 
-    observed_generation: int | None = Field(default=None, ge=0)
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The metadata.generation this status belongs to; absent: not visited yet."
+    )
     phase: Phase = Phase.PENDING
-    phase_since: Instant | None = None
+    phase_since: Instant | None = Field(default=None, description="When the phase began; absent: not visited yet.")
     reason: Reason = Reason.WAITING
-    message: Text = ""
+    message: Text = Field(default="", description="The phase and its reason in words.")
     stable: StableStatus | None = None
     candidate: CandidateStatus | None = None
-    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=_ATOMIC)] = ()
+    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="The revisions rejected last; the newest is last."
+    )
     step: StepStatus | None = None
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."
     )
-    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = ()
-    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = ()
+    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="The verdict on each metric."
+    )
+    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="The evidence on each metric, as the operator keeps it."
+    )
     retry_seen: Word | None = Field(
         default=None, description="The value of the retry annotation that was last acted on."
     )
@@ -212,10 +226,12 @@ class Status(StatusModel):
     selector: Text = Field(
         default="", description="Label selector of the stable revision's pods; for the scale subresource."
     )
-    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = ()
+    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="How past rollouts ended; the newest is last."
+    )
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
             max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         ),
-    ] = ()
+    ] = Field(default=(), description="The contract for programs; every type is present from the first visit.")
