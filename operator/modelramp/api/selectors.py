@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Final
 
 _NAME: Final = "[a-zA-Z_:][a-zA-Z0-9_:]*"
-# Prometheus anchors regular expressions itself, so a literal "$" has no use inside quotes and stays a placeholder's mark.
-# Of escapes only those that PromQL knows inside double quotes: a regular expression's own backslash is written twice.
+# Prometheus anchors regular expressions itself, so a literal "$" has no use inside quotes and stays the mark of a
+# placeholder. Of escapes only those that PromQL knows inside double quotes: the backslash of a regular expression is
+# written twice.
 _QUOTED: Final = r'"([^"\\$\n]|\\[\\abfnrtv"]|\$\{(namespace|service|revision)\})*"'
 _MATCHER: Final = rf"([a-zA-Z_][a-zA-Z0-9_]* *(=~|!~|!=|=) *{_QUOTED}|\$arm)"
 SELECTOR_PATTERN: Final = rf"^({_NAME})? *\{{ *{_MATCHER}( *, *{_MATCHER})* *,? *\}}$"

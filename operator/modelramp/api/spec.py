@@ -6,6 +6,7 @@ as CEL, so that `kubectl apply` refuses the object, and here, so that a file can
 proves on random documents that both agree.
 """
 
+import re
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
@@ -141,8 +142,8 @@ class WarmUpBody(ApiModel):
 
 class WarmUp(ApiModel):
     """
-    Requests sent to the candidate before users reach it: the first calls of a model are slow, and a readiness probe does
-    not see it.
+    Requests sent to the candidate before users reach it: the first calls of a model are slow, and a readiness probe
+    does not see it.
     """
 
     requests: int = Field(
@@ -227,7 +228,8 @@ class GatewayApi(ApiModel):
     path: str = Field(default="/", pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=512, description="Path prefix matched.")
     request_timeout: Duration = Field(
         default=Duration("60s"),
-        description="Time for a whole request; written out because gateways' own defaults differ (15 s in Envoy). 0s: none.",
+        description="Time for a whole request; written out because gateways' own defaults differ (15 s in Envoy). "
+        "0s: none.",
     )
 
 
@@ -242,6 +244,10 @@ class Traffic(ApiModel):
 STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
 STEPS_ASCEND: Final = "the steps' traffic must rise from step to step"
 BLAST_RADIUS_RANGE: Final = "blastRadius must be above 0% and at most 20%"
+_SHARES_ASCEND: Final = (  # isSorted lets equal neighbours pass, so each share must also occur only once
+    "self.map(s, double(s.traffic.replace('%', ''))).isSorted() && self.all(s, "
+    "self.exists_one(t, double(t.traffic.replace('%', '')) == double(s.traffic.replace('%', ''))))"
+)
 
 
 def _above_zero(share: Share) -> Share:
@@ -290,21 +296,15 @@ class Canary(ApiModel):
             max_length=16,
             json_schema_extra={
                 "x-kubernetes-list-type": "atomic",
-                **rules(
-                    (
-                        "self.map(s, double(s.traffic.replace('%', ''))).isSorted() && "
-                        "self.all(s, self.exists_one(t, double(t.traffic.replace('%', '')) == double(s.traffic.replace('%', ''))))",
-                        STEPS_ASCEND,
-                    )
-                ),
+                **rules((_SHARES_ASCEND, STEPS_ASCEND)),
             },
         ),
         AfterValidator(_ascending),
     ] = tuple(CanaryStep(traffic=Share(share)) for share in ("5%", "25%", "50%", "100%"))
     blast_radius: Annotated[Share, AfterValidator(_tolerable)] = Field(
         default=Share("0.5%"),
-        description="Extra bad requests, as a share of all traffic, that a step may risk: a candidate is certified for the "
-        "share w when its error rate is shown to be below 1.25 x stable + blastRadius / w.",
+        description="Extra bad requests, as a share of all traffic, that a step may risk: a candidate is certified for "
+        "the share w when its error rate is shown to be below 1.25 x stable + blastRadius / w.",
         json_schema_extra=rules(
             ("double(self.replace('%', '')) > 0.0 && double(self.replace('%', '')) <= 20.0", BLAST_RADIUS_RANGE)
         ),
@@ -519,6 +519,16 @@ _NAMES_UNIQUE = (
 )
 
 
+INTERVAL_TOO_SHORT: Final = "interval must be at least 1s, written in s, m, h or d"
+_WHOLE_SECONDS: Final = "[1-9][0-9]*([shd]|m([^s]|$))"  # a part above zero that does not count in ms
+
+
+def _a_second_or_more(interval: Duration) -> Duration:
+    if re.search(_WHOLE_SECONDS, interval) is None:
+        raise ValueError(INTERVAL_TOO_SHORT)
+    return interval
+
+
 def _names_unique(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     names = [metric.title for metric in metrics]
     if len(names) != len(set(names)):
@@ -533,7 +543,11 @@ class Analysis(ApiModel):
 
     mode: AnalysisMode = AnalysisMode.EVIDENCE
     prometheus: Prometheus = Prometheus()
-    interval: Duration = Field(default=Duration("15s"), description="Time between two looks; best the scrape interval.")
+    interval: Annotated[Duration, AfterValidator(_a_second_or_more)] = Field(
+        default=Duration("15s"),
+        description="Time between two looks, at least 1s; best the scrape interval.",
+        json_schema_extra=rules((f"self.matches('{_WHOLE_SECONDS}')", INTERVAL_TOO_SHORT)),
+    )
     metrics: Annotated[
         tuple[Metric, ...],
         Field(
@@ -584,5 +598,5 @@ class MLModelDeploymentSpec(ApiModel):
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the document holds
         if not isinstance(value, dict | cls):
-            raise ValueError("must be an object")
+            raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
         return value
