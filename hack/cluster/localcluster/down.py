@@ -16,7 +16,6 @@ from localcluster.shell import run, succeeds
 
 # Before the API server, so that nothing is restarted while it is being removed.
 _FIRST = ["kwok", "kubelet", "kube-proxy", "scheduler", "controller-manager"]
-_LAST = ["apiserver", "etcd", "containerd"]
 #: Places outside our folders that kubelet, CNI and the shims write to, whatever they are told: removed when left empty.
 _FOREIGN = (
     "/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet/plugins_registry", "/var/lib/kubelet",
@@ -28,11 +27,13 @@ _FOREIGN = (
 def down(*, purge: bool) -> None:
     """Stop and remove everything. Container images stay for the next `up`, unless `purge`."""
     with builds.locked("up"):
-        processes.stop(_FIRST)
+        # What they hold is about to be deleted, so there is nothing for them to finish in peace.
+        processes.stop(_FIRST, grace=0)
         pods = os.geteuid() == 0 and (STATE / "containerd").exists()
         if pods:
             _remove_containers()
-        processes.stop(_LAST)
+        processes.stop(["apiserver", "etcd"], grace=0)
+        processes.stop(["containerd"])
         if pods:
             _kill_shims()
         _unmount()
@@ -74,9 +75,10 @@ def _kill_pods() -> None:
 def _pids_in_cgroups() -> list[int]:
     found: set[int] = set()
     for root in cgroup_roots():
-        for listing in root.rglob("cgroup.procs"):
+        # os.walk, because pathlib's walk raises when a folder vanishes under it, and these do.
+        for folder, _, _ in os.walk(root):
             with contextlib.suppress(OSError):
-                found |= {int(line) for line in listing.read_text().split()}
+                found |= {int(line) for line in (Path(folder) / "cgroup.procs").read_text().split()}
     return sorted(pid for pid in found if processes.started_at(pid) is not None)
 
 
@@ -115,11 +117,9 @@ def _remove_cgroups() -> None:
     deadline = time.monotonic() + 10
     while leftover := [root for root in cgroup_roots() if root.exists()]:
         for root in leftover:
-            for folder in sorted((p for p in root.rglob("*") if p.is_dir()), key=lambda p: len(p.parts), reverse=True):
+            for folder, _, _ in os.walk(root, topdown=False):
                 with contextlib.suppress(OSError):
-                    folder.rmdir()
-            with contextlib.suppress(OSError):
-                root.rmdir()
+                    Path(folder).rmdir()
         if time.monotonic() > deadline:
             return
         time.sleep(0.05)
@@ -127,8 +127,10 @@ def _remove_cgroups() -> None:
 
 def _tidy_foreign_places() -> None:
     for place in ("/var/lib/cni/results", "/var/lib/cni/cache/results"):
-        for record in Path(place).glob("modelramp-*"):
-            record.unlink()
+        for record in Path(place).glob("*"):
+            # Each record names the network namespace it was made for, and ours lie under our folder.
+            if f'"netns":"{RUN}/' in record.read_text(errors="replace").replace(" ", ""):
+                record.unlink()
     for link in Path("/var/log/containers").glob("*.log"):
         if str(link.readlink()).startswith(str(STATE)):
             link.unlink()

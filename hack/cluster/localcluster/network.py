@@ -9,6 +9,9 @@ from localcluster import packages
 from localcluster.settings import BRIDGE, NODE_IP, POD_SUBNET, SERVICE_SUBNET, STATE, ClusterError
 from localcluster.shell import run, succeeds
 
+#: Lets pods reach what the host reaches (its name server first of all), as on any other cluster.
+_MASQUERADE = ["POSTROUTING", "-s", POD_SUBNET, "!", "-d", POD_SUBNET, "-m", "comment", "--comment", "modelramp-cluster",
+               "-j", "MASQUERADE"]  # fmt: skip
 _MEMORY = STATE / "kernel.json"
 #: Settings that the cluster needs or that kubelet and kube-proxy change by themselves; None = only remembered.
 _SETTINGS: dict[str, str | None] = {
@@ -50,9 +53,15 @@ def ensure() -> None:
     # A bridge takes over the lowest address of its ports: a fixed one keeps the pods' ARP tables right.
     run(["ip", "link", "set", BRIDGE, "address", "0a:58:0a:f4:00:01", "up"])
     run(["ip", "address", "replace", f"{NODE_IP}/24", "dev", BRIDGE])
+    if not succeeds([*_nat(), "-C", *_MASQUERADE]):
+        run([*_nat(), "-A", *_MASQUERADE])
     for name, wanted in _SETTINGS.items():
         if wanted is not None and _read(name) != wanted:
             (Path("/proc/sys") / name).write_text(wanted)
+
+
+def _nat() -> list[str]:
+    return [packages.program("iptables"), "-w", "-t", "nat"]
 
 
 def _refuse_overlap() -> None:
@@ -93,7 +102,9 @@ def rules(family: str = "iptables") -> str:
 
 
 def remove_rules() -> None:
-    """Remove exactly kube-proxy's chains and the rules that jump to them, in one transaction a family."""
+    """Remove exactly our one rule, kube-proxy's chains and the rules that jump to them, in one transaction a family."""
+    while succeeds([*_nat(), "-C", *_MASQUERADE]):
+        run([*_nat(), "-D", *_MASQUERADE])
     for family in ("iptables", "ip6tables"):
         script = removal_script(rules(family))
         if script:
