@@ -29,16 +29,15 @@ from modelramp.analysis.evidence import (
     ALPHA_OK,
     ALPHA_ROLLBACK,
     PHI_UNKNOWN,
-    Margins,
     MetricEvidence,
     MetricState,
     Totals,
     Verdict,
     combine_harm,
     harmful,
-    margins,
 )
 from modelramp.analysis.forecast import Obstacle, StepPlan, TimeLeft, plan, seconds_left
+from modelramp.analysis.margin import Margins, margins
 from modelramp.analysis.targets import Pods, Sample, Series, Window, find_targets
 
 __all__ = [

@@ -31,7 +31,9 @@ LOG_ZERO: Final = -9999.0
 LOG_DECIMALS: Final = 4  # dumping and restoring after each of 960 blocks moved ln M by 0.00014
 
 LOWEST_LOG: Final = -999.0
-"""Wealth below exp(-999) is given up as 0, which only ever lowers the evidence. It bounds the size of the state."""
+HIGHEST_LOG: Final = 999.0
+"""Wealth below exp(-999) is given up as 0 and wealth above exp(999) is not kept: both only ever lower the evidence, and
+they bound the size of the state."""
 
 AMOUNT_DECIMALS: Final = 6  # amounts of wealth are multiples of a millionth, so that subtracting them is exact
 
@@ -219,4 +221,4 @@ def _grown(log: float, log_of_factor: float) -> float:
 
 
 def _stored(log: float) -> float:
-    return LOG_ZERO if log < LOWEST_LOG else round(log, LOG_DECIMALS)
+    return LOG_ZERO if log < LOWEST_LOG else round(min(log, HIGHEST_LOG), LOG_DECIMALS)

@@ -13,13 +13,11 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from modelramp.analysis.block import Block, Counts
-from modelramp.analysis.eprocess import HARM_GRID, LOG_ZERO, OK_GRID, EProcess, Null, Wealth, log_sum_exp
+from modelramp.analysis.eprocess import HARM_GRID, LOG_ZERO, OK_GRID, EProcess, Wealth, log_sum_exp
+from modelramp.analysis.margin import Margins
 
 ALPHA_ROLLBACK: Final = 0.01  # false rollbacks per rollout, all metrics together: one in 100
 ALPHA_OK: Final = 0.05  # promotions of a candidate beyond its margin; the cost is bounded by the blast radius
-RHO_HARM: Final = 1.1  # 10 % above stable is not yet harm
-RHO_OK: Final = 1.25  # between the two nulls either answer is right
-HARM_FLOOR: Final = 0.2  # of the blast radius: an absolute rate too small to roll back for
 NOTHING: Final = Counts()
 PHI_UNKNOWN: Final = 2.0  # overdispersion assumed while the stable arm's history says nothing about it
 
@@ -35,42 +33,6 @@ class Verdict(StrEnum):
     """Counted, but neither shown yet."""
     NO_DATA = "NoData"
     """Nothing of the candidate counted in this step. Never a pass, never a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """
-    What harm and "not worse" mean for one metric in one step.
-
-    Attributes:
-        harm: Harm is shown by refuting "candidate rate <= this margin".
-        ok: Not worse is shown by refuting "candidate rate >= this margin".
-
-    """
-
-    harm: Null
-    ok: Null
-
-
-def margins(blast_radius: float, next_share: float) -> Margins:
-    """
-    Derive the margins of the default error gate from the one number a user states.
-
-    Args:
-        blast_radius: Extra bad requests risked, as a fraction of all traffic after the step; above 0, below 1.
-        next_share: The candidate's share of traffic after the step, above 0 up to 1: the smaller it is, the more a
-            candidate may fail without breaking the promise, so early steps are cheap and late ones strict.
-
-    Raises:
-        ValueError: If a number is out of range.
-
-    """
-    if not (0.0 < blast_radius < 1.0 and 0.0 < next_share <= 1.0):
-        raise ValueError(f"no margins for blast radius {blast_radius} and next share {next_share}")
-    return Margins(
-        harm=Null(rho=RHO_HARM, epsilon=HARM_FLOOR * blast_radius),
-        ok=Null(rho=RHO_OK, epsilon=blast_radius / next_share),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +235,7 @@ def _numbers(totals: Totals) -> list[float]:
 
 def _short(number: float) -> float:
     # Whole numbers lose their ".0": equal in value, and two bytes less for each of eight.
-    return int(number) if number.is_integer() else number
+    return int(number) if float(number).is_integer() else number
 
 
 def _totals(numbers: Sequence[float]) -> Totals:

@@ -14,7 +14,8 @@ from typing import Final
 
 from modelramp.analysis.block import Block, Counts
 from modelramp.analysis.eprocess import LOG_ZERO, OK_GRID, EProcess, Null, log_factor, log_sum_exp
-from modelramp.analysis.evidence import ALPHA_OK, MetricEvidence, margins
+from modelramp.analysis.evidence import ALPHA_OK, MetricEvidence
+from modelramp.analysis.margin import margins
 
 HALVINGS: Final = 50  # of an interval at most a few times the answer: exact to 15 digits
 

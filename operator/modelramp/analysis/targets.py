@@ -121,7 +121,7 @@ class Target:
     One scraped page.
 
     Attributes:
-        scrapes: Instants of its successful scrapes within the window, in order, unix seconds.
+        scrapes: Instants of its successful scrapes that are known, in order, unix seconds, none before the window.
         born_in_window: Creation time of its pod if that is within the window: nothing of it can have been missed.
         restarts: Spans in which its counters fell and its container is known to have started.
         breaks: Spans in which its counters fell and no such start is known.
@@ -170,9 +170,9 @@ def find_targets(series: Iterable[Series], window: Window, pods: Pods) -> dict[I
 
 
 def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
-    since, until = window.since.timestamp(), window.until.timestamp()
+    since = window.since.timestamp()
     names = {one.labels[label] for one in members for label in ("pod", "instance") if label in one.labels}
-    known = {at for name in names for at in pods.scraped.get(name, ()) if since < at <= until}
+    known = {at for name in names for at in pods.scraped.get(name, ()) if since < at}
     born = [pods.born[name] for name in names if since < pods.born.get(name, since)]
     starts = [at for name in names for at in pods.started.get(name, ())]
     runs = [one.settled(window) for one in members]

@@ -62,6 +62,19 @@ def test_samples_newer_than_the_window_wait() -> None:
     assert Counts(4) == counted([series((9, 0), (19, 4), (21, 50))])
 
 
+def test_samples_older_than_the_window_are_not_used() -> None:
+    """Other selectors were not fetched that far back, and events must stay beside their exposures."""
+    assert Counts(0) == counted([series((-200, 4), (19, 50))])
+
+
+def test_freshness_is_that_of_the_newest_sample() -> None:
+    """Of several pods and samples the newest one tells how far the arm was read."""
+    total = [series((9, 0), (15, 4)), series((9, 0), (13, 1), (17, 4), pod="d")]
+    reading = count_block(ArmSeries(total), STABLE, window())
+    assert isinstance(reading, Counted)
+    assert reading.latest == at(17)
+
+
 def test_lazily_born_error_series_counts_from_zero() -> None:
     """The page was scraped before without it, so its first sample is an increment."""
     total = [series((9, 100), (19, 150))]
@@ -120,6 +133,12 @@ def test_restart_in_the_second_of_the_last_scrape_is_recognised() -> None:
     total = [series((9.3, 1000), (19, 30))]
     assert Counts(30) == counted(total, pods=Pods(started={"c": [9.0]}))
     assert Counts(0) == counted(total, pods=Pods(started={"c": [8.0]}))
+    assert Counts(0) == counted([series((9, 1000), (19, 30))], pods=Pods(started={"c": [8.0]}))
+
+
+def test_restart_in_the_second_of_the_first_new_scrape_is_recognised() -> None:
+    """A start at 19 sharp may already be seen in the scrape of 19."""
+    assert Counts(30) == counted([series((9, 1000), (19, 30))], pods=Pods(started={"c": [19.0]}))
 
 
 def test_restart_is_the_whole_page_s() -> None:
@@ -144,6 +163,21 @@ def test_after_a_dropped_reset_counting_goes_on() -> None:
     reading = count_block(ArmSeries(total), STABLE, window())
     assert isinstance(reading, Counted)
     assert (reading.block.candidate, reading.resets_dropped) == (Counts(5), 0)
+
+
+def test_a_birth_after_a_dropped_reset_counts() -> None:
+    """It counts from the last scrape without it, not from the first one known."""
+    total = [series((5, 1000), (9, 30), (19, 35))]
+    assert Counts(5, 3) == counted(total, [series((19, 3), code="500")])
+
+
+def test_one_fall_is_reported_once() -> None:
+    """A counter that was away for a scrape shows the same fall over a longer time."""
+    total = [series((11, 1000), (15, 30), (19, 35))]
+    bad = [series((11, 4), (19, 1), code="500")]
+    reading = count_block(ArmSeries(total, bad), STABLE, window())
+    assert isinstance(reading, Counted)
+    assert (reading.block.candidate, reading.resets_dropped) == (Counts(5, 0), 1)
 
 
 def test_a_start_without_a_fall_is_no_restart() -> None:

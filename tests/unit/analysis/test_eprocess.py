@@ -132,6 +132,20 @@ def test_a_hopeless_bet_is_given_up_and_stays_so() -> None:
     assert [log == LOG_ZERO for log in ruined.logs] == [log == LOG_ZERO for log in again.logs]
 
 
+def test_a_bet_is_given_up_at_exp_minus_999_and_not_before() -> None:
+    """A bet that lost much may still come back; each block here takes 1 from its logarithm."""
+    lossy = block_of(Counts(100.0), Counts())
+    kept = EProcess((2.0,), (-998.0,), 0.0).update(lossy, Null(0.0, 0.01))
+    assert kept.logs == (-999.0,)
+    assert kept.update(lossy, Null(0.0, 0.01)).logs == (LOG_ZERO,)
+
+
+def test_wealth_is_kept_up_to_exp_999() -> None:
+    """More than that no decision needs, and the stored form stays short."""
+    gainful = block_of(Counts(100.0, 100.0), Counts())
+    assert EProcess((2.0,), (990.0,), 0.0).update(gainful, Null(0.0, 0.01)).logs == (999.0,)
+
+
 def test_nothing_waiting_and_nothing_left_is_no_evidence_at_all() -> None:
     """An account can be empty without an error."""
     assert EProcess((2.0,), (LOG_ZERO,), 0.0).log_value == LOG_ZERO

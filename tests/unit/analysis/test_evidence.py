@@ -10,10 +10,8 @@ from modelramp.analysis import (
     LOG_ZERO,
     Block,
     Counts,
-    Margins,
     MetricEvidence,
     MetricState,
-    Null,
     Totals,
     Verdict,
     combine_harm,
@@ -39,19 +37,6 @@ def after(count: int, counts: tuple[Counts, Counts] = QUIET) -> MetricEvidence:
     for number in range(count):
         evidence = evidence.observe(block(number, counts), MARGINS, WEALTH)
     return evidence
-
-
-def test_margins_follow_from_the_blast_radius() -> None:
-    """5 % going to 25 % with 1 % risked: up to 1.25 times stable plus 4 points; harm begins at 0.2 points."""
-    expected = Margins(harm=Null(1.1, 0.002), ok=Null(1.25, 0.04))
-    assert expected == margins(0.01, 0.25)
-
-
-@pytest.mark.parametrize(("radius", "share"), [(0.0, 0.5), (1.0, 0.5), (0.01, 0.0), (0.01, 1.01), (math.nan, 0.5)])
-def test_margins_refuse_what_is_no_share(radius: float, share: float) -> None:
-    """Percent given as 25 instead of 0.25 must not pass."""
-    with pytest.raises(ValueError, match="no margins"):
-        margins(radius, share)
 
 
 def test_replay_counts_nothing() -> None:
@@ -154,6 +139,13 @@ def test_state_survives_json_exactly() -> None:
     assert evidence.observe(block(7), MARGINS, WEALTH) == back.observe(block(7), MARGINS, WEALTH)
 
 
+def test_whole_counts_may_be_integers() -> None:
+    """An int is a float to the type checker, so it must be one to the stored form."""
+    evidence = after(2, (Counts(12, 1), Counts(238, 2)))
+    assert evidence.to_state()["rollout"] == [24, 2, 476, 4]
+    assert evidence == MetricEvidence.from_state(evidence.to_state())
+
+
 def test_state_is_written_in_utc() -> None:
     """Whatever zone the instant came in; never counted is the empty string."""
     zone = timezone(timedelta(hours=2))
@@ -170,8 +162,9 @@ def test_state_stays_small() -> None:
     counts = (Counts(6_000.0, 61.0), Counts(6_001.0, 59.0))
     for number in range(1440):
         evidence = evidence.observe(block(number, counts), MARGINS, WEALTH)
+        if number % 10 == 0:
+            assert len(json.dumps(evidence.to_state(), separators=(",", ":"))) <= 300
     assert evidence.rollout.candidate.n > 8e6
-    assert len(json.dumps(evidence.to_state(), separators=(",", ":"))) <= 300
 
 
 @pytest.mark.parametrize("part", ["harm", "ok", "rollout", "step", "countedUntil"])

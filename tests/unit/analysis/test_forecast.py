@@ -117,6 +117,14 @@ def test_time_left_shrinks_as_evidence_grows() -> None:
     assert second == pytest.approx(first - 5.0, abs=0.01)
 
 
+def test_time_left_grows_with_overdispersion() -> None:
+    """Twice the phi, twice the time."""
+    steps, recent = margins(0.01, 0.25), block(0, Counts(12.0, 0.0), Counts(238.0, 0.0))
+    once, twice = (seconds_left(MetricEvidence.begin(WEALTH, phi=phi), recent, steps.ok).seconds for phi in (1.0, 2.0))
+    assert once is not None
+    assert twice == pytest.approx(2.0 * once)
+
+
 def test_what_is_shown_needs_no_more_time_even_without_traffic() -> None:
     """Evidence does not fade when requests stop."""
     steps = margins(0.01, 0.25)
