@@ -71,6 +71,25 @@ class MLModelDeployment:
         """
         return revision_of(self.spec)
 
+    @property
+    def traffic_hash(self) -> str:
+        """
+        Changes when the route has to be written anew for another reason than its shares.
+        """
+        return traffic_hash(self.spec)
+
+
+def _digest(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:REVISION_LENGTH]
+
+
+def traffic_hash(spec: MLModelDeploymentSpec) -> str:
+    """
+    A hash of everything of the spec that the route is rendered from, shares apart; kept on the route as an annotation.
+    """
+    return _digest(spec.traffic.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+
 
 def revision_of(spec: MLModelDeploymentSpec) -> str:
     """
@@ -84,8 +103,7 @@ def revision_of(spec: MLModelDeploymentSpec) -> str:
         "model": spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "serving": {key: value for key, value in serving.items() if key not in _LEAVES_PODS_ALONE},
     }
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:REVISION_LENGTH]
+    return _digest(identity)
 
 
 def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:

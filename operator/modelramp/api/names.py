@@ -12,6 +12,7 @@ LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_ROLE: Final = f"{GROUP}/role"
 ANNOTATION_ABORT: Final = f"{GROUP}/abort"
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 REVISION_LENGTH: Final = 10  # hexadecimal digits: 2^40 values, so two of a thousand revisions collide with p < 1e-6

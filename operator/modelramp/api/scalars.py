@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Self
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_UNIT_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
-_PART = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+_UNIT_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+_PART = re.compile(r"([0-9]+)(ms|s|m|h)")
 
 
 class _PatternString(str):
@@ -43,11 +43,11 @@ class _PatternString(str):
 
 class Duration(_PatternString):
     """
-    A span of time such as `500ms`, `90s`, `1h30m` or `2d`: whole numbers with a unit, largest unit first.
+    A span of time such as `500ms`, `90s`, `1h30m` or `48h`: whole numbers with a unit, largest unit first.
     """
 
     __slots__ = ()
-    PATTERN: ClassVar[str] = r"^([0-9]{1,5}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?([0-9]{1,6}ms)?$"
+    PATTERN: ClassVar[str] = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?([0-9]{1,6}ms)?$"
     MAX_LENGTH: ClassVar[int] = 24
 
     @property

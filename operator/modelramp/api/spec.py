@@ -250,6 +250,13 @@ _SHARES_ASCEND: Final = (  # isSorted lets equal neighbours pass, so each share 
 )
 
 
+SOAK_BELOW_DEADLINE: Final = "every soak must be shorter than stepDeadline, or no step could ever pass"
+_SOAKS_FIT: Final = (
+    "duration(self.soak) < duration(self.stepDeadline) && "
+    "self.steps.all(s, !has(s.soak) || duration(s.soak) < duration(self.stepDeadline))"
+)
+
+
 def _above_zero(share: Share) -> Share:
     if share.percent <= 0:
         raise ValueError(STEP_ABOVE_ZERO)
@@ -288,6 +295,8 @@ class Canary(ApiModel):
     Rising shares of live traffic, each held until the evidence certifies the next.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules((_SOAKS_FIT, SOAK_BELOW_DEADLINE)))
+
     steps: Annotated[
         tuple[CanaryStep, ...],
         Field(
@@ -313,6 +322,13 @@ class Canary(ApiModel):
     step_deadline: Duration = Field(
         default=Duration("1h"), description="A step without sufficient evidence after this time pauses the rollout."
     )
+
+    @model_validator(mode="after")
+    def _soaks_fit(self) -> Self:
+        longest = max([self.soak.seconds, *(step.soak.seconds for step in self.steps if step.soak is not None)])
+        if longest >= self.step_deadline.seconds:
+            raise ValueError(SOAK_BELOW_DEADLINE)
+        return self
 
 
 class Strategy(ApiModel):
@@ -519,7 +535,7 @@ _NAMES_UNIQUE = (
 )
 
 
-INTERVAL_TOO_SHORT: Final = "interval must be at least 1s, written in s, m, h or d"
+INTERVAL_TOO_SHORT: Final = "interval must be at least 1s, written in s, m or h"
 _WHOLE_SECONDS: Final = "[1-9][0-9]*([shd]|m([^s]|$))"  # a part above zero that does not count in ms
 
 

@@ -68,6 +68,9 @@ class CandidateStatus(StatusModel):
     ready_since: Instant | None = Field(
         default=None, description="When it was first seen with all pods ready; absent: never."
     )
+    ready_pods: int = Field(
+        default=0, ge=0, description="The most ready pods it has had: a loss is measured against them."
+    )
     warm: bool = Field(default=False, description="The warm-up is done, or none was asked for.")
     unready_since: Instant | None = Field(
         default=None,
@@ -93,6 +96,7 @@ class StepStatus(StatusModel):
 
     index: int = Field(ge=0, le=64, description="Counted from 0.")
     display: Word = Field(description="For people: step of steps, such as 2/4.")
+    traffic: Share = Field(description="The share that was entered; editing the spec's steps does not change it.")
     entered_at: Instant = Field(description="When the step began.")
     in_place_since: Instant | None = Field(
         default=None, description="When the gateway was first seen with the step's traffic; absent: not yet."

@@ -42,11 +42,17 @@ def _candidate(s: Situation) -> CandidateStatus | None:
     candidate, arm = s.status.candidate, s.candidate_arm
     if candidate is None:
         return None
-    ready = arm is not None and arm.ready >= s.spec.serving.replicas
-    ready_since = candidate.ready_since or (s.now if ready else None)
-    unready_since = None if ready or ready_since is None else candidate.unready_since or s.now
-    warm = candidate.warm or s.spec.serving.warm_up is None or _warm_up_good(s)
-    return candidate.model_copy(update={"ready_since": ready_since, "unready_since": unready_since, "warm": warm})
+    ready = arm.ready if arm is not None else 0
+    most = min(max(candidate.ready_pods, ready), s.spec.serving.replicas)
+    ready_since = candidate.ready_since or (s.now if ready >= s.spec.serving.replicas else None)
+    lost = ready_since is not None and ready < most
+    changes = {
+        "ready_pods": most,
+        "ready_since": ready_since,
+        "unready_since": (candidate.unready_since or s.now) if lost else None,
+        "warm": candidate.warm or s.spec.serving.warm_up is None or _warm_up_good(s),
+    }
+    return candidate.model_copy(update=changes)
 
 
 def _warm_up_good(s: Situation) -> bool:
@@ -82,14 +88,13 @@ def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading:
     """
     The opinion on one metric after this look.
     """
-    left, message = None, ""
+    left, message, verdict = None, "", VerdictName(kept.verdict().value)
     match reading:
         case Unavailable():
             verdict, message = VerdictName.UNAVAILABLE, reading.message
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured(block):
-            verdict = VerdictName(kept.verdict().value)
             if step.next_share is not None and verdict is VerdictName.INCONCLUSIVE:
                 limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
                 forecast = seconds_left(kept, _so_far(s, kept, block), limits.ok)
@@ -131,7 +136,7 @@ def _judged(s: Situation) -> dict[str, object]:
             evidence[name] = _counted(s, step, evidence[name], reading)
             said[name] = _verdict(step, s, name, evidence[name], reading)
     return {
-        "evidence": tuple(EvidenceState(name=name, state=item.to_state()) for name, item in evidence.items()),
+        "evidence": tuple(EvidenceState(name=name, state=dict(item.to_state())) for name, item in evidence.items()),
         "verdicts": tuple(said[name] for name in names if name in said),
     }
 

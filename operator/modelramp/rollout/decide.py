@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from modelramp.api.document import MLModelDeployment
-from modelramp.api.status import Status, VerdictName
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.assess import assess, traffic_status
 from modelramp.rollout.conditions import conditions

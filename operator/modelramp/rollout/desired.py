@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.guards import nothing_reaches
+from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, Role
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 from modelramp.rollout.situation import Situation
@@ -51,7 +51,12 @@ DESIRED: Final[Mapping[Phase, Wanted]] = {
 def candidate_percent(s: Situation) -> Decimal:
     """
     The share of live traffic the candidate should have, in percent.
+
+    Nothing while it has no ready endpoint and stable has: its share would be refused by the gateway, not served.
     """
+    arm = s.candidate_arm
+    if (arm is None or arm.ready == 0) and stable_serves(s):
+        return NOTHING
     match DESIRED[s.status.phase].exposure:
         case Exposure.NOTHING:
             return NOTHING
@@ -109,7 +114,7 @@ def wanted_shares(s: Situation) -> Mapping[str, Decimal]:
 
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     wanted, given = wanted_shares(s), s.observed.route.shares
-    if not wanted or wanted == given:
+    if not wanted or (dict(wanted) == dict(given) and s.observed.route.traffic_hash == s.deployment.traffic_hash):
         return
     rising = [name for name, percent in wanted.items() if percent > given.get(name, NOTHING)]
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)

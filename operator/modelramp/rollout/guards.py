@@ -20,11 +20,18 @@ SPLIT_TOLERANCE: Final = (
 )
 
 
+def _can_return(s: Situation) -> bool:
+    """
+    There is a stable revision, or nothing is routed to the candidate yet.
+    """
+    return s.stable is not None or s.status.phase is not Phase.PROMOTING
+
+
 def abort_requested(s: Situation) -> bool:
     """
     Somebody set the abort annotation to the candidate's revision.
     """
-    return s.candidate is not None and s.deployment.annotations.get(ANNOTATION_ABORT) == s.candidate
+    return _can_return(s) and s.candidate is not None and s.deployment.annotations.get(ANNOTATION_ABORT) == s.candidate
 
 
 def analysis_failed(s: Situation) -> bool:
@@ -40,7 +47,10 @@ def candidate_crash_looping(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     return (
-        arm is not None and arm.crash_looping is not None and s.spec.analysis.guardrails.crash_loop is Reaction.ROLLBACK
+        _can_return(s)
+        and arm is not None
+        and arm.crash_looping is not None
+        and s.spec.analysis.guardrails.crash_loop is Reaction.ROLLBACK
     )
 
 
@@ -50,7 +60,8 @@ def candidate_out_of_memory(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     return (
-        arm is not None
+        _can_return(s)
+        and arm is not None
         and arm.out_of_memory is not None
         and s.spec.analysis.guardrails.out_of_memory is Reaction.ROLLBACK
     )
@@ -58,11 +69,13 @@ def candidate_out_of_memory(s: Situation) -> bool:
 
 def candidate_unhealthy(s: Situation) -> bool:
     """
-    The candidate was ready and has had too few ready pods for longer than allowed.
+    The candidate has had fewer ready pods than before for longer than allowed.
     """
     candidate = s.status.candidate
-    return candidate is not None and s.since(
-        candidate.unready_since, s.spec.analysis.guardrails.not_ready_for.timedelta
+    return (
+        _can_return(s)
+        and candidate is not None
+        and s.since(candidate.unready_since, s.spec.analysis.guardrails.not_ready_for.timedelta)
     )
 
 
@@ -81,7 +94,8 @@ def route_overdue(s: Situation) -> bool:
     """
     step = s.status.step
     overdue = step is not None and s.since(step.entered_at, s.spec.strategy.progress_deadline.timedelta)
-    return overdue and not traffic_in_place(s) and step is not None and step.in_place_since is None
+    never = step is not None and step.in_place_since is None and not traffic_in_place(s)
+    return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
 
 
 def promotion_overdue(s: Situation) -> bool:
@@ -157,14 +171,28 @@ def first_candidate_ready(s: Situation) -> bool:
     return s.stable is None and candidate_ready(s)
 
 
+def stable_serves(s: Situation) -> bool:
+    """
+    The stable revision has ready endpoints.
+    """
+    stable = s.observed.arms.get(s.stable or "")
+    return stable is not None and stable.ready > 0
+
+
+def route_contested(s: Situation) -> bool:
+    """
+    Somebody else owns or writes the route.
+    """
+    return s.observed.route.contested_by is not None
+
+
 def traffic_in_place(s: Situation) -> bool:
     """
     The gateway accepted the step's share, and both arms that get traffic have ready endpoints.
     """
     arm = s.candidate_arm
-    stable = s.observed.arms.get(s.stable or "")
-    stable_ready = s.step_percent == WHOLE or (stable is not None and stable.ready > 0)
-    return s.route_gives(s.candidate, s.step_percent) and arm is not None and arm.ready > 0 and stable_ready
+    both = arm is not None and arm.ready > 0 and (s.step_percent == WHOLE or stable_serves(s))
+    return both and s.route_gives(s.candidate, s.step_percent)
 
 
 def soaked(s: Situation) -> bool:
@@ -207,20 +235,14 @@ def step_passed(s: Situation) -> bool:
     """
     The step's traffic is in place and soaked, the counted split fits, and every metric is certified for the next share.
     """
-    return (
-        traffic_in_place(s)
-        and soaked(s)
-        and certified(s)
-        and not split_mismatched(s)
-        and s.observed.route.contested_by is None
-    )
+    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
 
 
 def last_step_passed(s: Situation) -> bool:
     """
     The last step passed.
     """
-    return s.at_last_step and step_passed(s)
+    return s.next_step is None and step_passed(s)
 
 
 def metrics_missing(s: Situation) -> bool:
@@ -247,10 +269,11 @@ def step_overdue_without_metrics(s: Situation) -> bool:
 
 def pause_lifted(s: Situation) -> bool:
     """
-    The metrics that were missing are back, or a retry is requested.
+    The metrics that were missing are back, the route is ours again, or a retry is requested.
     """
     back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
-    return back or retry_requested(s)
+    ours = s.status.reason is Reason.ROUTE_CONFLICT and not route_contested(s)
+    return back or ours or retry_requested(s)
 
 
 def promotion_in_place(s: Situation) -> bool:

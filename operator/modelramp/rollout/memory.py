@@ -4,6 +4,7 @@ Updates of the memory: what each transition remembers. Verbs; each returns the n
 
 from modelramp.analysis import MetricEvidence
 from modelramp.api.names import ANNOTATION_RETRY
+from modelramp.api.scalars import Share
 from modelramp.api.status import (
     MAX_HISTORY,
     MAX_REJECTED,
@@ -50,8 +51,17 @@ def begin(s: Situation, _reason: Reason) -> Status:
     return _cleared(s.status, candidate=candidate, rejected=kept, retry_seen=_retry_seen(s))
 
 
-def _entered(s: Situation, index: int) -> StepStatus:
-    return StepStatus(index=index, display=f"{index + 1}/{len(s.steps)}", entered_at=s.now)
+def _entered(s: Situation) -> StepStatus | None:
+    """
+    The step after the present one; the present one when there is none.
+    """
+    if s.next_step is None:
+        return s.status.step
+    index, step = s.next_step
+    of = len(s.spec.strategy.canary.steps)
+    return StepStatus(
+        index=index, display=f"{index + 1}/{of}", traffic=Share.of_percent(step.percent), entered_at=s.now
+    )
 
 
 def enter_first_step(s: Situation, _reason: Reason) -> Status:
@@ -60,9 +70,9 @@ def enter_first_step(s: Situation, _reason: Reason) -> Status:
     """
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
     evidence = tuple(
-        EvidenceState(name=m.title, state=MetricEvidence.begin(wealth).to_state()) for m in s.judged_metrics
+        EvidenceState(name=m.title, state=dict(MetricEvidence.begin(wealth).to_state())) for m in s.judged_metrics
     )
-    return s.status.model_copy(update={"step": _entered(s, 0), "evidence": evidence, "verdicts": ()})
+    return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
 
 
 def enter_next_step(s: Situation, _reason: Reason) -> Status:
@@ -71,10 +81,9 @@ def enter_next_step(s: Situation, _reason: Reason) -> Status:
     """
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
     evidence = tuple(
-        EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
+        EvidenceState(name=name, state=dict(kept.enter_step(wealth).to_state())) for name, kept in s.evidence.items()
     )
-    index = s.status.step.index + 1 if s.status.step else 0
-    return s.status.model_copy(update={"step": _entered(s, index), "evidence": evidence, "verdicts": ()})
+    return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
 
 
 def restart_step_clock(s: Situation, _reason: Reason) -> Status:

@@ -70,6 +70,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.METRICS_UNAVAILABLE: lambda s: (
         f"{_step(s)}: metrics were missing at its deadline ({_missing(s)}); goes on when they are back"
     ),
+    Reason.ROUTE_CONFLICT: lambda s: (
+        f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
+    ),
     Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has",
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",

@@ -67,6 +67,9 @@ class RouteState:
     """Why it is refused or pending, for people."""
     contested_by: str | None = None
     """Who else owns or writes it; None: nobody. Exposure is not raised while set."""
+    traffic_hash: str | None = None
+    """`MLModelDeployment.traffic_hash` when the route was written; None: there is none. Tells whether hosts, parents or
+    timeouts of the spec changed since."""
     controller: str | None = None
     """The gateway's controller name; None: not known. Chooses the gateway's counters."""
 

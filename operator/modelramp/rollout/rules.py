@@ -34,17 +34,18 @@ ROLLING_BACK: Final = frozenset({Phase.ROLLING_BACK})
 FAILED: Final = frozenset({Phase.FAILED})
 STABLE: Final = frozenset({Phase.STABLE})
 ON_TRIAL: Final = PREPARING | PROGRESSING | PAUSED
+IN_FLIGHT: Final = ON_TRIAL | PROMOTING
 EXPOSED: Final = PROGRESSING | PAUSED
 AT_REST: Final = STABLE | FAILED | {Phase.PENDING}
 
 # fmt: off
 RULES: Final[tuple[Rule, ...]] = (
     # Safety: these look at nothing that routing or scaling could hide.
-    Rule(ON_TRIAL,    when.abort_requested,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ABORT_REQUESTED),
+    Rule(IN_FLIGHT,   when.abort_requested,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ABORT_REQUESTED),
     Rule(EXPOSED,     when.analysis_failed,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ANALYSIS_FAILED),
-    Rule(ON_TRIAL,    when.candidate_crash_looping,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_CRASH_LOOPING),
-    Rule(ON_TRIAL,    when.candidate_out_of_memory,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_OUT_OF_MEMORY),
-    Rule(EXPOSED,     when.candidate_unhealthy,          Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_UNHEALTHY),
+    Rule(IN_FLIGHT,   when.candidate_crash_looping,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_CRASH_LOOPING),
+    Rule(IN_FLIGHT,   when.candidate_out_of_memory,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_OUT_OF_MEMORY),
+    Rule(EXPOSED | PROMOTING, when.candidate_unhealthy,  Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_UNHEALTHY),
     Rule(PREPARING,   when.preparation_overdue,          Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROGRESSING, when.route_overdue,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
@@ -56,6 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     # Progress
     Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.remember_nothing,    Reason.FIRST_REVISION_READY),
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
+    Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
     Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),
     Rule(PROGRESSING, when.step_passed,                  Phase.PROGRESSING,  then.enter_next_step,     Reason.STEP_PASSED),
     Rule(PROGRESSING, when.step_overdue_without_metrics, Phase.PAUSED,       then.remember_nothing,    Reason.METRICS_UNAVAILABLE),

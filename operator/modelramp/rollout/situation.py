@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
-from modelramp.analysis import MetricEvidence, combine_harm
+from modelramp.analysis import MetricEvidence, MetricState, combine_harm
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import AnalysisMode, Metric, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.rollout.observed import Acceptance, Arm, Observed
-from modelramp.rollout.strategy import Step, compile_steps
+from modelramp.rollout.strategy import Step, following, step_of
 
 SETTLE: Final = timedelta(
     seconds=5
@@ -68,28 +68,18 @@ class Situation:
         return self.observed.arms.get(self.candidate) if self.candidate else None
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """
-        The strategy as steps.
-        """
-        return compile_steps(self.spec.strategy)
-
-    @property
     def step(self) -> Step | None:
         """
-        The present step; None: none is entered. A spec that lost steps meanwhile leaves the last one.
+        The present step, at the share that was entered; None: none is.
         """
-        if self.status.step is None:
-            return None
-        steps = self.steps
-        return steps[min(self.status.step.index, len(steps) - 1)]
+        return step_of(self.spec.strategy, self.status.step.traffic.percent) if self.status.step else None
 
     @property
-    def at_last_step(self) -> bool:
+    def next_step(self) -> tuple[int, Step] | None:
         """
-        No step follows.
+        The step after the present one (the first, before any) with its index; None: promotion follows.
         """
-        return self.status.step is not None and self.status.step.index >= len(self.steps) - 1
+        return following(self.spec.strategy, self.step_percent)
 
     @property
     def step_percent(self) -> Decimal:
@@ -110,7 +100,7 @@ class Situation:
         """
         The evidence kept, by metric.
         """
-        return {item.name: MetricEvidence.from_state(item.state) for item in self.status.evidence}
+        return {item.name: MetricEvidence.from_state(cast("MetricState", item.state)) for item in self.status.evidence}
 
     @property
     def harm_log(self) -> float:

@@ -44,6 +44,29 @@ def compile_steps(strategy: Strategy) -> tuple[Step, ...]:
     )
 
 
+def step_of(strategy: Strategy, percent: Decimal) -> Step:
+    """
+    The step at this share as the spec has it now. A share the spec no longer lists keeps the strategy's defaults.
+    """
+    listed = compile_steps(strategy)
+    same = next((step for step in listed if step.percent == percent), None)
+    if same is not None:
+        return same
+    above = next((step.percent for step in listed if step.percent > percent), WHOLE)
+    canary = strategy.canary
+    next_share = None if percent == WHOLE else float(above / WHOLE)
+    return Step(
+        percent=percent, next_share=next_share, soak=canary.soak.timedelta, deadline=canary.step_deadline.timedelta
+    )
+
+
+def following(strategy: Strategy, percent: Decimal) -> tuple[int, Step] | None:
+    """
+    The next step above a share with its index; None: there is none, promotion follows.
+    """
+    return next(((index, step) for index, step in enumerate(compile_steps(strategy)) if step.percent > percent), None)
+
+
 def wealth_of(strategy: Strategy, analysis: Analysis) -> Wealth:
     """
     How the harm wealth is spread over start, steps and blocks; fixed by the spec before the first block.

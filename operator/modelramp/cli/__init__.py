@@ -1,0 +1,3 @@
+"""
+The command line: what a person asks before and beside the cluster.
+"""

@@ -1,0 +1,62 @@
+"""
+Manifests from files: every `MLModelDeployment` in them, checked.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelramp.api.document import InvalidSpecError, parse_spec
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.vocabulary import API_VERSION, KIND
+
+
+class UnreadableFileError(Exception):
+    """
+    The file is not there, not YAML, or holds no object of ours; the message names it.
+    """
+
+
+def _documents(path: str) -> Iterator[Any]:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        yield from yaml.safe_load_all(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UnreadableFileError(f"{path}: {error}") from None
+
+
+def _ours(document: object) -> bool:
+    return isinstance(document, dict) and document.get("apiVersion") == API_VERSION and document.get("kind") == KIND
+
+
+def deployments_in(path: str) -> list[dict[str, Any]]:
+    """
+    The `MLModelDeployment` documents of a file, `-` for standard input; other kinds are passed over.
+
+    Raises:
+        UnreadableFileError: there is none.
+    """
+    found = [document for document in _documents(path) if _ours(document)]
+    if not found:
+        raise UnreadableFileError(f"{path}: holds no {KIND} of {API_VERSION}")
+    return found
+
+
+def spec_of(document: dict[str, Any]) -> MLModelDeploymentSpec:
+    """
+    The document's spec.
+
+    Raises:
+        InvalidSpecError: with every problem.
+        UnreadableFileError: it has no name.
+    """
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise UnreadableFileError("metadata.name: required")
+    return parse_spec(document)
+
+
+__all__ = ["InvalidSpecError", "UnreadableFileError", "deployments_in", "spec_of"]

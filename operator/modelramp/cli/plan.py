@@ -1,0 +1,95 @@
+"""
+`modelramp plan`: what a rollout will need, before it starts.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.analysis import Obstacle
+from modelramp.analysis import plan as plan_steps
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.rollout.numbers import duration_text
+from modelramp.rollout.situation import SETTLE
+from modelramp.rollout.strategy import compile_steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """
+    A step with what a candidate as good as stable needs to pass it.
+    """
+
+    percent: str
+    margin: str
+    """What the candidate's error rate must be shown to be below."""
+    requests: float | None
+    """Of total traffic, until certified; None: cannot be certified, or needs none."""
+    seconds: float | None
+    """Until the step can pass: evidence or soak, whichever is longer; None: never at this traffic."""
+    obstacle: str | None
+    late: bool
+    """It cannot be certified before the step deadline."""
+
+
+def planned_steps(spec: MLModelDeploymentSpec, rps: float, stable_error_rate: float) -> tuple[PlannedStep, ...]:
+    """
+    The steps of the spec's strategy at so much total traffic (requests a second) and such a stable error rate (0 to 1).
+    """
+    steps = compile_steps(spec.strategy)
+    radius = spec.strategy.canary.blast_radius.fraction
+    shares = [float(step.percent / 100) for step in steps]
+    forecast = {
+        row.share: row for row in plan_steps(shares, rps=rps, stable_error_rate=stable_error_rate, blast_radius=radius)
+    }
+    rows = []
+    for step, share in zip(steps, shares, strict=True):
+        row = forecast.get(share)
+        soak = max(step.soak, SETTLE).total_seconds()
+        needed = row.seconds if row is not None else 0.0
+        seconds = None if needed is None else max(soak, needed + SETTLE.total_seconds() if needed else soak)
+        rows.append(
+            PlannedStep(
+                percent=f"{step.percent.normalize():f}%",
+                margin="-" if step.next_share is None else f"1.25 x stable + {radius / step.next_share:.2%}",
+                requests=row.requests if row is not None else None,
+                seconds=seconds,
+                obstacle=None if row is None or row.obstacle is None else _told(row.obstacle),
+                late=seconds is None or seconds > step.deadline.total_seconds(),
+            )
+        )
+    return tuple(rows)
+
+
+def _told(obstacle: Obstacle) -> str:
+    return {
+        Obstacle.NO_TRAFFIC: "no traffic",
+        Obstacle.ABOVE_MARGIN: "the stable error rate is above the margin",
+        Obstacle.UNKNOWN_RATE: "a rate is unknown",
+    }[obstacle]
+
+
+def table(name: str, rows: tuple[PlannedStep, ...], rps: float, radius: str) -> str:
+    """
+    The plan for people.
+    """
+    lines = [
+        f"{name}: a candidate as good as stable, at {rps:g} requests a second, risking {radius} of all traffic",
+        f"  {'step':>6}  {'certified when errors are below':<32} {'requests':>9}  {'time':>7}",
+    ]
+    for row in rows:
+        requests = "-" if row.requests is None else f"{row.requests:,.0f}"
+        time = "never" if row.seconds is None else duration_text(row.seconds)
+        note = row.obstacle or ("later than the step deadline" if row.late else "")
+        lines.append(f"  {row.percent:>6}  {row.margin:<32} {requests:>9}  {time:>7}  {note}".rstrip())
+    total = [row.seconds for row in rows]
+    if None not in total:
+        lines.append(f"  in all about {duration_text(sum(seconds or 0 for seconds in total))}")
+    return "\n".join(lines)
+
+
+def as_json(name: str, rows: tuple[PlannedStep, ...]) -> dict[str, Any]:
+    """
+    The plan for programs.
+    """
+    keys = ("percent", "margin", "requests", "seconds", "obstacle", "late")
+    return {"name": name, "steps": [{key: getattr(row, key) for key in keys} for row in rows]}

@@ -1,0 +1,127 @@
+"""
+kopf as a host: it watches, logs in and restarts its streams. Each event is handed on; nothing is decided here.
+
+kopf runs in a thread with a loop of its own, because it cancels every task of its loop when it ends, and a stall of ours
+must not stop its streams. Only low-level event handlers are used: they write nothing to the objects (no annotation, no
+finalizer), so every replica can run them. A fatal error of a stream ends kopf, not the operator: it is started again.
+"""
+
+import asyncio
+import itertools
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import kopf
+
+from modelramp.app import WATCHED, Heard
+
+log = logging.getLogger("modelramp.watch")
+
+LOGIN_LIFE: Final = timedelta(
+    minutes=10
+)  # a service account's token is rotated; kopf reads it again only when it expires
+RESTART_SECONDS: Final = 3.0
+
+
+class _EndlessBackoffs:
+    """
+    Waits between kopf's tries of one request: 1 s, doubling to 30 s, for ever, jittered.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return (min(30.0, 2.0**n) * random.uniform(0.7, 1.0) for n in itertools.count())  # noqa: S311 - jitter
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True  # so that no right on CRDs and namespaces is needed
+    settings.watching.server_timeout = random.uniform(300, 600)  # noqa: S311 - so that streams do not all end at once
+    settings.watching.connect_timeout = 10
+    settings.watching.chunk_size = 250
+    settings.queueing.idle_timeout = 2
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = _EndlessBackoffs()
+    settings.persistence.finalizer = "modelramp.io/unused"
+    settings.process.ultimate_exiting_timeout = None
+    for kind in WATCHED:
+        if kind.selector:
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
+    return settings
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own keyword arguments
+    connection = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    expiration = datetime.now(UTC) + LOGIN_LIFE
+    return replace(connection, expiration=expiration) if connection else None
+
+
+def _handing_on(heard: Heard, kind: str) -> Callable[..., Awaitable[None]]:
+    async def hand_on(event: Any, **_: Any) -> None:  # noqa: ANN401 - kopf's own keyword arguments
+        heard(kind, event["type"], event["object"])
+
+    return hand_on
+
+
+def _registry(heard: Heard) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_login)
+    for kind in WATCHED:
+        on_event = kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"heard-{kind.plural}")
+        on_event(_handing_on(heard, kind.name))
+    return registry
+
+
+class Watcher(threading.Thread):
+    """
+    kopf in its thread, started again whenever it ends, until stopped.
+    """
+
+    def __init__(self, heard: Heard, namespaces: tuple[str, ...]) -> None:
+        """
+        `heard` is called in this thread, for every event; no namespaces means all.
+        """
+        super().__init__(name="kopf", daemon=True)
+        self._heard, self._namespaces = heard, namespaces
+        self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flag: asyncio.Event | None = None
+
+    def run(self) -> None:
+        """
+        Watch until stopped.
+        """
+        while not self._stopping.is_set():
+            try:
+                asyncio.run(self._watch())
+            except Exception:  # the streams are gone, whatever the reason; they are opened anew
+                log.exception("the watch ended; it is started again in %.0f s", RESTART_SECONDS)
+            self._stopping.wait(RESTART_SECONDS)
+
+    async def _watch(self) -> None:
+        self._loop, self._flag = asyncio.get_running_loop(), asyncio.Event()
+        if self._stopping.is_set():
+            return
+        await kopf.operator(
+            registry=_registry(self._heard),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=self._flag,
+        )
+
+    def stop(self) -> None:
+        """
+        End the watch; returns at once, `join` waits.
+        """
+        self._stopping.set()
+        if self._loop is not None and self._flag is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._flag.set)

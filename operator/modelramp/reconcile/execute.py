@@ -1,0 +1,42 @@
+"""
+Effects become calls of ports, one by one, in the plan's order.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import Owner, Routes, Workloads
+from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """
+    The ports effects go through.
+    """
+
+    workloads: Workloads
+    routes: Routes
+
+
+async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effect: Effect) -> None:
+    """
+    Carry out one effect. Idempotent, so that a repetition after a crash does no harm.
+
+    Raises:
+        PortError: it was not, or perhaps not, carried out.
+    """
+    match effect:
+        case EnsureWorkload():
+            await hands.workloads.ensure(owner, spec, effect)
+        case ScaleWorkload():
+            await hands.workloads.scale(owner, effect)
+        case SetTraffic():
+            await hands.routes.set_traffic(owner, spec, effect)
+        case SetRole():
+            await hands.workloads.set_role(owner, effect)
+        case DeleteWorkload():
+            await hands.workloads.delete(owner, effect)
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,78 @@
+"""
+The operator's settings, from its environment, parsed once. Names carry units.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+
+class InvalidSettingError(ValueError):
+    """
+    An environment variable cannot be used; the message names it.
+    """
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, least: int) -> int:
+    text = environment.get(name, str(default))
+    try:
+        value = int(text)
+    except ValueError:
+        raise InvalidSettingError(f"{name} must be a whole number, not {text!r}") from None
+    if value < least:
+        raise InvalidSettingError(f"{name} must be at least {least}, not {value}")
+    return value
+
+
+def _list(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    How this operator runs.
+    """
+
+    namespace: str
+    """Where its Lease lies."""
+    identity: str
+    """Its own name among replicas: the pod's."""
+    lease_name: str
+    watch_namespaces: tuple[str, ...]
+    """Empty: all."""
+    prometheus_address: str | None
+    """For objects that name none."""
+    prometheus_allowed: tuple[str, ...]
+    """Addresses objects may name."""
+    http_port: int
+    """Probes and metrics; 0: any free one."""
+    resync_seconds: int
+    """Time between two LISTs that repair what a watch missed."""
+    workers: int
+    """Objects worked on at the same time."""
+    log_level: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read `MODELRAMP_*`.
+
+        Raises:
+            InvalidSettingError: naming the variable.
+        """
+        level = environment.get("MODELRAMP_LOG_LEVEL", "info").lower()
+        if level not in {"debug", "info", "warning", "error"}:
+            raise InvalidSettingError(f"MODELRAMP_LOG_LEVEL must be debug, info, warning or error, not {level!r}")
+        return cls(
+            namespace=environment.get("MODELRAMP_NAMESPACE", "default"),
+            identity=environment.get("MODELRAMP_POD_NAME", "modelramp"),
+            lease_name=environment.get("MODELRAMP_LEASE_NAME", "modelramp"),
+            watch_namespaces=_list(environment, "MODELRAMP_WATCH_NAMESPACES"),
+            prometheus_address=environment.get("MODELRAMP_PROMETHEUS_ADDRESS") or None,
+            prometheus_allowed=_list(environment, "MODELRAMP_PROMETHEUS_ALLOWED"),
+            http_port=_number(environment, "MODELRAMP_HTTP_PORT", 8080, 0),
+            resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, 5),
+            workers=_number(environment, "MODELRAMP_WORKERS", 8, 1),
+            log_level=level,
+        )
