@@ -49,9 +49,10 @@ class Totals:
 
 class MetricState(TypedDict):
     """
-    Stored form of ``MetricEvidence``: at most 300 bytes of compact JSON for any rollout below ten million requests.
+    Stored form of ``MetricEvidence``: at most 300 bytes of compact JSON while whole counts stay below ten million.
 
-    Totals are n and x of the candidate, then of stable. ``countedUntil`` is RFC 3339 in UTC, or empty for never.
+    Both processes end with their unstarted fraction. Totals are n and x of the candidate, then of stable. ``until`` is
+    ``counted_until`` as RFC 3339 in UTC, or empty for never.
     """
 
     harm: list[float]
@@ -59,7 +60,7 @@ class MetricState(TypedDict):
     rollout: list[float]
     step: list[float]
     phi: float
-    countedUntil: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class MetricEvidence:
             rollout=_numbers(self.rollout),
             step=_numbers(self.step),
             phi=self.phi,
-            countedUntil="" if until is None else until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            until="" if until is None else until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         )
 
     @classmethod
@@ -185,7 +186,7 @@ class MetricEvidence:
                 that would spend the error bound again.
 
         """
-        until = state["countedUntil"]
+        until = state["until"]
         return cls(
             harm=EProcess.from_state(HARM_GRID, state["harm"]),
             ok=EProcess.from_state(OK_GRID, state["ok"]),

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from modelramp.analysis import (
+    HARM_GRID,
     LOG_ZERO,
+    OK_GRID,
     Block,
     Counts,
+    EProcess,
     MetricEvidence,
     MetricState,
     Totals,
@@ -150,9 +153,9 @@ def test_state_is_written_in_utc() -> None:
     """Whatever zone the instant came in; never counted is the empty string."""
     zone = timezone(timedelta(hours=2))
     evidence = MetricEvidence.begin(WEALTH, counted_until=NOON.astimezone(zone))
-    assert evidence.to_state()["countedUntil"] == "2026-01-01T12:00:00Z"
+    assert evidence.to_state()["until"] == "2026-01-01T12:00:00Z"
     fresh = MetricEvidence.begin(WEALTH)
-    assert fresh.to_state()["countedUntil"] == ""
+    assert fresh.to_state()["until"] == ""
     assert fresh == MetricEvidence.from_state(fresh.to_state())
 
 
@@ -167,11 +170,25 @@ def test_state_stays_small() -> None:
     assert evidence.rollout.candidate.n > 8e6
 
 
-@pytest.mark.parametrize("part", ["harm", "ok", "rollout", "step", "countedUntil"])
+def test_the_widest_state_is_small_as_well() -> None:
+    """Every logarithm at its longest, every total of seven digits."""
+    totals = Totals(Counts(4_999_999, 49_999), Counts(4_999_999, 49_999))
+    widest = MetricEvidence(
+        harm=EProcess(HARM_GRID, (-998.1234,) * len(HARM_GRID), 0.123456),
+        ok=EProcess(OK_GRID, (-998.1234,) * len(OK_GRID), 0.0),
+        rollout=totals,
+        step=totals,
+        phi=1.37,
+        counted_until=NOON,
+    )
+    assert len(json.dumps(widest.to_state(), separators=(",", ":"))) <= 300
+
+
+@pytest.mark.parametrize("part", ["harm", "ok", "rollout", "step", "until"])
 def test_damaged_state_is_refused(part: str) -> None:
     """Starting afresh instead would spend the error bound twice."""
     state: MetricState = after(1).to_state()
-    damaged = {**state, part: [1.0] if part != "countedUntil" else "yesterday"}
+    damaged = {**state, part: [1.0] if part != "until" else "yesterday"}
     with pytest.raises(ValueError, match=r"."):
         MetricEvidence.from_state(damaged)  # type: ignore[arg-type]  # the point of the test
 
