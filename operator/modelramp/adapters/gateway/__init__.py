@@ -1,0 +1,3 @@
+"""
+Traffic through the Gateway API. Weights exist here only; everywhere else a share is a percentage.
+"""

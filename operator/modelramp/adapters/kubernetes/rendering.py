@@ -1,0 +1,135 @@
+"""
+A revision as a Deployment and a Service: pure, from the spec.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modelramp.adapters.kubernetes.ownership import LABEL_VERSION, common_labels, owner_reference
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, workload_name
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import Owner
+from modelramp.rollout.counters import SERVICE_PORT
+from modelramp.rollout.plan import EnsureWorkload
+
+Fields = dict[str, Any]
+
+COMPONENT: Final = "model-server"
+PORT_NAME: Final = "http"
+# Proxies learn of a leaving endpoint only after the pod was told to stop, so the server keeps answering for a moment.
+PRE_STOP_SECONDS: Final = 5
+GRACE_SECONDS: Final = 45
+# What a grace period must leave after the preStop action: a request of 30 s, and 5 s for the server itself to end.
+AFTER_PRE_STOP_SECONDS: Final = 35
+
+
+def selector_of(deployment: str, revision: str) -> dict[str, str]:
+    """
+    The labels that select a revision's pods. The role is not among them: it changes, and a selector cannot.
+    """
+    return {LABEL_DEPLOYMENT: deployment, LABEL_REVISION: revision}
+
+
+def _labels(owner: Owner, spec: MLModelDeploymentSpec, revision: str) -> dict[str, str]:
+    labels = common_labels(owner, instance=workload_name(owner.key.name, revision), component=COMPONENT)
+    return labels | {LABEL_VERSION: spec.model.version, LABEL_REVISION: revision}
+
+
+def _metadata(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> Fields:
+    return {
+        "name": workload_name(owner.key.name, effect.revision),
+        "namespace": owner.key.namespace,
+        "labels": _labels(owner, spec, effect.revision) | {LABEL_ROLE: effect.role.value},
+        "ownerReferences": [owner_reference(owner)],
+    }
+
+
+def _with_model(container: Fields, spec: MLModelDeploymentSpec) -> Fields:
+    """
+    The container told which model to serve, unless the user tells it; first, so that the user's own variables can
+    refer to ours.
+    """
+    wanted = {"MODEL_URI": spec.model.uri, "MODEL_VERSION": spec.model.version}
+    given: Sequence[Mapping[str, Any]] = container.get("env") or ()
+    names = {variable.get("name") for variable in given}
+    added = [{"name": name, "value": value} for name, value in wanted.items() if value and name not in names]
+    return {**container, "env": [*added, *given]}
+
+
+def _with_pre_stop(container: Fields) -> Fields:
+    lifecycle = container.get("lifecycle") or {}
+    if lifecycle.get("preStop"):
+        return container
+    return {**container, "lifecycle": {**lifecycle, "preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}}
+
+
+def _grace_seconds(container: Fields) -> int:
+    """
+    The grace period that fits the container's preStop action; an action other than sleep is of unknown length.
+    """
+    slept = ((container["lifecycle"]["preStop"].get("sleep") or {}).get("seconds")) or 0
+    return max(GRACE_SECONDS, slept + AFTER_PRE_STOP_SECONDS) if isinstance(slept, int) else GRACE_SECONDS
+
+
+def pod_template(owner: Owner, spec: MLModelDeploymentSpec, revision: str) -> Fields:
+    """
+    The user's pod template with what the operator adds; nothing the user wrote is replaced, except our own labels.
+    """
+    template = spec.serving.template.to_wire()
+    metadata, pod = template.get("metadata") or {}, template["spec"]
+    server, *others = pod["containers"]
+    server = _with_pre_stop(_with_model(server, spec))
+    defaults = {"terminationGracePeriodSeconds": _grace_seconds(server)}
+    labels = {**(metadata.get("labels") or {}), **_labels(owner, spec, revision)}
+    return {
+        "metadata": {**metadata, "labels": labels},
+        "spec": {**defaults, **pod, "containers": [server, *others]},
+    }
+
+
+def deployment_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> Fields:
+    """
+    The revision's Deployment.
+
+    It has no minReadySeconds: nothing is rolled within a revision, so it would delay only the Deployment's own
+    `Available`, which is not looked at; ready endpoints, warm-up and soak are.
+    """
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(owner, spec, effect),
+        "spec": {
+            "replicas": effect.replicas,
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": max(1, math.ceil(spec.strategy.progress_deadline.seconds)),
+            # Matters when somebody restarts the pods: never fewer than asked for.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "selector": {"matchLabels": selector_of(owner.key.name, effect.revision)},
+            "template": pod_template(owner, spec, effect.revision),
+        },
+    }
+
+
+def service_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> Fields:
+    """
+    The revision's Service: its name and selector never change, the route moves between such Services.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(owner, spec, effect),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector_of(owner.key.name, effect.revision),
+            "ports": [
+                {
+                    "name": PORT_NAME,
+                    "port": SERVICE_PORT,
+                    "protocol": "TCP",
+                    "targetPort": spec.serving.http_port,
+                    "appProtocol": "http",
+                }
+            ],
+        },
+    }

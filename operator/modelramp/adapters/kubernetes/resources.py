@@ -1,0 +1,74 @@
+"""
+The kinds of objects the adapters deal with, and where the API server keeps them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from modelramp.api.vocabulary import API_VERSION, KIND, PLURAL
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    A kind as the API server serves it.
+    """
+
+    api_version: str
+    kind: str
+    plural: str
+
+    @property
+    def title(self) -> str:
+        """
+        As roles name it, such as `deployments.apps`.
+        """
+        group, slash, _ = self.api_version.partition("/")
+        return f"{self.plural}.{group}" if slash else self.plural
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """
+        The path of an object, or of the collection without `name`; `namespace` None: all, or a cluster-wide kind.
+
+        The parts are names the API server or our own checks let through, so nothing needs escaping.
+        """
+        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        parts = [root, *(("namespaces", namespace) if namespace else ()), self.plural]
+        return "/".join([*parts, *(part for part in (name, subresource) if part)])
+
+
+MODELS: Final = Resource(API_VERSION, KIND, PLURAL)
+DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
+SERVICES: Final = Resource("v1", "Service", "services")
+PODS: Final = Resource("v1", "Pod", "pods")
+ENDPOINT_SLICES: Final = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+HTTP_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
+LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
+
+
+class Kind(StrEnum):
+    """
+    The kinds that are watched and remembered.
+    """
+
+    MODEL = "MLModelDeployment"
+    DEPLOYMENT = "Deployment"
+    POD = "Pod"
+    ENDPOINT_SLICE = "EndpointSlice"
+    HTTP_ROUTE = "HTTPRoute"
+
+
+WATCHED: Final[Mapping[Kind, Resource]] = {
+    Kind.MODEL: MODELS,
+    Kind.DEPLOYMENT: DEPLOYMENTS,
+    Kind.POD: PODS,
+    Kind.ENDPOINT_SLICE: ENDPOINT_SLICES,
+    Kind.HTTP_ROUTE: HTTP_ROUTES,
+}
+
+# Watched only where they carry our label. HTTPRoutes are not among them: a stranger's route of the object's name
+# stands in the way and has no label of ours.
+LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE})
