@@ -32,7 +32,7 @@ python:
 
 .PHONY: venv
 venv: python ## .venv from the lock, with modelramp installed from its wheel
-	@$(PYTHON) hack/venv.py
+	@$(PYTHON) hack/ensure_venv.py
 
 .PHONY: check
 check: venv ## format, lint, types, import contracts, generated files

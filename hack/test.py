@@ -57,7 +57,7 @@ def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> N
     print("$", " ".join(Path(words[0]).name if index == 0 else word for index, word in enumerate(words)), flush=True)
     status = subprocess.run(words, cwd=ROOT, env={**os.environ, **(environment or {})}, check=False).returncode
     if status != 0:
-        raise RungError(f"`{Path(words[0]).name}` ended with status {status}")
+        raise RungError(f"`{' '.join([Path(words[0]).name, *words[1:2]])}` ended with status {status}")
 
 
 def tool(name: str) -> Path:
@@ -82,14 +82,23 @@ def pytest(*arguments: str, environment: Mapping[str, str] | None = None) -> Non
 
 def check() -> None:
     """
-    Everything that reads the code without running it.
+    Everything that reads the code without running it; all of it, so that one run shows every finding.
     """
-    run(tool("ruff"), "format", "--check", ".")
-    run(tool("ruff"), "check", ".")
-    run(tool("mypy"))
-    run(tool("lint-imports"))
-    if (ROOT / "hack" / "generate.py").exists():
-        run(tool("python"), "hack/generate.py", "--check")
+    commands: list[tuple[str | Path, ...]] = [
+        (tool("ruff"), "format", "--check", "--quiet", "."),
+        (tool("ruff"), "check", "."),
+        (tool("mypy"),),
+        (tool("lint-imports"),),
+        (tool("python"), "hack/generate.py", "--check"),
+    ]
+    failures: list[str] = []
+    for command in commands:
+        try:
+            run(*command)
+        except RungError as error:
+            failures.append(str(error))
+    if failures:
+        raise RungError("; ".join(failures))
 
 
 def pure() -> None:
