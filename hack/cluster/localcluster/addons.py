@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from localcluster import images, parts, processes
 from localcluster.builds import binary, files
-from localcluster.kube import apply, get, kubectl, manifest, rolled_out
+from localcluster.kube import apply, get, kubectl, manifest, rolled_out, wait_until
 from localcluster.progress import say
 from localcluster.settings import DNS_SERVICE_IP, GATEWAY_SERVICE_IP, KUBECONFIG, PROMETHEUS_SERVICE_IP
 from localcluster.shell import run
@@ -36,11 +38,27 @@ def _prometheus() -> None:
     apply(manifest("prometheus.yaml", image=images.reference("prometheus"), service_ip=PROMETHEUS_SERVICE_IP))
 
 
-#: Feature → how it is applied and which workloads must then become available.
-_ADDONS: dict[str, tuple[Callable[[], None], tuple[tuple[str, str], ...]]] = {
-    "dns": (_dns, (("kube-system", "deployment/coredns"),)),
-    "contour": (_contour, (("projectcontour", "deployment/contour"), ("projectcontour", "daemonset/envoy"))),
-    "prometheus": (_prometheus, (("monitoring", "deployment/prometheus"),)),
+@dataclass(frozen=True)
+class Workload:
+    """A workload that must become available, and where its pods themselves say that they are ready."""
+
+    namespace: str
+    name: str
+    selector: str
+    ready: str
+
+
+#: Feature → how it is applied and what must then work.
+_ADDONS: dict[str, tuple[Callable[[], None], tuple[Workload, ...]]] = {
+    "dns": (_dns, (Workload("kube-system", "deployment/coredns", "k8s-app=kube-dns", ":8181/ready"),)),
+    "contour": (
+        _contour,
+        (
+            Workload("projectcontour", "deployment/contour", "app=contour", ":8000/healthz"),
+            Workload("projectcontour", "daemonset/envoy", "app=envoy", ":8002/ready"),
+        ),
+    ),
+    "prometheus": (_prometheus, (Workload("monitoring", "deployment/prometheus", "app=prometheus", ":9090/-/ready"),)),
 }
 
 
@@ -55,12 +73,20 @@ def wait_for_all(features: list[str]) -> None:
     """Wait until every workload is available and the Gateway is programmed."""
     for name, (_, workloads) in _ADDONS.items():
         if name in features:
-            for namespace, workload in workloads:
-                rolled_out(namespace, workload)
+            for workload in workloads:
+                rolled_out(workload.namespace, workload.name)
+                # What the API says of a pod may be from before a crash; the pod itself cannot lie about that.
+                wait_until(f"{workload.name} to answer", partial(_pods_answer, workload), 90)
             say(f"{name} available")
     if "contour" in features:
         kubectl("-n", "gateway-system", "wait", "--for=condition=Programmed", "gateway/gw", "--timeout=60s")
         say(f"gateway programmed: http://{GATEWAY_SERVICE_IP}")
+
+
+def _pods_answer(workload: Workload) -> bool:
+    pods = (get("-n", workload.namespace, "pods", "-l", workload.selector) or {"items": []})["items"]
+    addresses = [pod["status"].get("podIP") for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return bool(addresses) and all(ip and parts.answers(f"http://{ip}{workload.ready}") for ip in addresses)
 
 
 def fake_nodes(count: int) -> None:

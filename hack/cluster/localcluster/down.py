@@ -126,11 +126,8 @@ def _remove_cgroups() -> None:
 
 
 def _tidy_foreign_places() -> None:
-    for place in ("/var/lib/cni/results", "/var/lib/cni/cache/results"):
-        for record in Path(place).glob("*"):
-            # Each record names the network namespace it was made for, and ours lie under our folder.
-            if f'"netns":"{RUN}/' in record.read_text(errors="replace").replace(" ", ""):
-                record.unlink()
+    for record in network.records():
+        record.unlink()
     for link in Path("/var/log/containers").glob("*.log"):
         if str(link.readlink()).startswith(str(STATE)):
             link.unlink()

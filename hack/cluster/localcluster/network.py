@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from localcluster import packages
-from localcluster.settings import BRIDGE, NODE_IP, POD_SUBNET, SERVICE_SUBNET, STATE, ClusterError
+from localcluster.settings import BRIDGE, NODE_IP, POD_SUBNET, RUN, SERVICE_SUBNET, STATE, ClusterError
 from localcluster.shell import run, succeeds
 
 #: Lets pods reach what the host reaches (its name server first of all), as on any other cluster.
@@ -53,11 +53,30 @@ def ensure() -> None:
     # A bridge takes over the lowest address of its ports: a fixed one keeps the pods' ARP tables right.
     run(["ip", "link", "set", BRIDGE, "address", "0a:58:0a:f4:00:01", "up"])
     run(["ip", "address", "replace", f"{NODE_IP}/24", "dev", BRIDGE])
+    _reattach()
     if not succeeds([*_nat(), "-C", *_MASQUERADE]):
         run([*_nat(), "-A", *_MASQUERADE])
     for name, wanted in _SETTINGS.items():
         if wanted is not None and _read(name) != wanted:
             (Path("/proc/sys") / name).write_text(wanted)
+
+
+def records() -> list[Path]:
+    """The CNI library's records of our pods: each names the network namespace it was made for, and ours lie under RUN."""
+    places = (Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results"))
+    found = [path for place in places for path in place.glob("*")]
+    return [path for path in found if f'"{RUN}/' in path.read_text(errors="replace")]
+
+
+def _reattach() -> None:
+    """Put the pods that still live back on a bridge that somebody removed under them."""
+    lost = {link["ifname"] for link in json.loads(run(["ip", "-json", "link", "show", "type", "veth"]) or "[]")
+            if link and "master" not in link}  # fmt: skip
+    for path in records():
+        for interface in json.loads(path.read_text()).get("result", {}).get("interfaces", []):
+            if interface["name"] in lost:
+                run(["ip", "link", "set", interface["name"], "master", BRIDGE, "up"])
+                run(["ip", "link", "set", interface["name"], "type", "bridge_slave", "hairpin", "on"])
 
 
 def _nat() -> list[str]:
