@@ -1,0 +1,57 @@
+{{/*
+What the operator does in a namespace it works in: the whole list, each verb used. Granted by one ClusterRole, or by a
+Role in each of watchNamespaces.
+*/}}
+{{- define "modelramp.rules" -}}
+- apiGroups: [modelramp.io]
+  resources: [mlmodeldeployments]
+  verbs: [get, list, watch]
+- apiGroups: [modelramp.io]
+  resources: [mlmodeldeployments/status]
+  verbs: [patch]
+# What it creates is owned by the object with blockOwnerDeletion, which needs this where that admission check is on.
+- apiGroups: [modelramp.io]
+  resources: [mlmodeldeployments/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [get, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- if .Values.warmUp.configMaps.enabled }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+{{- end }}
+{{- with .Values.prometheus.secretNames }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/*
+Gateways lie where the platform team keeps them, and their classes in no namespace: read-only, everywhere.
+*/}}
+{{- define "modelramp.gatewayRules" -}}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, gatewayclasses]
+  verbs: [get]
+{{- end }}
