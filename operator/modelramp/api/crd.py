@@ -113,17 +113,6 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     return value
 
 
-def _defaults_below(node: Schema) -> Schema:
-    """
-    What the API server makes of an empty object at this node.
-    """
-    filled = {}
-    for name, child in node.get("properties", {}).items():
-        if "default" in child:
-            filled[name] = child["default"] or _defaults_below(child) if child["type"] == "object" else child["default"]
-    return filled
-
-
 def _check_bounds(node: Schema, path: str) -> None:
     kind = node["type"]
     if kind == "string" and not ({"maxLength", "enum"} & node.keys()):
@@ -177,8 +166,8 @@ def structural(raw: Mapping[str, Any], definitions: Mapping[str, Any], path: str
     _check_bounds(node, path)
     default = _without_nulls(node.pop("default", None))
     if default is not None:
-        # An object whose own fields give the same defaults says {}: one place for each default.
-        node["default"] = {} if node["type"] == "object" and default == _defaults_below(node) else default
+        # Written out in full: the API server checks a default against the rules before it fills in what is below it.
+        node["default"] = default
     return {key: node[key] for key in _KEPT if key in node}
 
 
@@ -214,15 +203,24 @@ def _status_schema() -> Schema:
     return schema
 
 
+def _name_rule(rule: str, message: str) -> Schema:
+    return {"rule": rule, "message": message, "fieldPath": ".metadata.name"}
+
+
 def _root_schema() -> Schema:
     return {
         "description": "A machine-learning model that is served, and released by evidence when it changes.",
         "type": "object",
         "required": ["spec"],
-        "properties": {"spec": _schema_of(MLModelDeploymentSpec, "spec"), "status": _status_schema()},
+        "properties": {
+            # Named only so that the rules below can point at it; the API server knows it by itself.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "spec": _schema_of(MLModelDeploymentSpec, "spec"),
+            "status": _status_schema(),
+        },
         "x-kubernetes-validations": [
-            {"rule": f"self.metadata.name.size() <= {MAX_NAME_LENGTH}", "message": f"metadata.name {NAME_TOO_LONG}"},
-            {"rule": f"self.metadata.name.matches('{NAME_PATTERN}')", "message": f"metadata.name {NAME_SHAPE}"},
+            _name_rule(f"self.metadata.name.size() <= {MAX_NAME_LENGTH}", NAME_TOO_LONG),
+            _name_rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_SHAPE),
         ],
     }
 

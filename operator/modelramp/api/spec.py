@@ -6,12 +6,11 @@ as CEL, so that `kubectl apply` refuses the object, and here, so that a file can
 proves on random documents that both agree.
 """
 
-import re
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
@@ -88,17 +87,27 @@ class PodSpec(ApiModel):
     ]
 
 
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the document holds
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if item is not None}
+
+
+# The API server drops entries that are null, before it checks them.
+AbsentNulls: Final = BeforeValidator(_without_nulls)
+
+
 class PodMetadata(ApiModel):
     """
     Labels and annotations for the pods; those of the operator win.
     """
 
-    labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(
-        default=None, max_length=32, description="Labels of the pods."
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32), AbsentNulls] | None = (
+        Field(default=None, description="Labels of the pods.")
     )
-    annotations: dict[str, Annotated[str, Field(max_length=4096)]] | None = Field(
-        default=None, max_length=32, description="Annotations of the pods."
-    )
+    annotations: (
+        Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32), AbsentNulls] | None
+    ) = Field(default=None, description="Annotations of the pods.")
 
 
 class PodTemplate(ApiModel):
@@ -535,12 +544,11 @@ _NAMES_UNIQUE = (
 )
 
 
-INTERVAL_TOO_SHORT: Final = "interval must be at least 1s, written in s, m or h"
-_WHOLE_SECONDS: Final = "[1-9][0-9]*([shd]|m([^s]|$))"  # a part above zero that does not count in ms
+INTERVAL_TOO_SHORT: Final = "interval must be at least 1s"
 
 
 def _a_second_or_more(interval: Duration) -> Duration:
-    if re.search(_WHOLE_SECONDS, interval) is None:
+    if interval.seconds < 1:
         raise ValueError(INTERVAL_TOO_SHORT)
     return interval
 
@@ -562,7 +570,7 @@ class Analysis(ApiModel):
     interval: Annotated[Duration, AfterValidator(_a_second_or_more)] = Field(
         default=Duration("15s"),
         description="Time between two looks, at least 1s; best the scrape interval.",
-        json_schema_extra=rules((f"self.matches('{_WHOLE_SECONDS}')", INTERVAL_TOO_SHORT)),
+        json_schema_extra=rules(("duration(self) >= duration('1s')", INTERVAL_TOO_SHORT)),
     )
     metrics: Annotated[
         tuple[Metric, ...],
