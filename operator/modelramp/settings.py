@@ -52,6 +52,8 @@ class Settings:
     workers: int
     """Objects worked on at the same time."""
     log_level: str
+    kubeconfig: str | None
+    """For an operator outside of a cluster; None: the credentials of the pod it runs in."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -75,4 +77,5 @@ class Settings:
             resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, 5),
             workers=_number(environment, "MODELRAMP_WORKERS", 8, 1),
             log_level=level,
+            kubeconfig=None if "KUBERNETES_SERVICE_HOST" in environment else environment.get("KUBECONFIG", "~/.kube/config"),
         )

@@ -10,6 +10,7 @@ One pass over one object: observe, decide, commit, act, explain. The order is th
 4. Only what was committed is announced.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,12 @@ from modelramp.rollout import Plan, decide
 from modelramp.rollout.conditions import refusal
 
 
+def _uncounted(_reason: str) -> None:
+    """
+    Nobody counts.
+    """
+
+
 @dataclass(slots=True, kw_only=True)
 class Cycle:
     """
@@ -44,6 +51,8 @@ class Cycle:
     hands: Hands
     events: EventSink
     clock: Clock
+    moved: Callable[[str], None] = _uncounted
+    """Told the reason of every committed transition."""
     refusals: dict[Key, tuple[int, str]] = field(default_factory=dict)
     """What the API server refused lately, by object: generation and message. Lost at a restart, found again by trying."""
 
@@ -105,6 +114,7 @@ class Cycle:
                 return self.clock.now() + wait
         news = announcement(plan)
         if news is not None:
+            self.moved(news.reason)
             await self.events.announce(owner, news)
         return plan.wake_at
 

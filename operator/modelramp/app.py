@@ -1,0 +1,254 @@
+"""
+The composition root: builds the adapters, joins them to the cycle, and runs them. Nothing else constructs adapters.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from modelramp.adapters.clock import SystemClock, monotonic
+from modelramp.adapters.endpoints import Endpoints, Measures
+from modelramp.adapters.gateway.routes import GatewayRoutes
+from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
+from modelramp.adapters.kubernetes.events import KubernetesEvents
+from modelramp.adapters.kubernetes.lease import Elector
+from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
+from modelramp.adapters.kubernetes.resources import LABELLED, Kind
+from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
+from modelramp.adapters.kubernetes.store import Store
+from modelramp.adapters.kubernetes.transport import Transport
+from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
+from modelramp.adapters.logs import set_up_logs
+from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
+from modelramp.adapters.warmup import WarmUpSender
+from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.ports import Key, PortError
+from modelramp.reconcile.cycle import Cycle
+from modelramp.reconcile.engine import Engine
+from modelramp.reconcile.execute import Hands
+from modelramp.reconcile.observe import Eyes
+from modelramp.settings import Settings
+
+log = logging.getLogger("modelramp")
+
+Heard = Callable[[str, str | None, dict[str, Any]], None]
+"""Takes a kind, the type of its event (None: from a list) and the object; may be called in any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedKind:
+    """
+    A kind to be watched; `selector` is a label selector, None: all objects.
+    """
+
+    name: str
+    group: str
+    version: str
+    plural: str
+    selector: str | None
+
+
+def _watched(kind: Kind) -> WatchedKind:
+    group, slash, version = RESOURCES[kind].api_version.rpartition("/")
+    selector = LABEL_DEPLOYMENT if kind in LABELLED else None
+    return WatchedKind(str(kind), group if slash else "", version, RESOURCES[kind].plural, selector)
+
+
+WATCHED: Final = tuple(_watched(kind) for kind in RESOURCES)
+
+
+class Watch(Protocol):
+    """
+    Something that watches the cluster in a thread of its own.
+    """
+
+    def start(self) -> None:
+        """
+        Begin.
+        """
+
+    def stop(self) -> None:
+        """
+        End; returns at once.
+        """
+
+    def join(self, timeout: float | None = None) -> None:
+        """
+        Wait for the end.
+        """
+
+    def is_alive(self) -> bool:
+        """
+        It is watching.
+        """
+
+
+WatchFactory = Callable[[Heard, tuple[str, ...]], Watch]
+
+
+class Operator:
+    """
+    The running operator: an engine that works while this replica leads, and a store that every replica keeps warm.
+    """
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        """
+        Builds everything; starts nothing.
+        """
+        self._settings, self._transport = settings, transport
+        self._store, self._clock = Store(), SystemClock()
+        self._loop = asyncio.get_running_loop()
+        self._synced = False
+        self.stopping = asyncio.Event()
+        self._elector = Elector(
+            transport,
+            Key(settings.namespace, settings.lease_name),
+            settings.identity,
+            clock=self._clock,
+            monotonic=monotonic,
+            jitter=random.random,
+        )
+        policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
+        self._metrics = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
+        self._engine = Engine(self._cycle(), self._clock, lambda: self._elector.is_leader, self._count)
+        self._measures = Measures(lambda: len(self._engine.queue), lambda: self._elector.is_leader)
+
+    def _cycle(self) -> Cycle:
+        workloads = KubernetesWorkloads(self._transport, self._store)
+        routes = GatewayRoutes(self._transport, self._store)
+        events = KubernetesEvents(
+            self._transport,
+            self._clock,
+            instance=self._settings.identity,
+            occasion=self._occasion,
+            monotonic=monotonic,
+        )
+        return Cycle(
+            deployments=KubernetesDeployments(self._transport, self._store),
+            eyes=Eyes(
+                workloads=workloads,
+                routes=routes,
+                metrics=self._metrics,
+                warm_ups=WarmUpSender(ConfigMapKeys(self._transport)),
+            ),
+            hands=Hands(workloads=workloads, routes=routes),
+            events=events,
+            clock=self._clock,
+            moved=lambda reason: self._measures.transition(reason),
+        )
+
+    def _count(self, outcome: str) -> None:
+        self._measures.cycle(outcome)
+
+    def _occasion(self, key: Key) -> str:
+        """
+        The same words about another generation, or after another move, are another Event.
+        """
+        document = self._store.get(Kind.MODEL, key) or {}
+        status = document.get("status") or {}
+        return f"{document.get('metadata', {}).get('generation')}/{status.get('phaseSince')}/{status.get('step')}"
+
+    def heard(self, kind: str, change: str | None, body: dict[str, Any]) -> None:
+        """
+        Take in what a watch tells; called in the watch's thread.
+        """
+        woken = self._store.heard(Kind(kind), change, body)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are on the way out
+            self._loop.call_soon_threadsafe(self._wake, kind, woken)
+
+    def _wake(self, kind: str, key: Key | None) -> None:
+        self._measures.heard(kind)
+        if key is not None:
+            self._engine.queue.add(key)
+
+    async def _resync(self) -> None:
+        """
+        Repair what a watch missed: list every kind, wake what differs. The first pass fills the store.
+        """
+        while True:
+            try:
+                for kind in Kind:
+                    for namespace in self._settings.watch_namespaces or (None,):
+                        labels = LABEL_DEPLOYMENT if kind in LABELLED else None
+                        listing = await self._transport.list(RESOURCES[kind], namespace=namespace, labels=labels)
+                        for key in self._store.replace_all(kind, listing.items, listing.resource_version, namespace):
+                            self._engine.queue.add(key)
+                self._synced = True
+            except PortError as error:
+                log.warning("the periodic list failed: %s", error)
+            await asyncio.sleep(self._settings.resync_seconds if self._synced else 2)
+
+    async def _lead(self) -> None:
+        """
+        Once the leader, look at everything; the leadership lost ends the process, so that nothing old goes on.
+        """
+        election = asyncio.create_task(self._elector.run(self.stopping.set))
+        try:
+            await self._elector.leading.wait()
+            for key in self._store.keys():
+                self._engine.queue.add(key)
+            await election
+        finally:
+            election.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await election
+
+    async def run(self, watch_of: WatchFactory) -> None:
+        """
+        Run until `stopping` is set.
+        """
+        watch = watch_of(self.heard, self._settings.watch_namespaces)
+        endpoints = Endpoints(
+            self._settings.http_port,
+            healthy=watch.is_alive,
+            ready=lambda: self._synced and watch.is_alive(),
+            page=self._measures.page,
+        )
+        await endpoints.open()
+        watch.start()
+        workers = [self._engine.work() for _ in range(self._settings.workers)]
+        tasks = [asyncio.create_task(part) for part in (self._resync(), self._lead(), *workers)]
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stop}:
+                task.result()  # a part that ended by itself is a fault: it ends the process, loudly
+        finally:
+            log.info("stopping")
+            for task in (*tasks, stop):
+                task.cancel()
+            await asyncio.gather(*tasks, stop, return_exceptions=True)
+            watch.stop()
+            await asyncio.to_thread(watch.join, 10)
+            await endpoints.close()
+            await self._metrics.close()
+
+
+async def _serve(settings: Settings, watch_of: WatchFactory) -> None:
+    transport = await Transport.connect(kubeconfig=settings.kubeconfig)
+    try:
+        operator = Operator(settings, transport)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, operator.stopping.set)
+        await operator.run(watch_of)
+    finally:
+        await transport.close()
+
+
+def run(settings: Settings, watch_of: WatchFactory) -> int:
+    """
+    Run the operator until it is told to stop; its exit status.
+    """
+    set_up_logs(settings.log_level)
+    try:
+        asyncio.run(_serve(settings, watch_of))
+    except PortError as error:
+        log.error("%s", error)  # noqa: TRY400 - a missing credential needs no traceback
+        return 1
+    return 0
