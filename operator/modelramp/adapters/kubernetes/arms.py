@@ -79,8 +79,7 @@ def _crashes(pods: Iterable[Document]) -> Iterator[str]:
     for pod, container in _containers(pods):
         waiting = ((container.get("state") or {}).get("waiting") or {}).get("reason")
         ends = _ends(container)
-        # A sidecar or init container that restarts without ever having ended is being restarted by its node.
-        if waiting == CRASH_LOOP or (container.get("restartCount", 0) >= RESTARTS and ends):
+        if waiting == CRASH_LOOP or container.get("restartCount", 0) >= RESTARTS:
             last = f", last exit code {ends[0].get('exitCode')} ({ends[0].get('reason', 'no reason')})" if ends else ""
             yield f"container {container['name']} of pod {pod} keeps crashing{last}"
 
@@ -89,7 +88,8 @@ def _out_of_memory(pods: Iterable[Document]) -> Iterator[str]:
     for pod, container in _containers(pods):
         for end in _ends(container):
             if end.get("reason") == OUT_OF_MEMORY:
-                yield f"container {container['name']} of pod {pod} was killed for memory, exit code {end.get('exitCode')}"
+                code = end.get("exitCode")
+                yield f"container {container['name']} of pod {pod} was killed for memory, exit code {code}"
 
 
 def arm_of(deployment: Document, pods: Iterable[Document], slices: Iterable[Document]) -> Arm:

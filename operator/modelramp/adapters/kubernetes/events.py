@@ -94,7 +94,7 @@ def event_of(owner: Owner, announcement: Announcement, *, occasion: str, at: dat
     """
     The Event. Its name is made of what it says, so that saying it twice is one Event.
     """
-    said = "\n".join((owner.uid, occasion, announcement.reason, announcement.note))
+    said = f"{owner.uid}\n{occasion}\n{announcement.reason}\n{announcement.note}"
     digest = hashlib.sha256(said.encode()).hexdigest()[:_NAME_DIGITS]
     return {
         "apiVersion": EVENTS.api_version,

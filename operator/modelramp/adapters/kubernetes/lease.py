@@ -10,11 +10,12 @@ Source: the algorithm of client-go's leaderelection.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import LEASES
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.ports import Clock, ConflictError, Document, GoneError, Key, PortError
+from modelramp.ports import Clock, Document, GoneError, Key, PortError
 
 DURATION_SECONDS: Final = 15  # others wait this long before they take over
 RENEW_DEADLINE_SECONDS: Final = 10.0  # a leader that could not renew for this long steps down
@@ -25,33 +26,38 @@ TRY_SECONDS: Final = RENEW_DEADLINE_SECONDS / 2  # so that one hanging request d
 log: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """
+    Where time and chance come from.
+    """
+
+    clock: Clock
+    """Written into the Lease for people; no decision rests on it."""
+    monotonic: Callable[[], float]
+    """Seconds; every decision rests on these."""
+    jitter: Callable[[], float]
+    """Numbers from 0 to 1."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 class Elector:
     """
     This replica's part in the election.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        lease: Key,
-        identity: str,
-        *,
-        clock: Clock,
-        monotonic: Callable[[], float],
-        jitter: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, transport: Transport, lease: Key, identity: str, timing: Timing) -> None:
         """
-        `identity` is unique among the replicas that run at a time; `jitter` gives numbers from 0 to 1.
+        `identity` is unique among the replicas that run at a time, such as the pod's name.
         """
         self._transport = transport
         self._key = lease
         self._identity = identity
-        self._clock = clock
-        self._monotonic = monotonic
-        self._jitter = jitter
-        self._sleep = sleep
+        self._timing = timing
+        self._monotonic = timing.monotonic
         self._renewed_at: float | None = None
+        self._ours: Document | None = None
+        """The Lease as this replica wrote it last; None: it must be read before it can be written."""
         self._seen: Document | None = None
         self._seen_at = 0.0
         self.leading = asyncio.Event()
@@ -80,11 +86,11 @@ class Elector:
         """
         try:
             while not await self._attempt():
-                await self._sleep(RETRY_SECONDS * (1 + JITTER * self._jitter()))
+                await self._timing.sleep(RETRY_SECONDS * (1 + JITTER * self._timing.jitter()))
             log.info("leading, by lease %s as %s", self._key, self._identity)
             self.leading.set()
             while self.is_leader:
-                await self._sleep(RETRY_SECONDS)
+                await self._timing.sleep(RETRY_SECONDS)
                 await self._attempt()
         finally:
             held, self._renewed_at = self._renewed_at is not None and self.is_leader, None
@@ -103,12 +109,16 @@ class Elector:
             async with asyncio.timeout(TRY_SECONDS):
                 held = await self._acquire()
         except (PortError, TimeoutError) as error:
+            # Also when somebody wrote in between, or our own last write arrived late: the next look tells who holds it.
+            self._ours = None
             log.warning("lease %s: %s", self._key, str(error) or "no answer in time")
             return self.is_leader
         self._renewed_at = began if held else None
         return held
 
     async def _acquire(self) -> bool:
+        if self._ours is not None:
+            return await self._written(self._transport.replace(LEASES, self._lease(self._ours)))
         try:
             lease = await self._transport.get(LEASES, self._key)
         except GoneError:
@@ -121,11 +131,8 @@ class Elector:
         return await self._written(self._transport.replace(LEASES, self._lease(lease)))
 
     async def _written(self, write: Awaitable[Document]) -> bool:
-        try:
-            lease = await write
-        except ConflictError:
-            return False  # somebody else was faster, or our last write arrived after we gave it up: look again
-        self._seen, self._seen_at = lease["spec"], self._monotonic()
+        self._ours = await write
+        self._seen, self._seen_at = self._ours["spec"], self._monotonic()
         return True
 
     def _expired(self, spec: Document) -> bool:
@@ -137,7 +144,9 @@ class Elector:
         The Lease as this replica's; `present` None: it is new.
         """
         spec: dict[str, Any] = dict((present or {}).get("spec") or {})
-        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the API server refuses a time without fraction
+        now = self._timing.clock.now().strftime(
+            "%Y-%m-%dT%H:%M:%S.%fZ"
+        )  # the API server refuses a time without fraction
         if spec.get("holderIdentity") != self._identity:
             transitions = spec.get("leaseTransitions", 0) + 1 if present else 0
             spec |= {"acquireTime": now, "leaseTransitions": transitions}
