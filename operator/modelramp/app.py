@@ -13,10 +13,10 @@ from typing import Any, Final, Protocol
 
 from modelramp.adapters.clock import SystemClock, monotonic
 from modelramp.adapters.endpoints import Endpoints, Measures
-from modelramp.adapters.gateway.routes import GatewayRoutes
+from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents
-from modelramp.adapters.kubernetes.lease import Elector
+from modelramp.adapters.kubernetes.lease import Elector, Timing
 from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
 from modelramp.adapters.kubernetes.resources import LABELLED, Kind
 from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
@@ -109,9 +109,7 @@ class Operator:
             transport,
             Key(settings.namespace, settings.lease_name),
             settings.identity,
-            clock=self._clock,
-            monotonic=monotonic,
-            jitter=random.random,
+            Timing(clock=self._clock, monotonic=monotonic, jitter=random.random),
         )
         policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
         self._metrics = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
@@ -120,7 +118,7 @@ class Operator:
 
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
-        routes = GatewayRoutes(self._transport, self._store)
+        routes = HttpRoutes(self._transport, self._store)
         events = KubernetesEvents(
             self._transport,
             self._clock,

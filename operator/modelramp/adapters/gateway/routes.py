@@ -13,7 +13,8 @@ from modelramp.adapters.kubernetes import ownership
 from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.api.names import FIELD_MANAGER, workload_name
+from modelramp.api.document import traffic_hash
+from modelramp.api.names import ANNOTATION_TRAFFIC, FIELD_MANAGER, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
 from modelramp.rollout.observed import RouteState
@@ -95,6 +96,7 @@ class HttpRoutes:
             shares=shares_in(route, key),
             message=message,
             contested_by=contested_by(route, key, self._uid(key)),
+            traffic_hash=(route["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC),
             controller=controller_of(route),
         )
 
@@ -110,6 +112,7 @@ class HttpRoutes:
                 raise exposure, and somebody else writes the rules.
         """
         body = http_route(owner, spec.traffic.gateway_api, effect.shares)
+        body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
         known = self._store.get(Kind.HTTP_ROUTE, owner.key)
         if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
             await self._refresh(owner.key)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
@@ -79,7 +79,8 @@ def _http_route(body: Document) -> Document:
         if _writes_rules(entry)
     ]
     kept = _kept(body, spec=body.get("spec") or {}, status=_some(body.get("status"), ("parents",)))
-    return {**kept, "metadata": {**kept["metadata"], "managedFields": writers}}
+    mark = _some(body["metadata"].get("annotations"), (ANNOTATION_TRAFFIC,))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": mark, "managedFields": writers}}
 
 
 _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {

@@ -5,10 +5,11 @@ Nothing is computed by the server, no answer is cached, and no address is asked 
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 import aiohttp
@@ -27,6 +28,7 @@ CONNECT_SECONDS: Final = 3.0  # with the breaker's longest pause: an outage that
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # about 10,000 series of 20 samples; parsed it is some seven times as large
 PARALLEL_PER_ORIGIN: Final = 8
 _READ_BYTES: Final = 64 * 1024
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -193,10 +195,12 @@ class PrometheusSource:
 
 
 def _form(question: SamplesQuestion, limits: Limits) -> dict[str, str]:
-    range_ms = (question.until - question.since) // _MILLISECOND
+    # Prometheus keeps milliseconds: outward to whole ones, and the reader of the answer cuts to the exact interval.
+    since, until = ((at - _EPOCH) / _MILLISECOND for at in (question.since, question.until))
+    first, last = math.floor(since), math.ceil(until)
     return {
-        "query": f"{question.selector}[{range_ms}ms]",
-        "time": f"{question.until.timestamp():.3f}",
+        "query": f"{question.selector}[{last - first}ms]",
+        "time": f"{last // 1000}.{last % 1000:03d}",
         "timeout": f"{int(limits.total_seconds * 1000)}ms",
         "partial_response": "false",  # Thanos: an error instead of part of the answer; Prometheus ignores it
     }
