@@ -24,7 +24,7 @@ _MAX_HOST_LENGTH: Final = 253
 # because parsers disagree about every one of these.
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?(?P<path>(/[A-Za-z0-9._~-]+)*)/?",
-    re.IGNORECASE | re.ASCII,  # without ASCII, ſ is an s and the Kelvin sign a k
+    re.IGNORECASE | re.ASCII,  # without ASCII, the Kelvin sign is a k
 )
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label like this makes resolvers read an IPv4 address
