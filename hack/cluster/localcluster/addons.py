@@ -14,7 +14,7 @@ from localcluster.shell import run
 
 
 def custom_resources() -> None:
-    """The definitions of Gateway API and Contour; applied early, because it takes the API server a second to serve them."""
+    """The definitions of Gateway API and Contour; applied early: the API server takes a second to serve them."""
     folders = [files("gateway-api-crds"), files("contour-crds")]
     apply("\n---\n".join(path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml"))))
     kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
@@ -106,7 +106,7 @@ def fake_nodes(count: int) -> None:
 
 
 def _fake_node(name: str) -> dict[str, object]:
-    labels = {"type": "kwok", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/role": "agent"}
+    labels = {"type": "kwok", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     return {
         "apiVersion": "v1",
         "kind": "Node",

@@ -35,8 +35,8 @@ def write(path: Path, images: Sequence[Image]) -> None:
         for number, image in enumerate(images):
             layer = path.with_suffix(f".layer{number}")
             _write_layer(layer, image)
-            entry = add_image(archive, image.reference, layer, {"Entrypoint": list(image.entrypoint), "Env": list(image.env)})
-            manifest.append(entry)
+            settings: dict[str, object] = {"Entrypoint": list(image.entrypoint), "Env": list(image.env)}
+            manifest.append(add_image(archive, image.reference, layer, settings))
             layer.unlink()
         _add_bytes(archive, "manifest.json", json.dumps(manifest).encode())
 

@@ -1,6 +1,6 @@
 """Count requests per user, verb and resource from the API server's audit log."""
 
-import datetime
+import datetime as dt
 import json
 import re
 from collections import Counter
@@ -18,15 +18,16 @@ def since(text: str) -> str:
     duration = re.fullmatch(r"(\d+)([smh])", text)
     if duration is None:
         try:
-            moment = datetime.datetime.fromisoformat(text)
+            moment = dt.datetime.fromisoformat(text)
         except ValueError as error:
-            raise ClusterError(f"--since wants 90s, 10m, 2h or a time like 2026-01-31T12:00:00Z, not {text!r}") from error
+            wanted = "90s, 10m, 2h or a time like 2026-01-31T12:00:00Z"
+            raise ClusterError(f"--since wants {wanted}, not {text!r}") from error
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
+            moment = moment.replace(tzinfo=dt.UTC)
     else:
-        back = datetime.timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
-        moment = datetime.datetime.now(datetime.UTC) - back
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        back = dt.timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
+        moment = dt.datetime.now(dt.UTC) - back
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def requests(after: str = "") -> Iterator[dict[str, Any]]:

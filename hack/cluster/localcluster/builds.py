@@ -1,4 +1,4 @@
-"""Programs compiled from Go modules, cached by their inputs, so that nothing is compiled twice and nothing needlessly."""
+"""Programs compiled from Go modules, cached by their inputs: nothing is compiled twice, and nothing needlessly."""
 
 import fcntl
 import functools
@@ -20,7 +20,8 @@ from localcluster.toolchain import go
 _KUBERNETES = "v1.36.3"
 # Without these a server calls itself v0.0.0-master+$Format and clients cannot parse it.
 _KUBERNETES_FLAGS = " ".join(
-    f"-X {package}.gitVersion={_KUBERNETES}" for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    f"-X {package}.gitVersion={_KUBERNETES}"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 )
 
 
@@ -121,11 +122,16 @@ def files(name: str) -> Path:
     source = Path(run([go()[0], "list", "-m", "-f", "{{.Dir}}", wanted.source], cwd=folder, env=_ENV).strip())
     part = target.with_suffix(f".{os.getpid()}")
     part.mkdir(parents=True)
-    yamls = [f for p in wanted.paths for f in ([source / p] if (source / p).is_file() else sorted((source / p).glob("*.yaml")))]
-    for number, path in enumerate(f for f in yamls if f.name != "kustomization.yaml" and "_vap_" not in f.name):
+    for number, path in enumerate(path for place in wanted.paths for path in _usable(source / place)):
         shutil.copyfile(path, part / f"{number:02}-{path.name}")
     part.rename(target)
     return target
+
+
+def _usable(place: Path) -> list[Path]:
+    """The file, or a folder's objects without kustomize's list and the policy that forbids other CRD versions."""
+    found = [place] if place.is_file() else sorted(place.glob("*.yaml"))
+    return [path for path in found if path.name != "kustomization.yaml" and "_vap_" not in path.name]
 
 
 @contextmanager
@@ -176,7 +182,8 @@ def _build(name: str, position: str) -> None:
             command, cwd=GO_MODULES / part.module, env={**os.environ, **_ENV}, stdout=sink, stderr=sink, check=False
         )
     if done.returncode != 0:
-        raise ClusterError(f"building {name} failed:\n" + "\n".join(log.read_text().splitlines()[-20:]) + f"\n(all of it: {log})")
+        end = "\n".join(log.read_text().splitlines()[-20:])
+        raise ClusterError(f"building {name} failed (all of it: {log}):\n{end}")
     output.rename(target)
     seconds = time.monotonic() - began
     packages = len(log.read_bytes().splitlines())

@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs of the cluster, made with the openssl program: one CA each for cluster, etcd and front proxy."""
+"""Certificates and kubeconfigs, made with the openssl program: one CA each for cluster, etcd and front proxy."""
 
 import base64
 import json
@@ -66,11 +66,13 @@ def ensure() -> None:
     PKI.chmod(0o700)
     for authority in ("ca", "etcd-ca", "front-proxy-ca"):
         if not crt(authority).exists():
+            usage = "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"
             run([openssl, "req", "-x509", *_EC, "-keyout", key(authority), "-out", crt(authority), "-days", _DAYS,
-                 "-subj", f"/CN=modelramp-{authority}", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"])  # fmt: skip
+                 "-subj", f"/CN=modelramp-{authority}", "-addext", usage])  # fmt: skip
     if not key("service-accounts").exists():
-        run([openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key("service-accounts")])
-        run([openssl, "pkey", "-in", key("service-accounts"), "-pubout", "-out", PKI / "service-accounts.pub"])
+        private = key("service-accounts")
+        run([openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private])
+        run([openssl, "pkey", "-in", private, "-pubout", "-out", PKI / "service-accounts.pub"])
     for name, leaf in LEAVES.items():
         if not crt(name).exists():
             _issue(openssl, name, leaf)

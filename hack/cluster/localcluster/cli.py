@@ -103,16 +103,18 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    up = verb("up", _up, "build what is missing, start the cluster, wait until it works; heals a half-dead one")
     everything = ",".join(cluster.FEATURES)
-    up.add_argument("--fake-nodes", type=_count, metavar="N", help="have exactly N fake nodes (kwok); default: as they are")
-    up.add_argument("--only", type=_names, default=[], metavar="PART,…", help=f"these and what they need, out of {everything}")
-    up.add_argument("--without", type=_names, default=[], metavar="PART,…", help="all but these and what needs them")
+    up = verb("up", _up, "build what is missing, start the cluster, wait until it works; heals a half-dead one")
+    fake = "have exactly N fake nodes (kwok); default: as they are"
+    up.add_argument("--fake-nodes", type=_count, metavar="N", help=fake)
+    for option, text in (("--only", f"these and what they need, out of {everything}"),
+                         ("--without", "all but these and what needs them")):  # fmt: skip
+        up.add_argument(option, type=_names, default=[], metavar="PART,…", help=text)
     up.add_argument("--embedded", action="store_true", help="also where kind or minikube would work")
     down_ = verb("down", _down, "stop and remove everything; built programs and images stay cached")
     down_.add_argument("--purge", action="store_true", help="remove containerd's image store as well")
     verb("status", lambda _: cluster.status(), "show processes, nodes and pods; status 1 when something is dead")
-    verb("env", _env, "print shell lines that set KUBECONFIG and PATH: eval \"$(python3 hack/cluster env)\"")
+    verb("env", _env, 'print shell lines that set KUBECONFIG and PATH: eval "$(python3 hack/cluster env)"')
     build = verb("build", _build, "build programs into the cache and print their paths")
     build.add_argument("parts", nargs="*", metavar="PART", help=f"default: all of {', '.join(builds.PARTS)}")
     logs = verb("logs", _logs, "print the end of a host process's log")
@@ -144,7 +146,7 @@ def _image_verbs(image: argparse.ArgumentParser) -> None:
 
 
 def main() -> int:
-    """Run a verb; its exit status. 1 after a message, 3 when another cluster tool should be used, 130 when interrupted."""
+    """Run a verb; its exit status: 1 after a message, 3 when another cluster tool should be used, 130 interrupted."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `audit | head` ends quietly
     arguments = parser().parse_args()
     try:

@@ -28,7 +28,7 @@ FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def closure(only: Iterable[str], without: Iterable[str]) -> list[str]:
-    """The wanted features in order of start: `only` (all when empty) with their needs, minus `without` and what needs those."""
+    """Features in order of start: `only` (all when empty) with their needs, minus `without` and what needs those."""
     wanted: set[str] = set()
     pending = list(only) or list(FEATURES)
     while pending:
@@ -54,7 +54,8 @@ def preflight(features: list[str]) -> None:
         return
     if os.geteuid() != 0:
         raise ClusterError(
-            "pods need root (namespaces, cgroups, iptables): run it as root, or `--only scheduler` for an API server alone"
+            "pods need root (namespaces, cgroups, iptables): run it as root, "
+            "or `--only scheduler` for an API server without nodes"
         )
     mounts = Path("/proc/mounts").read_text()
     if " cgroup2 " not in mounts and not all(f"/{name} cgroup " in mounts for name in ("memory", "cpu", "pids")):
@@ -83,7 +84,8 @@ def up(features: list[str], fake_nodes: int | None) -> None:
         if fake_nodes is not None or fake:
             addons.fake_nodes(fake)
             (STATE / "fake-nodes.json").write_text(json.dumps(fake))
-    say(f"up: {', '.join(features)}" + (f", {fake} fake nodes" if fake else "") + f" in {time.monotonic() - began:.1f} s")
+    nodes = f", {fake} fake nodes" if fake else ""
+    say(f"up: {', '.join(features)}{nodes} in {time.monotonic() - began:.1f} s")
 
 
 def _remembered_fake_nodes() -> int:
@@ -103,33 +105,19 @@ def _link_programs(wanted: list[str]) -> None:
 
 
 def _start(features: list[str]) -> None:
-    started: list[str] = []
-
-    def launch(daemon: Daemon) -> None:
-        if processes.start(daemon):
-            started.append(daemon.name)
-
     if "apiserver" not in features:
         return
-    launch(parts.etcd())
-    launch(parts.apiserver())
-    background = []
-    if "node" in features:
-        network.ensure()
-        _make_cgroup_root()
-        launch(parts.containerd())
-        background.append(in_background(lambda: images.ensure_imported(features)))
+    started = _launch([parts.etcd(), parts.apiserver()])
+    imported = _start_runtime(features, started) if "node" in features else None
     _wait_for_api()
-    launch(parts.controller_manager())
-    if "scheduler" in features:
-        launch(parts.scheduler())
-    if "node" in features:
-        launch(parts.kube_proxy())
-        launch(parts.kubelet())
+    started += _launch([parts.controller_manager(), *([parts.scheduler()] if "scheduler" in features else [])])
+    if imported is not None:
+        started += _launch([parts.kube_proxy(), parts.kubelet()])
     if "contour" in features:
         addons.custom_resources()
-    for finish in background:
-        finish()
+    if imported is not None:
+        # A pod whose image is not there yet would back off for longer than the import takes.
+        imported()
     say(f"host processes: {'started ' + ', '.join(started) if started else 'all were running'}")
     _wait_for_controllers()
     addons.apply_all(features)
@@ -137,6 +125,18 @@ def _start(features: list[str]) -> None:
         wait_until(f"node {NODE} to be ready (log: `logs kubelet`)", _node_ready, 60)
         say("node ready")
     addons.wait_for_all(features)
+
+
+def _launch(daemons: list[Daemon]) -> list[str]:
+    return [daemon.name for daemon in daemons if processes.start(daemon)]
+
+
+def _start_runtime(features: list[str], started: list[str]) -> Callable[[], None]:
+    """Network, cgroup and containerd; images are imported meanwhile, and the result waits for them."""
+    network.ensure()
+    _make_cgroup_root()
+    started += _launch([parts.containerd()])
+    return in_background(lambda: images.ensure_imported(features))
 
 
 def in_background(work: Callable[[], None]) -> Callable[[], None]:

@@ -7,11 +7,11 @@ import signal
 import time
 from pathlib import Path
 
-from localcluster import builds, images, network, packages, parts, processes
+from localcluster import builds, images, mounts, network, packages, parts, processes
 from localcluster.cluster import cgroup_roots
 from localcluster.kube import wait_until
 from localcluster.progress import say
-from localcluster.settings import CACHE, CONTAINERD_SOCKET, KUBECONFIG, RUN, STATE, ClusterError
+from localcluster.settings import BRIDGE, CONTAINERD_SOCKET, KUBECONFIG, RUN, STATE, ClusterError
 from localcluster.shell import run, succeeds
 
 # Before the API server, so that nothing is restarted while it is being removed.
@@ -36,7 +36,7 @@ def down(*, purge: bool) -> None:
         processes.stop(["containerd"])
         if pods:
             _kill_shims()
-        _unmount()
+        mounts.remove(STATE, RUN, mounts.BUILDER)
         if pods:
             network.remove_rules()
             network.remove()
@@ -99,20 +99,6 @@ def shims() -> list[int]:
     return [pid for pid in found if processes.started_at(pid) is not None]
 
 
-def mounts() -> list[str]:
-    """Mount points under our folders, deepest first."""
-    ours = (f"{STATE}/", f"{RUN}/", f"{CACHE}/buildah/")
-    points = [line.split()[1].encode().decode("unicode_escape") for line in Path("/proc/mounts").read_text().splitlines()]
-    return sorted((point for point in points if point.startswith(ours)), key=len, reverse=True)
-
-
-def _unmount() -> None:
-    for point in mounts():
-        if not succeeds(["umount", point]):
-            # Lazily: a process in its last breath may still stand on it.
-            run(["umount", "-l", point], check=False)
-
-
 def _remove_cgroups() -> None:
     deadline = time.monotonic() + 10
     while leftover := [root for root in cgroup_roots() if root.exists()]:
@@ -142,8 +128,8 @@ def _tidy_foreign_places() -> None:
 
 
 def _remove_files(*, purge: bool) -> None:
-    if mounts():
-        raise ClusterError("still mounted, so nothing was deleted: " + ", ".join(mounts()))
+    if mounts.ours():
+        raise ClusterError("still mounted, so nothing was deleted: " + ", ".join(mounts.ours()))
     keep = set() if purge else {"containerd"}
     for folder in (RUN, STATE):
         for path in folder.iterdir() if folder.exists() else ():
@@ -163,10 +149,10 @@ def remains() -> list[str]:
     """What of the cluster is still on this machine; empty after a good `down`."""
     found = [f"process {pid}" for pid in [*shims(), *_pids_in_cgroups()]]
     found += [f"process {name}" for name in processes.names() if processes.pid_of(name)]
-    found += [f"mount {point}" for point in mounts()]
+    found += [f"mount {point}" for point in mounts.ours()]
     found += [f"cgroup {root}" for root in cgroup_roots() if root.exists()]
     if os.geteuid() == 0:
-        if succeeds(["ip", "link", "show", network.BRIDGE]):
-            found.append(f"bridge {network.BRIDGE}")
+        if succeeds(["ip", "link", "show", BRIDGE]):
+            found.append(f"bridge {BRIDGE}")
         found += [f"iptables chain {chain}" for chain in network.cluster_chains()]
     return found

@@ -9,7 +9,7 @@ _ENGINES = ("docker", "podman", "nerdctl")
 
 
 def advice() -> str | None:
-    """How to use what this machine already has; None when it has nothing usable or the embedded cluster is asked for."""
+    """How to use what this machine has; None when it has nothing usable or the embedded cluster is asked for."""
     if knob("MODELRAMP_EMBEDDED"):
         return None
     # A client without an engine behind it (docker is often just that) does not count: `info` must succeed.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from localcluster import archives, images, packages, progress
+from localcluster import archives, images, mounts, packages, progress
 from localcluster.builds import locked
 from localcluster.progress import say
 from localcluster.settings import CACHE, CONTAINERD_SOCKET, RUN, ClusterError
@@ -20,7 +20,7 @@ BASE = "localhost/python-base:1"
 _SUITE = "bookworm"
 _BASE_PACKAGES = "ca-certificates,python3,python3-pip,python3-venv"
 _TARGET_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_FOLDER = CACHE / "buildah"
+_FOLDER = mounts.BUILDER
 
 
 def _buildah(*arguments: str | Path) -> str:
@@ -64,11 +64,12 @@ def python_base() -> Path:
         mirror = _mirror()
         say(f"making {BASE} with debootstrap from {mirror}{usual}")
         with progress.ticking(lambda elapsed: f"debootstrap {_SUITE} {elapsed:.0f} s{usual}"):
-            run([packages.program("debootstrap"), "--variant=minbase", f"--include={_BASE_PACKAGES}", _SUITE, root, mirror],
-                env={"PATH": packages.path()})  # fmt: skip
+            command = [packages.program("debootstrap"), "--variant=minbase", f"--include={_BASE_PACKAGES}"]
+            run([*command, _SUITE, root, mirror], env={"PATH": packages.path()})
         _trim(root)
         layer, part = target.with_suffix(".layer"), target.with_suffix(".part")
-        run(["tar", "--numeric-owner", "--exclude=./dev/*", "--exclude=./proc/*", "--exclude=./sys/*", "-cf", layer, "-C", root, "."])
+        kernel = [f"--exclude=./{folder}/*" for folder in ("dev", "proc", "sys")]
+        run(["tar", "--numeric-owner", *kernel, "-cf", layer, "-C", root, "."])
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         archives.write_single(part, BASE, layer, {"Env": [f"PATH={path}", "LANG=C.UTF-8"], "Cmd": ["python3"]})
         layer.unlink()
@@ -116,14 +117,19 @@ def build(context: Path, tag: str, file: Path | None, arguments: dict[str, str])
     tag = _full_name(tag)
     uses_base = BASE in arguments.values() or BASE in dockerfile.read_text()
     base = python_base() if uses_base else None
-    key = _content_key(context, dockerfile, [tag, *sorted(f"{k}={v}" for k, v in arguments.items()), base.name if base else ""])
+    pairs = sorted(f"{name}={value}" for name, value in arguments.items())
+    key = _content_key(context, dockerfile, [tag, *pairs, base.name if base else ""])
     archive = CACHE / f"images/{key}.tar"
     with locked("buildah"):
         if not archive.exists():
             packages.ensure(["buildah"])
             if base is not None:
                 _buildah("pull", *_policy(), f"docker-archive:{base}")
-            _build(context, dockerfile, tag, arguments, archive)
+            try:
+                _build(context, dockerfile, tag, arguments, archive)
+            finally:
+                # Buildah mounts its own storage onto itself and leaves that behind.
+                mounts.remove(_FOLDER)
     if CONTAINERD_SOCKET.exists() and images.runtime_answers():
         images.load(archive, key)
     else:
@@ -161,13 +167,14 @@ def _full_name(tag: str) -> str:
 
 
 def _builder_settings() -> list[str]:
-    """Mounts that give `RUN pip install` this machine's pip settings and CA bundle, without writing them into the image."""
+    """Mounts that give `RUN pip install` this machine's pip settings and CA bundle; the image keeps nothing of them."""
     options: list[str] = []
-    bundle = next((Path(os.environ[name]) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-                   if Path(os.environ.get(name, "/-")).is_file()), Path(_TARGET_BUNDLE))  # fmt: skip
+    named = [os.environ.get(name, "/-") for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
+    bundle = next((Path(name) for name in named if Path(name).is_file()), Path(_TARGET_BUNDLE))
     if bundle.is_file():
         options += ["--volume", f"{bundle.resolve()}:{_TARGET_BUNDLE}:ro"]
-    wanted = {name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")}
+    variables = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    wanted = {name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in variables.items()}
     links = wanted.get("find-links", "")
     if links.startswith("/") and Path(links).is_dir():
         options += ["--volume", f"{links}:{links}:ro"]
@@ -193,12 +200,14 @@ def _context_files(context: Path) -> Iterator[Path]:
     """Files that COPY could see: all but what .dockerignore names (last matching line wins, as there)."""
     ignore = context / ".dockerignore"
     lines = [line.strip() for line in ignore.read_text().splitlines()] if ignore.exists() else []
-    patterns = [(not line.startswith("!"), line.lstrip("!").strip("/")) for line in lines if line and not line.startswith("#")]
+    spoken = [line for line in lines if line and not line.startswith("#")]
+    patterns = [(not line.startswith("!"), line.lstrip("!").strip("/")) for line in spoken]
     for folder, names, found in os.walk(context):
         here = Path(folder)
         # A folder is skipped as a whole only when no exception could bring a part of it back.
         exceptions = any(not drop for drop, _ in patterns)
-        names[:] = sorted(n for n in names if exceptions or not _ignored(str((here / n).relative_to(context)), patterns))
+        kept = (name for name in names if not _ignored(str((here / name).relative_to(context)), patterns))
+        names[:] = sorted(names if exceptions else kept)
         for name in sorted(found):
             if not _ignored(str((here / name).relative_to(context)), patterns):
                 yield here / name

@@ -1,4 +1,4 @@
-"""The images of the cluster's own pods: made from the cached programs, kept in containerd's store across `down` and `up`."""
+"""Images of the cluster's own pods: made from cached programs, kept in containerd's store across `down` and `up`."""
 
 import hashlib
 import json

@@ -10,8 +10,10 @@ from localcluster.settings import BRIDGE, NODE_IP, POD_SUBNET, RUN, SERVICE_SUBN
 from localcluster.shell import run, succeeds
 
 #: Lets pods reach what the host reaches (its name server first of all), as on any other cluster.
-_MASQUERADE = ["POSTROUTING", "-s", POD_SUBNET, "!", "-d", POD_SUBNET, "-m", "comment", "--comment", "modelramp-cluster",
-               "-j", "MASQUERADE"]  # fmt: skip
+_MASQUERADE = [
+    "POSTROUTING", "-s", POD_SUBNET, "!", "-d", POD_SUBNET,
+    "-m", "comment", "--comment", "modelramp-cluster", "-j", "MASQUERADE",
+]  # fmt: skip
 _MEMORY = STATE / "kernel.json"
 #: Settings that the cluster needs or that kubelet and kube-proxy change by themselves; None = only remembered.
 _SETTINGS: dict[str, str | None] = {
@@ -62,7 +64,7 @@ def ensure() -> None:
 
 
 def records() -> list[Path]:
-    """The CNI library's records of our pods: each names the network namespace it was made for, and ours lie under RUN."""
+    """The CNI library's records of our pods: each names the network namespace it was made for; ours lie under RUN."""
     places = (Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results"))
     found = [path for place in places for path in place.glob("*")]
     return [path for path in found if f'"{RUN}/' in path.read_text(errors="replace")]

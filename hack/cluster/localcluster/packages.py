@@ -34,7 +34,8 @@ PROGRAMS = {
     "debootstrap": "debootstrap",
 }
 NODE_PROGRAMS = (
-    "containerd", "containerd-shim-runc-v2", "ctr", "runc", "iptables", "iptables-save", "iptables-restore", "conntrack",
+    "containerd", "containerd-shim-runc-v2", "ctr", "runc", "conntrack", "iptables", "iptables-save",
+    "iptables-restore",
 )  # fmt: skip
 _CNI_PLACES = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 _HOST_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -50,6 +51,11 @@ def path() -> str:
     return f"{_HOST_PATH}:{_private_bin()}"
 
 
+def service_path() -> str:
+    """The search path of host processes: the same whoever calls `up`, so that a second one restarts nothing."""
+    return f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{_private_bin()}"
+
+
 def program(name: str) -> str:
     """Full path of a program that `ensure` has made available."""
     found = shutil.which(name, path=path())
@@ -58,10 +64,14 @@ def program(name: str) -> str:
     return found
 
 
+def _cni_places() -> list[Path]:
+    return [*map(Path, _CNI_PLACES), _ROOT / "root/usr/lib/cni"]
+
+
 @functools.cache
 def cni_plugins() -> Path:
     """The folder with the CNI plugins `bridge` and `host-local`."""
-    for place in (*map(Path, _CNI_PLACES), _ROOT / "root/usr/lib/cni"):
+    for place in _cni_places():
         if (place / "bridge").exists() and (place / "host-local").exists():
             return place
     raise ClusterError("no CNI plugins (bridge, host-local) found in " + ", ".join(_CNI_PLACES))
@@ -71,7 +81,7 @@ def ensure(programs: Iterable[str], *, cni: bool = False) -> None:
     """Make the programs (and the CNI plugins) available; says what it fetches before it does."""
     with locked("debian"):
         wanted = {PROGRAMS[name] for name in programs if shutil.which(name, path=path()) is None}
-        if cni and not any((Path(place) / "bridge").exists() for place in (*_CNI_PLACES, str(_ROOT / "root/usr/lib/cni"))):
+        if cni and not any((place / "bridge").exists() for place in _cni_places()):
             wanted.add("containernetworking-plugins")
         if wanted:
             _unpack(sorted(wanted))
@@ -80,8 +90,8 @@ def ensure(programs: Iterable[str], *, cni: bool = False) -> None:
 def _unpack(names: list[str]) -> None:
     if not succeeds(["apt-get", "--version"]):
         raise ClusterError(
-            f"these programs are missing: {', '.join(names)} (names of Debian packages). This is not a Debian-like system, "
-            "so they cannot be fetched automatically: install them with your package tool and run this again."
+            f"these programs are missing: {', '.join(names)} (names of Debian packages). This is not a Debian-like "
+            "system, so they cannot be fetched automatically: install them with your package tool and run this again."
         )
     new = _missing_with_dependencies(names)
     say(f"unpacking into {_ROOT} (the host's packages stay untouched): {' '.join(new)}")

@@ -1,9 +1,10 @@
 """The host processes: which programs, which flags, which configuration files, and how to tell that each is ready."""
 
+import http.client
 import json
 import ssl
-import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from localcluster import certs, packages
@@ -150,8 +151,8 @@ disabled_plugins = [
     }  # fmt: skip
     (CONFIG / "cni").mkdir(parents=True, exist_ok=True)
     write("cni/10-modelramp.conflist", json.dumps(network, indent=1))
-    argv = [packages.program("containerd"), "--config", config, "--log-level", "warn"]
-    return Daemon("containerd", argv, env={"PATH": packages.path()}, inputs=[config])
+    argv: list[str | Path] = [packages.program("containerd"), "--config", config, "--log-level", "warn"]
+    return Daemon("containerd", argv, env={"PATH": packages.service_path()}, inputs=[config])
 
 
 def kubelet() -> Daemon:
@@ -169,14 +170,14 @@ def kubelet() -> Daemon:
         "address": NODE_IP, "healthzBindAddress": NODE_IP,
         "evictionHard": {}, "imageGCHighThresholdPercent": 100, "imageMinimumGCAge": "8760h",
         "makeIPTablesUtilChains": False, "serializeImagePulls": False, "nodeStatusUpdateFrequency": "5s",
-        # The default backs off to five minutes; on a demo cluster a late start is worth retrying soon.
         "volumePluginDir": str(STATE / "kubelet/volume-plugins"), "fileCheckFrequency": "0s",
     }, indent=1))  # fmt: skip
     return Daemon("kubelet", [
-        binary("kubelet"), f"--config={config}", f"--kubeconfig={kubeconfig('kubelet')}", f"--root-dir={STATE / 'kubelet'}",
+        binary("kubelet"), f"--config={config}", f"--kubeconfig={kubeconfig('kubelet')}",
+        f"--root-dir={STATE / 'kubelet'}",
         f"--hostname-override={NODE}", f"--node-ip={NODE_IP}",
         f"--cert-dir={PKI / 'kubelet'}",
-    ], env={"PATH": packages.path()}, inputs=[config, kubeconfig("kubelet")])  # fmt: skip
+    ], env={"PATH": packages.service_path()}, inputs=[config, kubeconfig("kubelet")])  # fmt: skip
 
 
 def kube_proxy() -> Daemon:
@@ -194,7 +195,7 @@ def kube_proxy() -> Daemon:
         "healthzBindAddress": f"127.0.0.1:{PROXY_HEALTH_PORT}", "metricsBindAddress": f"127.0.0.1:{PROXY_METRICS_PORT}",
     }, indent=1))  # fmt: skip
     return Daemon("kube-proxy", [binary("kube-proxy"), f"--config={config}"],
-                  env={"PATH": packages.path()}, inputs=[config, kubeconfig("kube-proxy")])  # fmt: skip
+                  env={"PATH": packages.service_path()}, inputs=[config, kubeconfig("kube-proxy")])  # fmt: skip
 
 
 def _bridge_netfilter() -> bool:
@@ -222,16 +223,16 @@ def api_answers(path: str = "/readyz") -> bool:
     return answers(f"https://127.0.0.1:{API_PORT}{path}", context)
 
 
-def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
-    """Whether the address answers 200 within two seconds."""
+def answers(
+    url: str, context: ssl.SSLContext | None = None, *, headers: Mapping[str, str] | None = None, containing: str = ""
+) -> bool:
+    """Whether the address answers 200 within two seconds, with a body that contains the text."""
     # A proxy from the environment must not see loopback and pod addresses.
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
     )
     try:
-        with opener.open(url, timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
+        with opener.open(urllib.request.Request(url, headers=dict(headers or {})), timeout=2) as reply:
+            return reply.status == 200 and containing in reply.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
         return False
-
-

@@ -1,4 +1,4 @@
-"""`selftest`: does `up` heal and does `down` leave this machine as it was? Breaks the cluster on purpose; prints figures."""
+"""`selftest`: does `up` heal, and does `down` leave this machine as it was? Breaks the cluster on purpose."""
 
 import json
 import os
@@ -6,13 +6,14 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from localcluster import cluster, network, packages, parts, processes
 from localcluster.down import down, remains
 from localcluster.kube import apply, kubectl, wait_until
 from localcluster.progress import say
-from localcluster.settings import CACHE, GATEWAY_SERVICE_IP, PROMETHEUS_SERVICE_IP, RUN, STATE, ClusterError
+from localcluster.settings import BRIDGE, CACHE, GATEWAY_SERVICE_IP, PROMETHEUS_SERVICE_IP, RUN, STATE, ClusterError
 from localcluster.shell import run
 
 
@@ -80,14 +81,13 @@ spec:
 
 
 def works(seconds: float = 60) -> None:
-    """Traffic through gateway, kube-proxy and pod; Prometheus has scraped Envoy; a log is readable through the kubelet."""
+    """Traffic passes gateway, kube-proxy and pod; Prometheus has scraped Envoy; the kubelet serves a pod's log."""
     apply(_ROUTE)
-    curl = ["curl", "--silent", "--noproxy", "*", "--max-time", "3", "--output", "/dev/null", "--write-out", "%{http_code}"]
-    route = [*curl, "--header", "Host: selftest.example", f"http://{GATEWAY_SERVICE_IP}/-/ready"]
-    wait_until("a request through the gateway to be answered", lambda: run(route, check=False) == "200", seconds)
+    host = {"Host": "selftest.example"}
+    route = partial(parts.answers, f"http://{GATEWAY_SERVICE_IP}/-/ready", headers=host)
+    wait_until("a request through the gateway to be answered", route, seconds)
     query = f"http://{PROMETHEUS_SERVICE_IP}:9090/api/v1/query?query=up%7Bnamespace%3D%22projectcontour%22%7D"
-    scraped = ["curl", "--silent", "--noproxy", "*", "--max-time", "3", query]
-    wait_until("Prometheus to have scraped Envoy", lambda: '"1"]' in run(scraped, check=False), seconds)
+    wait_until("Prometheus to have scraped Envoy", partial(parts.answers, query, containing='"1"]'), seconds)
     if "Server is ready" not in kubectl("-n", "monitoring", "logs", "deployment/prometheus"):
         raise ClusterError("the log of Prometheus cannot be read through the kubelet")
 
@@ -121,16 +121,20 @@ def _stale_records() -> None:
         record.write_text(json.dumps({**old, "pid": os.getpid(), "boot": "another"}))
 
 
+def _cut_network() -> None:
+    _kill("etcd", "kube-proxy")
+    network.remove_rules()
+    run(["ip", "link", "delete", BRIDGE])
+
+
 _BREAKS: dict[str, Callable[[], None]] = {
     "kubelet killed": lambda: _kill("kubelet"),
     "API server killed": lambda: _kill("apiserver"),
     "containerd killed": lambda: _kill("containerd"),
-    "etcd and kube-proxy killed, rules and bridge removed": lambda: (
-        _kill("etcd", "kube-proxy"), network.remove_rules(), run(["ip", "link", "delete", network.BRIDGE]), None,
-    )[-1],
+    "etcd and kube-proxy killed, rules and bridge removed": _cut_network,
     "everything killed": _kill_everything,
     "stale records after a reboot": _stale_records,
-}  # fmt: skip
+}
 
 
 def run_all(*, heal: bool) -> int:
@@ -159,7 +163,8 @@ def run_all(*, heal: bool) -> int:
     failures += _differences(before, snapshot())
     for name, seconds in times.items():
         print(f"{seconds:6.1f} s  {name}")
-    print(*(failures or ["before `up` and after `down`: " + ", ".join(f"{len(v)} {k}" for k, v in before.items()) + ": equal"]), sep="\n")
+    compared = ", ".join(f"{len(items)} {kind}" for kind, items in before.items())
+    print(*(failures or [f"before `up` and after `down` equal: {compared}"]), sep="\n")
     return 1 if failures else 0
 
 
