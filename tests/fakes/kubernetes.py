@@ -1,8 +1,8 @@
 """
 A cluster in memory: ports Deployments, Workloads, Routes and EventSink under the contracts of the real adapters.
 
-What happens is the truth; what was heard of it is what the synchronous methods answer. A deaf cluster hears only its own
-writes until it catches up. Pods, gateways and strangers act when a test says so.
+What happens is the truth; what was heard of it is what the synchronous methods answer. A deaf cluster hears only its
+own writes until it catches up. Pods, gateways and strangers act when a test says so.
 """
 
 import copy
@@ -74,6 +74,9 @@ class FakeCluster:
     """
 
     def __init__(self) -> None:
+        """
+        Begins empty, and hears everything.
+        """
         self.documents: dict[Key, Document] = {}
         self.revisions: Workloads = {}
         self.route_objects: dict[Key, FakeRoute] = {}
@@ -221,13 +224,22 @@ class FakeDeployments:
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
+        """
+        A part of the cluster.
+        """
         self._cluster = cluster
 
     def known(self, key: Key) -> Document | None:
+        """
+        As last heard of.
+        """
         document = self._cluster.heard_documents.get(key)
         return copy.deepcopy(document) if document is not None else None
 
     async def read(self, key: Key) -> Document | None:
+        """
+        The truth.
+        """
         cluster = self._cluster
         if key not in cluster.documents:
             cluster.heard_documents.pop(key, None)
@@ -236,6 +248,9 @@ class FakeDeployments:
         return copy.deepcopy(cluster.documents[key])
 
     async def commit(self, document: Document, status: Document) -> Document:
+        """
+        Write, if the document is still the present one.
+        """
         metadata, cluster = document["metadata"], self._cluster
         key = Key(metadata["namespace"], metadata["name"])
 
@@ -266,9 +281,15 @@ class FakeWorkloads:
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
+        """
+        A part of the cluster.
+        """
         self._cluster = cluster
 
     def arms(self, key: Key) -> Mapping[str, Arm]:
+        """
+        As last heard of.
+        """
         uid = (self._cluster.heard_documents.get(key) or {"metadata": {"uid": None}})["metadata"]["uid"]
         return {
             revision: Arm(
@@ -285,6 +306,9 @@ class FakeWorkloads:
         }
 
     def pod_times(self, key: Key) -> PodTimes:
+        """
+        As last heard of.
+        """
         workloads = self._cluster.heard_revisions.get(key, {}).values()
         pods = [pod for workload in workloads for pod in workload.pods]
         return PodTimes(
@@ -293,6 +317,9 @@ class FakeWorkloads:
         )
 
     async def ensure(self, owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> None:
+        """
+        The revision exists; a template with two containers of one name is refused.
+        """
         names = [container.name for container in spec.serving.template.spec.containers]
         if len(names) != len(set(names)):
             raise RefusedError("spec.template.spec.containers[1].name: Duplicate value")
@@ -310,18 +337,30 @@ class FakeWorkloads:
         self._cluster.write(f"ensure {effect.revision}", write)
 
     async def scale(self, owner: Owner, effect: ScaleWorkload) -> None:
+        """
+        The number asked for changes; pods follow when the test says so.
+        """
+
         def write() -> None:
             self._keep(owner, effect.revision, replace(self._present(owner, effect), replicas=effect.replicas))
 
         self._cluster.write(f"scale {effect.revision}", write)
 
     async def set_role(self, owner: Owner, effect: SetRole) -> None:
+        """
+        The label changes.
+        """
+
         def write() -> None:
             self._keep(owner, effect.revision, replace(self._present(owner, effect), role=effect.role.value))
 
         self._cluster.write(f"set_role {effect.revision}", write)
 
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
+        """
+        Deployment, Service and pods are gone.
+        """
+
         def write() -> None:
             self._cluster.revisions.get(owner.key, {}).pop(effect.revision, None)
             self._cluster.heard_revisions.get(owner.key, {}).pop(effect.revision, None)
@@ -349,9 +388,15 @@ class FakeRoutes:
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
+        """
+        A part of the cluster.
+        """
         self._cluster = cluster
 
     def state(self, key: Key) -> RouteState:
+        """
+        As last heard of.
+        """
         route = self._cluster.heard_routes.get(key)
         if route is None:
             return RouteState()
@@ -371,6 +416,9 @@ class FakeRoutes:
         )
 
     async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:  # noqa: ARG002 - the fake route has nothing but shares
+        """
+        The route gives these shares.
+        """
         assert sum(effect.shares.values()) == 100, "shares are a whole"
         self._cluster.write("set_traffic", lambda: self._write(owner, effect))
 
@@ -424,11 +472,17 @@ class FakeEvents:
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
+        """
+        A part of the cluster.
+        """
         self._cluster = cluster
         self.recorded: list[tuple[Owner, Announcement]] = []
         self._said: set[tuple[str, str, str, str]] = set()
 
     async def announce(self, owner: Owner, announcement: Announcement) -> None:
+        """
+        Record it once.
+        """
         document = self._cluster.documents.get(owner.key, {})
         generation = document.get("metadata", {}).get("generation", "")
         occasion = f"{generation}/{document.get('status', {}).get('phaseSince', '')}"
