@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from modelramp.api.spec import PrometheusAuth, SecretKey
-from modelramp.ports import DeniedError, GoneError
+from modelramp.ports import DeniedError, GoneError, RefusedError
 
 CACHED_SECONDS: Final = 60.0
 _AUTH_FIELD: Final = "spec.analysis.prometheus.auth"
@@ -25,6 +25,7 @@ class SecretReader(Protocol):
         Raises:
             GoneError: there is no such Secret, or it has no such key.
             DeniedError: the operator may not read it.
+            RefusedError: the value is no text.
             UnreachableError: the API server does not answer.
         """
 
@@ -126,6 +127,8 @@ class Authenticator:
             value = (await self._read_secret(*where)).rstrip("\r\n")
         except GoneError:
             raise DeniedError(f"{field}: there is no Secret {namespace}/{ref.name} with the key {ref.key}") from None
+        except RefusedError:
+            value = ""  # said below like everything else no header can carry; what was raised may hold the value
         if not value.isprintable() or not value:
             raise DeniedError(f"{field}: key {ref.key} of Secret {namespace}/{ref.name} is empty or not printable")
         self._cached[where] = (now, value)

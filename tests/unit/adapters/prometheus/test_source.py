@@ -292,6 +292,18 @@ async def test_secrets_no_header_can_carry_are_denied(value: str) -> None:
     assert seen.paths == []
 
 
+async def test_a_secret_that_is_no_text_is_denied_without_a_trace_of_it() -> None:
+    """The reader's own error may hold the bytes."""
+
+    async def read(namespace: str, name: str, key: str) -> str:  # noqa: ARG001 - the reader's signature
+        raise RefusedError(SECRET)
+
+    async with PrometheusSource(AddressPolicy("http://127.0.0.1:1"), read, jitter=lambda: 1.0) as source:
+        failed = await failure(source, BEARER)
+    assert isinstance(failed, DeniedError)
+    assert SECRET not in "".join(traceback.format_exception(failed))
+
+
 async def test_a_missing_secret_is_named() -> None:
     """With its key, and the field that names it."""
     async with asking(always(200, matrix(ROW))) as (source, seen):

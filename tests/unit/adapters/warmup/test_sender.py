@@ -129,7 +129,7 @@ async def test_a_body_from_a_config_map_is_read_once() -> None:
 async def test_without_its_body_nothing_is_sent_and_nothing_is_warm(error: Exception) -> None:
     """A reading of nothing, which is never good enough, and why."""
 
-    async def read(_namespace: str, _name: str, _key: str) -> str:
+    async def read(namespace: str, name: str, key: str) -> str:  # noqa: ARG001 - the reader's signature
         raise error
 
     async with candidate(read=read) as (sender, seen):
