@@ -21,8 +21,9 @@ RUN PYTHONPATH=/build/tools python3 -m hatchling build -t wheel -d /build/dist \
 RUN find /app -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
  && find /app -type f \( -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete \
  && rm -rf /app/bin
-# Byte code by content: it stays valid whatever the layers do to file times, and the root is read-only.
-RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /app \
+# Byte code by content: it stays valid whatever the layers do to file times, and the root is read-only. None for the
+# Kubernetes client's two thousand generated classes: they are loaded on first use, and we use raw objects.
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/kubernetes/(aio/)?client/(api|models)/[^_]' /app \
  && PYTHONPATH=/app python3 -c 'import modelramp.__main__, modelramp.app, modelramp.handlers'
 
 FROM ${BASE}
