@@ -117,7 +117,9 @@ def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def _name_problems(name: str) -> tuple[Problem, ...]:
+def _name_problems(name: object) -> tuple[Problem, ...]:
+    if not isinstance(name, str):
+        return (Problem("metadata.name", NAME_SHAPE),)
     if len(name) > MAX_NAME_LENGTH:
         return (Problem("metadata.name", NAME_TOO_LONG),)
     if re.fullmatch(NAME_PATTERN, name) is None:
@@ -132,7 +134,7 @@ def parse_spec(document: Mapping[str, Any]) -> MLModelDeploymentSpec:
     Raises:
         InvalidSpecError: with every problem.
     """
-    problems = list(_name_problems(document["metadata"]["name"]))
+    problems = list(_name_problems((document.get("metadata") or {}).get("name")))
     try:
         spec = MLModelDeploymentSpec.model_validate(document.get("spec"), by_alias=True, by_name=False)
     except ValidationError as error:
