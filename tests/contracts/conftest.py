@@ -22,8 +22,8 @@ from modelramp.ports import PortError
 
 VARIABLE: Final = "MODELRAMP_TEST_KUBECONFIG"
 HOW: Final = (
-    f"the contracts of the Kubernetes ports need a real API server, named by a kubeconfig file in {VARIABLE}. Start one "
-    "with `python3 hack/cluster up --only apiserver`, or leave them out with `-m 'not apiserver'`"
+    f"the contracts of the Kubernetes ports need a real API server, named by a kubeconfig file in {VARIABLE}. Start "
+    "one with `python3 hack/cluster up --only apiserver`, or leave them out with `-m 'not apiserver'`"
 )
 SERVED_WITHIN_SECONDS: Final = 20
 _CRDS: Final = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")

@@ -17,7 +17,6 @@ from fakes.kubernetes import CONTROLLER, FakeCluster, FakePod
 from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
-from modelramp.adapters.kubernetes.ownership import owner_reference
 from modelramp.adapters.kubernetes.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -84,9 +83,9 @@ class World(Protocol):
         A user creates the object or changes its spec.
         """
 
-    async def remove(self, key: Key) -> None:
+    async def remove(self, key: Key, *, collect: bool = True) -> None:
         """
-        A user deletes the object and all it owns.
+        A user deletes the object, and with `collect` the garbage collector has deleted all it owns.
         """
 
     async def catch_up(self) -> None:
@@ -151,9 +150,9 @@ class MemoryWorld:
         """See World."""
         return self.cluster.put(key, spec)
 
-    async def remove(self, key: Key) -> None:
+    async def remove(self, key: Key, *, collect: bool = True) -> None:
         """See World."""
-        self.cluster.remove(key)
+        self.cluster.remove(key, collect=collect)
 
     async def catch_up(self) -> None:
         """See World."""
@@ -278,9 +277,9 @@ class ApiServerWorld:
             document = await self.transport.merge_patch(MODELS, key, {"spec": spec})
         return Owner(key=key, uid=document["metadata"]["uid"])
 
-    async def remove(self, key: Key) -> None:
+    async def remove(self, key: Key, *, collect: bool = True) -> None:
         """See World."""
-        for resource in (DEPLOYMENTS, SERVICES, PODS, HTTP_ROUTES):
+        for resource in (DEPLOYMENTS, SERVICES, PODS, HTTP_ROUTES) if collect else ():
             for item in (await self.transport.list(resource, namespace=key.namespace)).items:
                 await self.transport.delete(resource, Key(key.namespace, item["metadata"]["name"]))
         await self.transport.delete(MODELS, key)

@@ -124,12 +124,18 @@ async def test_pods_count_while_they_exist_and_are_ready_only_when_traffic_may_c
     assert set(cluster.workloads.pod_times(owner.key).born) == {"a", "b", "c", "d"}
 
 
-async def test_what_an_earlier_object_of_the_name_left_is_not_ours(cluster: World) -> None:
-    """It is being garbage collected; a new object builds its own."""
+async def test_what_an_earlier_object_of_the_name_left_is_not_ours_until_it_is_ensured(cluster: World) -> None:
+    """It waits for the garbage collector; ensuring the revision again adopts it."""
+    earlier = await owner_of(cluster)
+    await cluster.workloads.ensure(earlier, parsed(SPEC), ENSURE)
+    await cluster.remove(earlier.key, collect=False)
     owner = await owner_of(cluster)
+    await cluster.catch_up()
+    assert owner.uid != earlier.uid
+    assert cluster.workloads.arms(owner.key) == {}
     await cluster.workloads.ensure(owner, parsed(SPEC), ENSURE)
-    stranger = Owner(key=Key(cluster.namespace, "other"), uid="another-uid")
-    assert cluster.workloads.arms(stranger.key) == {}
+    await cluster.catch_up()
+    assert list(cluster.workloads.arms(owner.key)) == [REVISION]
 
 
 @pytest.mark.apiserver

@@ -146,13 +146,14 @@ class FakeCluster:
         self.happened()
         return Owner(key=key, uid=metadata["uid"])
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: Key, *, collect: bool = True) -> None:
         """
-        Delete the object with everything it owns, as the garbage collector does.
+        Delete the object; with everything it owns, as the garbage collector does a moment later, unless not `collect`.
         """
         self.documents.pop(key, None)
-        self.revisions.pop(key, None)
-        self.route_objects.pop(key, None)
+        if collect:
+            self.revisions.pop(key, None)
+            self.route_objects.pop(key, None)
         self.happened()
 
     # ------------------------------------------------------------ what nodes do

@@ -26,7 +26,7 @@ _UNITS: Final = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 def gateway_duration(duration: Duration) -> str:
     """
-    The duration as the Gateway API writes it (GEP-2257), which knows no days and at most five digits a unit.
+    The duration as the Gateway API writes it (GEP-2257), which takes at most five digits a unit.
     """
     rest, parts = round(duration.seconds * 1000), []
     for unit, length in _UNITS:

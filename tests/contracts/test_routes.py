@@ -1,0 +1,228 @@
+from decimal import Decimal
+
+import pytest
+from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
+
+from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
+from modelramp.ports import ConflictError, Key, Owner
+from modelramp.rollout.observed import Acceptance, RouteState
+from modelramp.rollout.plan import SetTraffic
+
+STABLE, CANDIDATE = "a" * 10, "b" * 10
+
+
+def shares(candidate: str) -> dict[str, Decimal]:
+    return {STABLE: 100 - Decimal(candidate), CANDIDATE: Decimal(candidate)}
+
+
+def raising(candidate: str) -> SetTraffic:
+    return SetTraffic(shares=shares(candidate), raises_exposure=True)
+
+
+def lowering(candidate: str) -> SetTraffic:
+    return SetTraffic(shares=shares(candidate), raises_exposure=False)
+
+
+async def owner_of(cluster: World) -> Owner:
+    owner = await cluster.put(Key(cluster.namespace, "fraud"), SPEC)
+    await cluster.deployments.read(owner.key)
+    return owner
+
+
+async def test_no_route_is_absent(cluster: World) -> None:
+    """Nothing is routed."""
+    assert cluster.routes.state(Key(cluster.namespace, "fraud")) == RouteState()
+
+
+@pytest.mark.parametrize("candidate", ["0", "5", "0.25", "33.3333", "100"])
+async def test_shares_come_back_exactly_as_given(cluster: World, candidate: str) -> None:
+    """Zeros included, and at once."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising(candidate))
+    for _ in range(2):
+        state = cluster.routes.state(owner.key)
+        assert state.shares == shares(candidate)
+        assert state.acceptance is Acceptance.PENDING
+        assert state.contested_by is None
+        await cluster.catch_up()
+
+
+async def test_a_revision_that_is_left_out_is_not_listed_any_more(cluster: World) -> None:
+    """The route has no memory."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("100"))
+    only = SetTraffic(shares={CANDIDATE: Decimal(100)}, raises_exposure=False)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), only)
+    assert cluster.routes.state(owner.key).shares == {CANDIDATE: Decimal(100)}
+
+
+async def test_the_same_traffic_twice_changes_nothing(cluster: World) -> None:
+    """Neither forced nor not."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    before = await cluster.route_version(owner.key)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("5"))
+    assert await cluster.route_version(owner.key) == before
+
+
+async def test_acceptance_is_of_the_present_generation(cluster: World) -> None:
+    """An answer to earlier weights says nothing of these."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.accept(owner.key)
+    assert cluster.routes.state(owner.key).acceptance is Acceptance.PENDING
+    await cluster.catch_up()
+    state = cluster.routes.state(owner.key)
+    assert state.acceptance is Acceptance.ACCEPTED
+    assert state.controller == "projectcontour.io/gateway-controller"
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("25"))
+    state = cluster.routes.state(owner.key)
+    assert state.acceptance is Acceptance.PENDING
+    assert state.message
+    await cluster.accept(owner.key)
+    await cluster.catch_up()
+    assert cluster.routes.state(owner.key).acceptance is Acceptance.ACCEPTED
+
+
+async def test_a_refusal_says_why(cluster: World) -> None:
+    """In the gateway's words."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.refuse(owner.key, "no listener has this hostname")
+    await cluster.catch_up()
+    state = cluster.routes.state(owner.key)
+    assert state.acceptance is Acceptance.REFUSED
+    assert "no listener has this hostname" in state.message
+
+
+@pytest.mark.parametrize("effect", [raising("5"), lowering("0")])
+async def test_a_strangers_route_is_never_touched(cluster: World, effect: SetTraffic) -> None:
+    """Not even to lower exposure, and it says whose it is."""
+    owner = await owner_of(cluster)
+    await cluster.stranger_route(owner.key, "helm")
+    before = await cluster.route_version(owner.key)
+    for _ in range(2):
+        with pytest.raises(ConflictError):
+            await cluster.routes.set_traffic(owner, parsed(SPEC), effect)
+        assert await cluster.route_version(owner.key) == before
+        assert "helm" in str(cluster.routes.state(owner.key).contested_by)
+
+
+async def test_exposure_is_not_raised_against_another_writer(cluster: World) -> None:
+    """It says who writes the rules."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.stranger_writes(owner.key, "kubectl-edit", shares("50"))
+    with pytest.raises(ConflictError):  # not heard of yet
+        await cluster.routes.set_traffic(owner, parsed(SPEC), raising("25"))
+    assert cluster.routes.state(owner.key).contested_by == "kubectl-edit"
+    assert cluster.routes.state(owner.key).shares == shares("50")
+    with pytest.raises(ConflictError, match="kubectl-edit"):
+        await cluster.routes.set_traffic(owner, parsed(SPEC), raising("75"))
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_exposure_is_lowered_against_another_writer(cluster: World, heard: bool) -> None:  # noqa: FBT001
+    """Whether it was heard of or not; afterwards the route is ours again."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.stranger_writes(owner.key, "kubectl-edit", shares("50"))
+    if heard:
+        await cluster.catch_up()
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    await cluster.catch_up()
+    state = cluster.routes.state(owner.key)
+    assert (state.shares, state.contested_by) == (shares("0"), None)
+
+
+async def test_a_route_of_an_earlier_object_is_not_ours(cluster: World) -> None:
+    """It goes with its owner; until then nobody writes it."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    later = Owner(key=owner.key, uid="a-later-uid")
+    with pytest.raises(ConflictError):
+        await cluster.routes.set_traffic(later, parsed(SPEC), lowering("0"))
+    assert cluster.routes.state(owner.key).shares == shares("5")
+
+
+async def test_a_deleted_route_is_heard_of_and_made_again(cluster: World) -> None:
+    """The conflict makes the next look fresh."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await cluster.remove(owner.key)
+    again = await cluster.put(owner.key, SPEC)
+    await cluster.catch_up()
+    assert cluster.routes.state(owner.key).acceptance is Acceptance.ABSENT
+    await cluster.routes.set_traffic(again, parsed(SPEC), raising("5"))
+    assert cluster.routes.state(owner.key).shares == shares("5")
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize("effect", [raising("25"), lowering("0")])
+async def test_a_route_deleted_unheard_is_a_conflict_and_then_made_again(
+    real: ApiServerWorld, effect: SetTraffic
+) -> None:
+    """A write meant for the one that was heard of makes no other."""
+    owner = await owner_of(real)
+    await real.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await real.transport.delete(HTTP_ROUTES, owner.key)
+    with pytest.raises(ConflictError):
+        await real.routes.set_traffic(owner, parsed(SPEC), effect)
+    assert real.routes.state(owner.key).acceptance is Acceptance.ABSENT
+    await real.routes.set_traffic(owner, parsed(SPEC), effect)
+    assert real.routes.state(owner.key).shares == effect.shares
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize("effect", [raising("25"), lowering("0")])
+async def test_a_route_replaced_unheard_by_a_stranger_is_not_touched(real: ApiServerWorld, effect: SetTraffic) -> None:
+    """The uid is a precondition of every write."""
+    owner = await owner_of(real)
+    await real.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await real.transport.delete(HTTP_ROUTES, owner.key)
+    await real.stranger_route(owner.key, "helm")
+    before = await real.route_version(owner.key)
+    with pytest.raises(ConflictError):
+        await real.routes.set_traffic(owner, parsed(SPEC), effect)
+    assert await real.route_version(owner.key) == before
+    assert "helm" in str(real.routes.state(owner.key).contested_by)
+
+
+@pytest.mark.apiserver
+async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServerWorld) -> None:
+    """So nobody who compares sees a difference."""
+    owner = await owner_of(real)
+    await real.routes.set_traffic(owner, parsed(SPEC), raising("0.25"))
+    spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
+    assert spec == {
+        "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}],
+        "hostnames": ["fraud.example.com"],
+        "rules": [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                "timeouts": {"request": "1m"},
+                "backendRefs": [
+                    {"group": "", "kind": "Service", "name": f"fraud-{STABLE}", "port": 80, "weight": 9975},
+                    {"group": "", "kind": "Service", "name": f"fraud-{CANDIDATE}", "port": 80, "weight": 25},
+                ],
+            }
+        ],
+    }
+    applied = next(
+        entry
+        for entry in (await real.transport.get(HTTP_ROUTES, owner.key))["metadata"]["managedFields"]
+        if entry["manager"] == "modelramp"
+    )
+    assert applied["operation"] == "Apply"
+    assert set(applied["fieldsV1"]["f:spec"]) == {"f:hostnames", "f:parentRefs", "f:rules"}
+
+
+@pytest.mark.apiserver
+async def test_the_repair_list_finds_a_route_that_no_event_told_of(real: ApiServerWorld) -> None:
+    """A stranger's route has no label of ours and is still heard of."""
+    owner = await owner_of(real)
+    await real.stranger_route(owner.key, "helm")
+    listing = await real.transport.list(HTTP_ROUTES, namespace=real.namespace)
+    woken = real.store.replace_all(Kind.HTTP_ROUTE, listing.items, listing.resource_version)
+    assert woken == {owner.key}
