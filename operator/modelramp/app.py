@@ -5,7 +5,7 @@ The composition root: builds the adapters, joins them to the cycle, and runs the
 import asyncio
 import contextlib
 import logging
-import random
+import random  # noqa: TID251 - jitter against herds
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,6 +91,12 @@ class Watch(Protocol):
 WatchFactory = Callable[[Heard, tuple[str, ...]], Watch]
 
 
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Operator:
     """
     The running operator: an engine that works while this replica leads, and a store that every replica keeps warm.
@@ -113,7 +119,7 @@ class Operator:
         )
         policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
         self._metrics = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
-        self._engine = Engine(self._cycle(), self._clock, lambda: self._elector.is_leader, self._count)
+        self._engine = Engine(self._cycle(), self._clock, self._may_act, self._count)
         self._measures = Measures(lambda: len(self._engine.queue), lambda: self._elector.is_leader)
 
     def _cycle(self) -> Cycle:
@@ -137,8 +143,14 @@ class Operator:
             hands=Hands(workloads=workloads, routes=routes),
             events=events,
             clock=self._clock,
-            moved=lambda reason: self._measures.transition(reason),
+            moved=lambda reason: self._measures.transition(reason),  # noqa: PLW0108 - built later than this
         )
+
+    def _may_act(self) -> bool:
+        """
+        This replica leads, and has seen every kind once: before its route is listed, an object looks as if it had none.
+        """
+        return self._synced and self._elector.is_leader
 
     def _count(self, outcome: str) -> None:
         self._measures.cycle(outcome)
@@ -170,28 +182,39 @@ class Operator:
         """
         while True:
             try:
-                for kind in Kind:
-                    for namespace in self._settings.watch_namespaces or (None,):
-                        labels = LABEL_DEPLOYMENT if kind in LABELLED else None
-                        listing = await self._transport.list(RESOURCES[kind], namespace=namespace, labels=labels)
-                        for key in self._store.replace_all(kind, listing.items, listing.resource_version, namespace):
-                            self._engine.queue.add(key)
-                self._synced = True
+                await self._list_everything()
             except PortError as error:
                 log.warning("the periodic list failed: %s", error)
+            else:
+                if not self._synced:
+                    self._synced = True
+                    self._look_at_everything()
             await asyncio.sleep(self._settings.resync_seconds if self._synced else 2)
+
+    async def _list_everything(self) -> None:
+        for kind in Kind:
+            for namespace in self._settings.watch_namespaces or (None,):
+                labels = LABEL_DEPLOYMENT if kind in LABELLED else None
+                listing = await self._transport.list(RESOURCES[kind], namespace=namespace, labels=labels)
+                for key in self._store.replace_all(kind, listing.items, listing.resource_version, namespace):
+                    self._engine.queue.add(key)
+
+    def _look_at_everything(self) -> None:
+        for key in self._store.keys():  # noqa: SIM118 - a Store is no mapping
+            self._engine.queue.add(key)
 
     async def _lead(self) -> None:
         """
         Once the leader, look at everything; the leadership lost ends the process, so that nothing old goes on.
         """
         election = asyncio.create_task(self._elector.run(self.stopping.set))
+        leading = asyncio.create_task(self._elector.leading.wait())
         try:
-            await self._elector.leading.wait()
-            for key in self._store.keys():
-                self._engine.queue.add(key)
+            await asyncio.wait({election, leading}, return_when=asyncio.FIRST_COMPLETED)
+            self._look_at_everything()
             await election
         finally:
+            leading.cancel()
             election.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await election
@@ -209,18 +232,17 @@ class Operator:
         )
         await endpoints.open()
         watch.start()
-        workers = [self._engine.work() for _ in range(self._settings.workers)]
-        tasks = [asyncio.create_task(part) for part in (self._resync(), self._lead(), *workers)]
-        stop = asyncio.create_task(self.stopping.wait())
+        parts = [self._resync(), *(self._engine.work() for _ in range(self._settings.workers))]
+        tasks = [asyncio.create_task(part) for part in (*parts, self.stopping.wait())]
+        lead = asyncio.create_task(self._lead())
         try:
-            done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stop}:
+            done, _ = await asyncio.wait([*tasks, lead], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
                 task.result()  # a part that ended by itself is a fault: it ends the process, loudly
         finally:
             log.info("stopping")
-            for task in (*tasks, stop):
-                task.cancel()
-            await asyncio.gather(*tasks, stop, return_exceptions=True)
+            await _ended(*tasks)
+            await _ended(lead)  # last of all: it gives the Lease away, and nothing of ours may be under way then
             watch.stop()
             await asyncio.to_thread(watch.join, 10)
             await endpoints.close()
