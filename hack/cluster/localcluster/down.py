@@ -27,26 +27,30 @@ _FOREIGN = (
 def down(*, purge: bool) -> None:
     """Stop and remove everything. Container images stay for the next `up`, unless `purge`."""
     with builds.locked("up"):
+        node = os.geteuid() == 0 and ((STATE / "containerd").exists() or network.owned())
         # What they hold is about to be deleted, so there is nothing for them to finish in peace.
         processes.stop(_FIRST, grace=0)
-        pods = os.geteuid() == 0 and (STATE / "containerd").exists()
-        if pods:
+        if node:
             _remove_containers()
         processes.stop(["apiserver", "etcd"], grace=0)
         processes.stop(["containerd"])
-        if pods:
-            _kill_shims()
-        mounts.remove(STATE, RUN, mounts.BUILDER)
-        if pods:
-            network.remove_rules()
-            network.remove()
-            _remove_cgroups()
-            _tidy_foreign_places()
+        if node:
+            _restore_machine()
+        left = remains(node=node)
         _remove_files(purge=purge)
-    left = remains()
     if left:
         raise ClusterError("down left something behind:\n  " + "\n  ".join(left))
     say("down: no process, mount, namespace, bridge or iptables rule of the cluster is left")
+
+
+def _restore_machine() -> None:
+    _kill_shims()
+    mounts.remove(STATE, RUN, mounts.BUILDER)
+    if network.owned():
+        network.remove_rules()
+        network.remove()
+    _remove_cgroups()
+    _tidy_foreign_places()
 
 
 def _remove_containers() -> None:
@@ -117,7 +121,8 @@ def _tidy_foreign_places() -> None:
     for link in Path("/var/log/containers").glob("*.log"):
         if str(link.readlink()).startswith(str(STATE)):
             link.unlink()
-    listening = Path("/proc/net/unix").read_text()
+    # Also those of the machine's first network namespace, should this command run in another one.
+    listening = Path("/proc/net/unix").read_text() + Path("/proc/1/net/unix").read_text()
     for socket in Path("/run/containerd/s").glob("*"):
         if str(socket) not in listening:
             socket.unlink()
@@ -128,8 +133,8 @@ def _tidy_foreign_places() -> None:
 
 
 def _remove_files(*, purge: bool) -> None:
-    if mounts.ours():
-        raise ClusterError("still mounted, so nothing was deleted: " + ", ".join(mounts.ours()))
+    if mounts.under(STATE, RUN):
+        raise ClusterError("still mounted, so nothing was deleted: " + ", ".join(mounts.under(STATE, RUN)))
     keep = set() if purge else {"containerd"}
     for folder in (RUN, STATE):
         for path in folder.iterdir() if folder.exists() else ():
@@ -145,14 +150,13 @@ def _remove_files(*, purge: bool) -> None:
             folder.rmdir()
 
 
-def remains() -> list[str]:
-    """What of the cluster is still on this machine; empty after a good `down`."""
-    found = [f"process {pid}" for pid in [*shims(), *_pids_in_cgroups()]]
-    found += [f"process {name}" for name in processes.names() if processes.pid_of(name)]
-    found += [f"mount {point}" for point in mounts.ours()]
-    found += [f"cgroup {root}" for root in cgroup_roots() if root.exists()]
-    if os.geteuid() == 0:
-        if succeeds(["ip", "link", "show", BRIDGE]):
-            found.append(f"bridge {BRIDGE}")
+def remains(*, node: bool) -> list[str]:
+    """What of this instance is still on the machine; empty after a good `down`. `node`: it had (or wants) one."""
+    found = [f"process {name}" for name in processes.names() if processes.pid_of(name)]
+    found += [f"mount {point}" for point in mounts.under(STATE, RUN)]
+    if node:
+        found += [f"process {pid}" for pid in [*shims(), *_pids_in_cgroups()]]
+        found += [f"cgroup {root}" for root in cgroup_roots() if root.exists()]
+        found += [f"bridge {BRIDGE}"] if succeeds(["ip", "link", "show", BRIDGE]) else []
         found += [f"iptables chain {chain}" for chain in network.cluster_chains()]
     return found

@@ -107,18 +107,19 @@ def _pip() -> list[str | Path]:
 
 def load(archive: Path, key: str = "") -> None:
     """Import an archive into containerd, unless the same key was imported before and its images are still there."""
-    if not runtime_answers():
-        raise ClusterError("containerd is not running: `python3 hack/cluster up` first")
-    tags = _tags(archive)
-    memory = STATE / "containerd/loaded.json"
-    loaded = json.loads(memory.read_text()) if memory.exists() else {}
-    present = set(ctr("images", "list", "-q").split())
-    if key and all(tag in present and loaded.get(tag) == key for tag in tags):
-        say(f"already loaded: {', '.join(tags)}")
-        return
-    ctr("images", "import", archive)
-    memory.write_text(json.dumps({**loaded, **dict.fromkeys(tags, key)}))
-    say(f"loaded {', '.join(tags)}")
+    with locked("up"):  # not while another command starts or stops the runtime
+        if not CONTAINERD_SOCKET.exists() or not runtime_answers():
+            raise ClusterError("containerd is not running: `python3 hack/cluster up` first")
+        tags = _tags(archive)
+        memory = STATE / "containerd/loaded.json"
+        loaded = json.loads(memory.read_text()) if memory.exists() else {}
+        present = set(ctr("images", "list", "-q").split())
+        if key and all(tag in present and loaded.get(tag) == key for tag in tags):
+            say(f"already loaded: {', '.join(tags)}")
+            return
+        ctr("images", "import", archive)
+        memory.write_text(json.dumps({**loaded, **dict.fromkeys(tags, key)}))
+        say(f"loaded {', '.join(tags)}")
 
 
 def _tags(archive: Path) -> list[str]:

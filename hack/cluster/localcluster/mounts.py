@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localcluster.settings import CACHE, RUN, STATE
+from localcluster.settings import CACHE
 from localcluster.shell import run, succeeds
 
 BUILDER = CACHE / "buildah"
@@ -14,11 +14,6 @@ def under(*folders: Path) -> list[str]:
     points = [line.split()[1].encode().decode("unicode_escape") for line in lines]
     inside = [point for point in points if any(Path(point).is_relative_to(folder) for folder in folders)]
     return sorted(inside, key=len, reverse=True)
-
-
-def ours() -> list[str]:
-    """Mount points in any folder of ours."""
-    return under(STATE, RUN, BUILDER)
 
 
 def remove(*folders: Path) -> None:

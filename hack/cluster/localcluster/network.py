@@ -46,8 +46,12 @@ def kernel_settings() -> dict[str, str]:
 
 def ensure() -> None:
     """Create the bridge with the node's address and turn forwarding on."""
-    if not succeeds(["ip", "link", "show", BRIDGE]):
-        _refuse_overlap()
+    present = succeeds(["ip", "link", "show", BRIDGE])
+    if present and not owned():
+        raise ClusterError(f"bridge {BRIDGE} exists but is not of this instance ({STATE}); only one can have a node")
+    if not present:
+        if not owned():
+            _refuse_overlap()
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
     if not _MEMORY.exists():
         STATE.mkdir(parents=True, exist_ok=True)
@@ -55,6 +59,8 @@ def ensure() -> None:
     # A bridge takes over the lowest address of its ports: a fixed one keeps the pods' ARP tables right.
     run(["ip", "link", "set", BRIDGE, "address", "0a:58:0a:f4:00:01", "up"])
     run(["ip", "address", "replace", f"{NODE_IP}/24", "dev", BRIDGE])
+    # Without a default route (no network at all) a service address would be refused before it is translated.
+    run(["ip", "route", "replace", SERVICE_SUBNET, "dev", BRIDGE, "src", NODE_IP])
     _reattach()
     if not succeeds([*_nat(), "-C", *_MASQUERADE]):
         run([*_nat(), "-A", *_MASQUERADE])
@@ -83,6 +89,11 @@ def _reattach() -> None:
 
 def _nat() -> list[str]:
     return [packages.program("iptables"), "-w", "-t", "nat"]
+
+
+def owned() -> bool:
+    """Whether this instance has set up the machine's network (and `down` has to restore it)."""
+    return _MEMORY.exists()
 
 
 def _refuse_overlap() -> None:

@@ -44,7 +44,7 @@ def started_at(pid: int) -> int | None:
         # The command name (field 2, in parentheses) may itself contain spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         # The first thread of a killed process is a zombie while the others still hold its sockets.
-        ended = fields[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) <= 1
+        ended = fields[0] == "Z" and len(list(Path(f"/proc/{pid}/task").iterdir())) <= 1
     except OSError:
         return None
     return None if ended else int(fields[19])

@@ -13,7 +13,16 @@ from localcluster import cluster, network, packages, parts, processes
 from localcluster.down import down, remains
 from localcluster.kube import apply, kubectl, wait_until
 from localcluster.progress import say
-from localcluster.settings import BRIDGE, CACHE, GATEWAY_SERVICE_IP, PROMETHEUS_SERVICE_IP, RUN, STATE, ClusterError
+from localcluster.settings import (
+    BRIDGE,
+    CACHE,
+    CGROUP,
+    GATEWAY_SERVICE_IP,
+    PROMETHEUS_SERVICE_IP,
+    RUN,
+    STATE,
+    ClusterError,
+)
 from localcluster.shell import run
 
 
@@ -60,7 +69,7 @@ def _namespaces(kind: str) -> list[str]:
     own, found = f"/proc/self/ns/{kind}", set()
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            ours = "/modelramp/" in (path / "cgroup").read_text()
+            ours = f"/{CGROUP}/" in (path / "cgroup").read_text()
             name = str((path / "ns" / kind).readlink())
         except OSError:
             continue
@@ -106,7 +115,7 @@ def _kill_everything() -> None:
     # Pods and shims as well, as after a crash; their mounts and namespaces stay.
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            ours = "/modelramp/" in (path / "cgroup").read_text() or str(RUN) in (path / "cmdline").read_text()
+            ours = f"/{CGROUP}/" in (path / "cgroup").read_text() or str(RUN) in (path / "cmdline").read_text()
         except OSError:
             continue
         if ours and int(path.name) != os.getpid():
@@ -139,7 +148,7 @@ _BREAKS: dict[str, Callable[[], None]] = {
 
 def run_all(*, heal: bool) -> int:
     """Snapshot, up, (break, up)…, down, compare; 0 when everything was as it should be."""
-    if any(processes.pid_of(name) for name in processes.names()) or remains():
+    if any(processes.pid_of(name) for name in processes.names()) or remains(node=True):
         raise ClusterError("a cluster is up: `python3 hack/cluster down` first")
     packages.ensure(packages.NODE_PROGRAMS, cni=True)
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,13 @@
 """Where things live and which knobs move them. Every knob is an environment variable listed in README.md."""
 
+import hashlib
 import os
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 GO_MODULES = HERE / "go"
 MANIFESTS = HERE / "manifests"
+_DEFAULT_STATE = Path("/var/lib/modelramp-cluster")
 
 
 class ClusterError(Exception):
@@ -21,14 +23,18 @@ def _state_dir() -> Path:
     if chosen:
         return Path(chosen).absolute()
     if os.geteuid() == 0:
-        return Path("/var/lib/modelramp-cluster")
+        return _DEFAULT_STATE
     # The API server alone needs no root; its state then belongs to the user.
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "modelramp-cluster"
 
 
 def _run_dir(state: Path) -> Path:
     # A second instance (own state directory) must not share sockets with the first.
-    return Path("/run/modelramp-cluster") if state == Path("/var/lib/modelramp-cluster") else state / "run"
+    return Path("/run/modelramp-cluster") if _is_default(state) else state / "run"
+
+
+def _is_default(state: Path) -> bool:
+    return state == _DEFAULT_STATE
 
 
 CACHE = _cache_home() / "modelramp"
@@ -55,7 +61,8 @@ DNS_SERVICE_IP = "10.96.0.10"
 GATEWAY_SERVICE_IP = "10.96.80.80"
 PROMETHEUS_SERVICE_IP = "10.96.90.90"
 FAKE_POD_SUBNET = "10.245.0.1/16"
-CGROUP = "modelramp"
+# An instance of its own must not find, and on `down` kill, the pods of another.
+CGROUP = "modelramp" if _is_default(STATE) else "modelramp-" + hashlib.sha256(str(STATE).encode()).hexdigest()[:8]
 
 KUBECONFIG = STATE / "admin.kubeconfig"
 PKI = STATE / "pki"
