@@ -110,8 +110,13 @@ def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:
     """
     The problems pydantic found, with paths as `spec.strategy.canary.steps[0].traffic`.
     """
+    items = error.errors(include_url=False, include_context=False)
+    # pydantic counts only valid items, so a list whose items are wrong is said to be too short as well.
+    within = {item["loc"][:end] for item in items for end in range(len(item["loc"]))}
     problems = []
-    for item in error.errors(include_url=False, include_context=False):
+    for item in items:
+        if item["type"] == "too_short" and item["loc"] in within:
+            continue
         path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"])
         problems.append(Problem(path, item["msg"].removeprefix("Value error, ")))
     return tuple(problems)

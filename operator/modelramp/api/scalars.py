@@ -72,7 +72,7 @@ class Share(_PatternString):
 
     __slots__ = ()
     PATTERN: ClassVar[str] = r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)%$"
-    MAX_LENGTH: ClassVar[int] = 8
+    MAX_LENGTH: ClassVar[int] = 9
 
     @property
     def percent(self) -> Decimal:
