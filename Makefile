@@ -57,6 +57,7 @@ cluster-down: python ## stop the local cluster and leave nothing behind
 .PHONY: docs
 docs: venv ## write the generated files again: CRD, its copy in the chart, tables and diagram in docs/
 	@$(VENV)/python hack/generate.py
+	@cp crds/modelramp.io_mlmodeldeployments.yaml charts/modelramp/files/crd.yaml
 
 .PHONY: bench
 bench: venv ## measure the core and the operator's start

@@ -88,7 +88,7 @@ def check() -> None:
         (tool("ruff"), "format", "--check", "--quiet", "."),
         (tool("ruff"), "check", "."),
         (tool("mypy"),),
-        (tool("lint-imports"),),
+        (tool("lint-imports"), "--no-logo"),
         (tool("python"), "hack/generate.py", "--check"),
     ]
     failures: list[str] = []
@@ -132,12 +132,22 @@ def cluster_environment() -> dict[str, str]:
     return found
 
 
+def prometheus_program() -> dict[str, str]:
+    """
+    The variable that names the binary of Prometheus, which is built if it is missing.
+    """
+    printed = subprocess.run(
+        [*CLUSTER, "build", "prometheus"], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    return {"MODELRAMP_TEST_PROMETHEUS": printed.split()[-1]}
+
+
 def apiserver() -> None:
     """
-    Etcd, API server and controllers, without nodes; no root needed.
+    Etcd, API server and controllers, without nodes; no root needed. Prometheus is started by the tests that ask it.
     """
     run(*CLUSTER, "up", "--only", "apiserver,helm", environment={"MODELRAMP_EMBEDDED": "1"})
-    pytest("-v", "-m", "apiserver", environment=cluster_environment())
+    pytest("-v", "-m", "apiserver", environment={**cluster_environment(), **prometheus_program()})
 
 
 def cluster() -> None:
@@ -145,9 +155,7 @@ def cluster() -> None:
     The whole product: pods, gateway, Prometheus, the operator from its image and chart.
     """
     run(*CLUSTER, "up")
-    environment = cluster_environment()
-    environment["MODELRAMP_TEST_PROMETHEUS"] = environment["MODELRAMP_PROMETHEUS"]
-    pytest("-v", "-m", "cluster", environment=environment)
+    pytest("-v", "-m", "cluster", environment={**cluster_environment(), **prometheus_program()})
 
 
 RUNGS: dict[str, Callable[[], None]] = {
