@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, Final
 
 import kopf
@@ -26,6 +27,9 @@ LOGIN_LIFE: Final = timedelta(
     minutes=10
 )  # a service account's token is rotated; kopf reads it again only when it expires
 RESTART_SECONDS: Final = 3.0
+LASTING_SECONDS: Final = 10.0  # a watch that ends sooner has not worked
+FAILURES_ALLOWED: Final = 20  # a minute of ends at once is no outage of the API server, which kopf itself waits out
+IDENTITY: Final[Any] = "modelramp"  # given, because kopf would else ask for the user's name, which a pod does not have
 
 
 class _EndlessBackoffs:
@@ -93,16 +97,25 @@ class Watcher(threading.Thread):
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flag: asyncio.Event | None = None
+        self._failures = 0
+
+    def is_alive(self) -> bool:
+        """
+        The thread runs, and the watch did not fail again and again at once.
+        """
+        return super().is_alive() and self._failures < FAILURES_ALLOWED
 
     def run(self) -> None:
         """
         Watch until stopped.
         """
         while not self._stopping.is_set():
+            began = monotonic()
             try:
                 asyncio.run(self._watch())
             except Exception:  # the streams are gone, whatever the reason; they are opened anew
                 log.exception("the watch ended; it is started again in %.0f s", RESTART_SECONDS)
+            self._failures = self._failures + 1 if monotonic() - began < LASTING_SECONDS else 0
             self._stopping.wait(RESTART_SECONDS)
 
     async def _watch(self) -> None:
@@ -115,6 +128,7 @@ class Watcher(threading.Thread):
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
+            identity=IDENTITY,
             stop_flag=self._flag,
         )
 
