@@ -7,13 +7,14 @@ One pass over one object: observe, decide, commit, act, explain. The order is th
 3. Lowering exposure is always allowed. Raising it needs proof, in this very pass, that the object has not changed: the
    write of step 1, or, when there was nothing to write, a live read. Otherwise a pass on an old memory that changes
    nothing would quietly put back a share that was already taken away.
-4. Only what was committed is announced.
+4. Only what was committed is announced, and that also when an effect fails: the transition will not be seen again.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from modelramp.api.document import InvalidSpecError, MLModelDeployment, parse, parse_status
 from modelramp.ports import (
@@ -25,6 +26,7 @@ from modelramp.ports import (
     GoneError,
     Key,
     Owner,
+    PortError,
     RefusedError,
 )
 from modelramp.reconcile.execute import Hands, execute
@@ -32,6 +34,12 @@ from modelramp.reconcile.explain import announcement, log_plan
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout import Plan, decide
 from modelramp.rollout.conditions import refusal
+
+
+log = logging.getLogger("modelramp.cycle")
+
+NOW: Final = timedelta(0)
+REFUSED_AGAIN: Final = timedelta(seconds=30)  # a quota may be raised, a policy changed, without a change of the object
 
 
 def _uncounted(_reason: str) -> None:
@@ -54,7 +62,7 @@ class Cycle:
     moved: Callable[[str], None] = _uncounted
     """Told the reason of every committed transition."""
     refusals: dict[Key, tuple[int, str]] = field(default_factory=dict)
-    """What the API server refused lately, by object: generation and message. Lost at a restart, found again by trying."""
+    """What the API server refused lately, by object: generation and message. After a restart it is found by trying."""
 
     async def __call__(self, key: Key) -> datetime | None:
         """
@@ -76,47 +84,49 @@ class Cycle:
         observed = await observe(self.eyes, deployment, self._refused(key, deployment.generation), now)
         plan = decide(deployment, observed, now)
         try:
-            fresh = await self._commit(document, deployment, plan)
+            await self._commit(document, deployment, plan)
         except GoneError:
             return None
-        if fresh is None:
-            return now  # somebody wrote meanwhile: look again at what there is now
-        return await self._act(key, deployment, plan, fresh=fresh)
+        return await self._act(key, deployment, plan)
 
-    async def _commit(self, document: Document, deployment: MLModelDeployment, plan: Plan) -> bool | None:
+    async def _commit(self, document: Document, deployment: MLModelDeployment, plan: Plan) -> None:
         """
-        Write the memory if it changed; whether the object is proved unchanged, None: it has changed, drop the plan.
+        Write the memory if it changed. Having returned is the proof that effects need: of freshness where they raise
+        exposure, of a memory that knows of them in any case.
+
+        Raises:
+            ConflictError: the object has changed: the plan is dropped.
         """
         if plan.status != deployment.status:
-            try:
-                await self.deployments.commit(document, plan.status.to_wire())
-            except ConflictError:
-                return None
-            return True
-        if not plan.raises_exposure:
-            return False
-        live = await self.deployments.read(Key(deployment.namespace, deployment.name))
-        same = live is not None and _version(live) == _version(document)
-        return True if same else None
+            await self.deployments.commit(document, plan.status.to_wire())
+        elif plan.raises_exposure:
+            live = await self.deployments.read(Key(deployment.namespace, deployment.name))
+            if live is None or _version(live) != _version(document):
+                raise ConflictError("the object has changed since it was last heard of")
 
-    async def _act(self, key: Key, deployment: MLModelDeployment, plan: Plan, *, fresh: bool) -> datetime | None:
-        if plan.raises_exposure and not fresh:
-            return self.clock.now()
+    async def _act(self, key: Key, deployment: MLModelDeployment, plan: Plan) -> datetime | None:
         owner = Owner(key=key, uid=deployment.uid)
         log_plan(key, plan)
-        refused_before = self.refusals.pop(key, None)
-        for effect in plan.effects:
-            try:
+        refused_before = self._refused(key, deployment.generation)
+        try:
+            for effect in plan.effects:
                 await execute(self.hands, owner, deployment.spec, effect)
-            except RefusedError as error:
-                self.refusals[key] = (deployment.generation, str(error))
-                wait = timedelta(seconds=30 if refused_before else 0)
-                return self.clock.now() + wait
+        except RefusedError as error:
+            self.refusals[key] = (deployment.generation, str(error))
+            await self._tell(owner, plan)
+            return self.clock.now() + (REFUSED_AGAIN if refused_before else NOW)
+        except PortError:
+            await self._tell(owner, plan)  # the next pass will not see this transition any more
+            raise
+        self.refusals.pop(key, None)
+        await self._tell(owner, plan)
+        return plan.wake_at if refused_before is None else self.clock.now()
+
+    async def _tell(self, owner: Owner, plan: Plan) -> None:
         news = announcement(plan)
         if news is not None:
             self.moved(news.reason)
             await self.events.announce(owner, news)
-        return plan.wake_at
 
     def _refused(self, key: Key, generation: int) -> str | None:
         """
@@ -131,11 +141,16 @@ class Cycle:
         """
         try:
             status = parse_status(document)
-        except InvalidSpecError:
-            return  # somebody else's status: nothing of ours can be said there
+        except InvalidSpecError as error:  # somebody else's status: nothing of ours can be said there
+            log.warning("not worked on: %s", error, extra={"object": str(_key(document))})
+            return
         said = refusal(status, document["metadata"]["generation"], problem, now)
         if said != status:
             await self.deployments.commit(document, said.to_wire())
+
+
+def _key(document: Document) -> Key:
+    return Key(document["metadata"]["namespace"], document["metadata"]["name"])
 
 
 def _version(document: Document) -> Any:  # noqa: ANN401 - an opaque string

@@ -1,0 +1,222 @@
+"""
+What the tests of the shell are made of: a cycle on the cluster in memory, objects in a given state, a clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from fakes.kubernetes import FakeCluster, FakeRoute, FakeWorkload
+from fakes.metrics import FakeMetrics
+
+from modelramp.api.document import parse_spec, revision_of, traffic_hash
+from modelramp.api.spec import MLModelDeploymentSpec, WarmUp
+from modelramp.ports import Key, Owner
+from modelramp.reconcile.cycle import Cycle
+from modelramp.reconcile.execute import Hands
+from modelramp.reconcile.observe import Eyes
+from modelramp.rollout.observed import RouteState, WarmUpReading
+from modelramp.rollout.plan import SetTraffic
+
+KEY = Key("ml", "fraud")
+BEGIN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def spec_for(version: str = "1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """
+    A small spec; `changes` replace whole sections.
+    """
+    return {
+        "model": {"version": version},
+        "serving": {"port": 8080, "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}}},
+        "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
+        **changes,
+    }
+
+
+def revision_for(version: str, **changes: Any) -> str:  # noqa: ANN401 - JSON
+    """
+    The revision of such a spec.
+    """
+    return revision_of(parsed(spec_for(version, **changes)))
+
+
+def parsed(spec: Mapping[str, Any]) -> MLModelDeploymentSpec:
+    """
+    The spec as the core sees it.
+    """
+    return parse_spec({"metadata": {"name": KEY.name}, "spec": spec})
+
+
+def stamp(at: datetime) -> str:
+    """
+    As stored in a status.
+    """
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_flight(phase: str, share: str = "50%", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """
+    The status of a rollout of version 2 over version 1.
+    """
+    earlier = stamp(BEGIN - timedelta(minutes=2))
+    return {
+        "observedGeneration": 1,
+        "phase": phase,
+        "phaseSince": earlier,
+        "reason": "CandidateReady",
+        "message": "",
+        "stable": {"revision": revision_for("1"), "version": "1", "since": earlier},
+        "candidate": {
+            "revision": revision_for("2"),
+            "version": "2",
+            "since": earlier,
+            "readySince": earlier,
+            "readyPods": 1,
+            "warm": True,
+        },
+        "step": {"index": 2, "display": "3/4", "traffic": share, "enteredAt": earlier, "inPlaceSince": earlier},
+        **changes,
+    }
+
+
+@dataclass
+class SetClock:
+    """
+    Stands where it was set.
+    """
+
+    at: datetime = BEGIN
+
+    def now(self) -> datetime:
+        """
+        The instant.
+        """
+        return self.at
+
+    def pass_seconds(self, seconds: float) -> None:
+        """
+        Go on.
+        """
+        self.at += timedelta(seconds=seconds)
+
+
+class HashedRoutes:
+    """
+    The cluster's routes, which also remember what of the spec they were written for.
+    """
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self.written_for: str | None = None
+
+    def state(self, key: Key) -> RouteState:
+        found = self._cluster.routes.state(key)
+        return RouteState(
+            acceptance=found.acceptance,
+            shares=found.shares,
+            message=found.message,
+            contested_by=found.contested_by,
+            controller=found.controller,
+            traffic_hash=self.written_for,
+        )
+
+    async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
+        await self._cluster.routes.set_traffic(owner, spec, effect)
+        self.written_for = traffic_hash(spec)
+
+
+class NoWarmUps:
+    """
+    Nobody asks for one.
+    """
+
+    async def send(self, key: Key, revision: str, warm_up: WarmUp) -> WarmUpReading:
+        raise AssertionError(f"no warm-up was asked for: {key} {revision} {warm_up}")
+
+
+@dataclass
+class Shell:
+    """
+    One object, its cluster and its cycle.
+    """
+
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    clock: SetClock = field(default_factory=SetClock)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
+    moves: list[str] = field(default_factory=list)
+    cycle_type: type[Cycle] = Cycle
+
+    def __post_init__(self) -> None:
+        self.routes = HashedRoutes(self.cluster)
+        self.restart()
+
+    def restart(self) -> None:
+        """
+        A new process: nothing it knew is left.
+        """
+        self.cycle = self.cycle_type(
+            deployments=self.cluster.deployments,
+            eyes=Eyes(workloads=self.cluster.workloads, routes=self.routes, metrics=self.metrics, warm_ups=NoWarmUps()),
+            hands=Hands(workloads=self.cluster.workloads, routes=self.routes),
+            events=self.cluster.events,
+            clock=self.clock,
+            moved=self.moves.append,
+        )
+
+    def remember(self, status: Mapping[str, Any]) -> None:
+        """
+        The object has this status.
+        """
+        document = self.cluster.documents[KEY]
+        version = {"resourceVersion": str(next(self.cluster.versions))}
+        self.cluster.documents[KEY] = {
+            **document,
+            "metadata": {**document["metadata"], **version},
+            "status": dict(status),
+        }
+        self.cluster.catch_up()
+
+    def in_rollout(self, phase: str, share: str = "50%", **changes: Any) -> "Shell":  # noqa: ANN401 - JSON
+        """
+        Version 2 is being rolled out over version 1, and its share is in place.
+        """
+        owner = self.cluster.put(KEY, spec_for("2"))
+        self.remember(in_flight(phase, share, **changes))
+        for version, role in (("1", "stable"), ("2", "candidate")):
+            self.cluster.revisions.setdefault(KEY, {})[revision_for(version)] = FakeWorkload(
+                owner_uid=owner.uid, replicas=1, role=role
+            )
+        self.cluster.settle(KEY)
+        percent = Decimal(share.removesuffix("%"))
+        shares = {revision_for("1"): 100 - percent, revision_for("2"): percent}
+        self.cluster.route_objects[KEY] = FakeRoute(
+            owner_uid=owner.uid, version=next(self.cluster.versions), shares=shares, accepted=1
+        )
+        self.routes.written_for = traffic_hash(parsed(spec_for("2")))
+        self.cluster.catch_up()
+        return self
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """
+        As stored.
+        """
+        found: Mapping[str, Any] = self.cluster.documents[KEY].get("status", {})
+        return found
+
+    @property
+    def share(self) -> Decimal:
+        """
+        What the stored route gives version 2, in percent.
+        """
+        return self.cluster.route_objects[KEY].shares.get(revision_for("2"), Decimal(0))
+
+    def condition(self, kind: str) -> Mapping[str, Any]:
+        """
+        One condition of the stored status.
+        """
+        found: Mapping[str, Any] = next(c for c in self.status["conditions"] if c["type"] == kind)
+        return found

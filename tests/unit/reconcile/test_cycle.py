@@ -1,0 +1,364 @@
+"""
+One pass over one object, on the cluster in memory.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from unit.reconcile.parts import BEGIN, KEY, Shell, revision_for, spec_for
+
+from modelramp.ports import ConflictError, PortError, UnreachableError
+
+ALL_STABLE = {revision_for("1"): Decimal(100), revision_for("2"): Decimal(0)}
+CRASHES = "container m of pod p keeps crashing"
+
+
+def once(shell: Shell) -> Any:  # noqa: ANN401 - an instant or None
+    """
+    One pass.
+    """
+    return asyncio.run(shell.cycle(KEY))
+
+
+def failing(*names: str, error: type[Exception] = UnreachableError) -> Callable[[str], None]:
+    """
+    A hook that fails the writes whose names begin so.
+    """
+
+    def hook(what: str) -> None:
+        if what.startswith(names):
+            raise error(what)
+
+    return hook
+
+
+class TestOrder:
+    """
+    Commit, then act.
+    """
+
+    def test_the_memory_is_written_before_the_world(self) -> None:
+        """
+        A crash in between leaves a memory that knows what was meant.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for())
+        once(shell)
+        assert shell.cluster.writes == ["commit", f"ensure {revision_for('1')}"]
+
+    def test_an_unreachable_memory_leaves_the_world_alone(self) -> None:
+        """
+        No effect without its commit.
+        """
+        shell = Shell().in_rollout("Progressing")
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        shell.cluster.before_write = failing("commit")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        assert (shell.cluster.writes, shell.moves) == ([], [])
+
+    def test_a_conflict_drops_the_plan_and_backs_off(self) -> None:
+        """
+        Also while the cache stays behind: the queue's back-off paces it, so that a stale cache is no busy loop.
+        """
+        shell = Shell().in_rollout("Progressing")
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        shell.cluster.before_write = failing("commit", error=ConflictError)
+        with pytest.raises(ConflictError):
+            once(shell)
+        assert (shell.cluster.writes, shell.moves, shell.share) == ([], [], 50)
+
+    def test_a_lost_answer_of_the_commit_is_caught_up_with(self) -> None:
+        """
+        The next pass acts on the memory that was written after all.
+        """
+        shell = Shell().in_rollout("Progressing")
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        shell.cluster.after_write = failing("commit")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        assert (shell.status["phase"], shell.share) == ("RollingBack", 50)
+        shell.cluster.after_write = failing()
+        once(shell)
+        assert shell.share == 0
+
+    def test_an_idle_object_is_not_written(self) -> None:
+        """
+        A second look at an unchanged world changes nothing.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for())
+        for _ in range(20):
+            once(shell)
+            shell.cluster.settle(KEY)
+            if KEY in shell.cluster.route_objects:
+                shell.cluster.accept(KEY)
+            shell.clock.pass_seconds(5)
+        assert shell.status["phase"] == "Stable"
+        before, kept = len(shell.cluster.writes), shell.cluster.documents[KEY]["metadata"]["resourceVersion"]
+        for _ in range(5):
+            shell.clock.pass_seconds(3600)
+            assert once(shell) is None
+        assert len(shell.cluster.writes) == before
+        assert shell.cluster.documents[KEY]["metadata"]["resourceVersion"] == kept
+
+
+class TestFreshness:
+    """
+    Raising exposure needs proof that the memory is the present one.
+    """
+
+    @staticmethod
+    def _settled(share: str) -> Shell:
+        """
+        A rollout whose memory has nothing to write, while the route gives the candidate nothing.
+        """
+        shell = Shell().in_rollout("Progressing", share)
+        once(shell)
+        shell.cluster.writes.clear()
+        shell.cluster.stranger_writes(KEY, "modelramp", ALL_STABLE)
+        shell.cluster.accept(KEY)
+        once(shell)
+        return shell
+
+    def test_exposure_is_raised_when_the_object_is_the_one_decided_on(self) -> None:
+        """
+        A share that was lost is put back.
+        """
+        assert self._settled("50%").share == 50
+
+    def test_exposure_is_not_raised_on_an_old_memory_that_has_nothing_to_write(self) -> None:
+        """
+        The quiet leak: no write, so no conflict; only the live read tells.
+        """
+        shell = Shell().in_rollout("Progressing")
+        once(shell)
+        old = dict(shell.cluster.heard_documents)
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        once(shell)
+        assert shell.share == 0
+        shell.cluster.ail(KEY, revision_for("2"))
+        shell.cluster.accept(KEY)
+        shell.cluster.deaf = True
+        shell.cluster.heard_documents = old
+        with pytest.raises(ConflictError):
+            once(shell)
+        assert shell.share == 0
+
+    def test_exposure_is_not_raised_when_the_live_read_finds_nothing(self) -> None:
+        """
+        The object was deleted meanwhile.
+        """
+        shell = self._settled("50%")
+        old = dict(shell.cluster.heard_documents)
+        shell.cluster.stranger_writes(KEY, "modelramp", ALL_STABLE)
+        shell.cluster.deaf = True
+        del shell.cluster.documents[KEY]
+        shell.cluster.heard_documents = old
+        with pytest.raises(PortError):
+            once(shell)
+        assert shell.share == 0
+        assert once(shell) is None
+
+    def test_exposure_is_lowered_without_any_read(self) -> None:
+        """
+        Taking traffic away waits for nothing.
+        """
+        shell = Shell().in_rollout("RollingBack", share="50%")
+        once(shell)
+        reads: list[str] = []
+
+        async def read(key: object) -> None:
+            reads.append(str(key))
+
+        shell = Shell().in_rollout("RollingBack")
+        shell.cluster.deployments.read = read  # type: ignore[assignment, method-assign]
+        once(shell)
+        assert (shell.share, reads) == (0, [])
+
+
+class TestRefusals:
+    """
+    The API server does not take what the spec asks for.
+    """
+
+    DOUBLE: dict[str, Any] = {  # noqa: RUF012 - never changed
+        "serving": {
+            "port": 8080,
+            "template": {"spec": {"containers": [{"name": "m", "image": "i"}, {"name": "m", "image": "j"}]}},
+        }
+    }
+
+    def _refused(self) -> Shell:
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for("1", **self.DOUBLE))
+        return shell
+
+    def test_are_told_in_a_condition(self) -> None:
+        """
+        At the very next look.
+        """
+        shell = self._refused()
+        assert once(shell) == BEGIN
+        once(shell)
+        accepted = shell.condition("Accepted")
+        assert (accepted["status"], accepted["reason"]) == ("False", "EffectRefused")
+        assert "containers[1].name" in accepted["message"]
+
+    def test_are_tried_again_every_half_minute(self) -> None:
+        """
+        A quota may be raised without any change of the object.
+        """
+        shell = self._refused()
+        once(shell)
+        assert once(shell) == BEGIN + timedelta(seconds=30)
+        shell.clock.pass_seconds(30)
+        assert once(shell) == BEGIN + timedelta(seconds=60)
+
+    def test_are_forgotten_with_the_generation(self) -> None:
+        """
+        An older refusal says nothing about the new spec.
+        """
+        shell = self._refused()
+        once(shell)
+        once(shell)
+        shell.cluster.put(KEY, spec_for("1"))
+        once(shell)
+        assert shell.condition("Accepted")["status"] == "True"
+
+    def test_that_end_by_themselves_are_taken_back_at_once(self) -> None:
+        """
+        Without waiting for something else to wake the object.
+        """
+        shell = Shell().in_rollout("Progressing")
+        once(shell)
+        shell.cycle.refusals[KEY] = (1, "quota exceeded")
+        once(shell)
+        assert shell.condition("Accepted")["reason"] == "EffectRefused"
+        shell.cycle.refusals[KEY] = (1, "quota exceeded")
+        assert once(shell) == BEGIN
+        once(shell)
+        assert shell.condition("Accepted")["status"] == "True"
+
+    def test_do_not_silence_the_transition_that_was_committed(self) -> None:
+        """
+        The Event and the count belong to the commit, not to the effect.
+        """
+        shell = self._refused()
+        once(shell)
+        assert shell.moves == ["NewRevision"]
+        assert [said.reason for _, said in shell.cluster.events.recorded] == ["NewRevision"]
+
+
+class TestExplanation:
+    """
+    What was committed is announced, and nothing else.
+    """
+
+    def test_a_transition_is_announced_once(self) -> None:
+        """
+        As an Event and in the count.
+        """
+        shell = Shell().in_rollout("Progressing")
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        for _ in range(3):
+            once(shell)
+        assert shell.moves[0] == "CandidateCrashLooping"
+        owner, said = shell.cluster.events.recorded[0]
+        assert (owner.key, said.reason, said.warning) == (KEY, "CandidateCrashLooping", True)
+        assert CRASHES in said.note
+
+    def test_an_outage_of_an_effect_does_not_silence_it(self) -> None:
+        """
+        The next pass sees no transition any more, so it must be said in this one.
+        """
+        shell = Shell().in_rollout("Progressing")
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
+        shell.cluster.before_write = failing("set_traffic")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        assert shell.moves == ["CandidateCrashLooping"]
+        assert len(shell.cluster.events.recorded) == 1
+
+
+class TestObjectsThatCannotBeWorkedOn:
+    """
+    Gone, going, or not understood.
+    """
+
+    def test_an_unknown_object_is_nothing_to_do(self) -> None:
+        """
+        It may have been deleted since it was queued.
+        """
+        shell = Shell()
+        assert once(shell) is None
+        assert shell.cluster.writes == []
+
+    def test_an_object_being_deleted_is_left_to_the_garbage_collector(self) -> None:
+        """
+        Nothing is made that would have to go at once.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for())
+        shell.cluster.heard_documents[KEY]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"  # type: ignore[index]
+        assert once(shell) is None
+        assert shell.cluster.writes == []
+
+    def test_an_object_deleted_in_the_middle_of_a_pass_gets_no_children(self) -> None:
+        """
+        They would have an owner that does not exist.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for())
+
+        def delete(what: str) -> None:
+            if what == "commit":
+                shell.cluster.remove(KEY)
+
+        shell.cluster.before_write = delete
+        assert once(shell) is None
+        assert shell.cluster.revisions == {}
+
+    def test_an_invalid_spec_is_answered_once_and_changes_nothing_else(self) -> None:
+        """
+        Every problem with its path, in the condition Accepted.
+        """
+        shell = Shell().in_rollout("Progressing")
+        once(shell)
+        shell.cluster.put(KEY, spec_for("3", strategy={"canary": {"blastRadius": "banana"}}, serving={}))
+        before = shell.cluster.route_objects[KEY], dict(shell.cluster.revisions[KEY])
+        shell.cluster.writes.clear()
+        for _ in range(3):
+            assert once(shell) is None
+        assert shell.cluster.writes == ["commit"]
+        accepted = shell.condition("Accepted")
+        assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSpec")
+        assert "spec.serving" in accepted["message"]
+        assert "spec.strategy.canary.blastRadius" in accepted["message"]
+        assert (shell.cluster.route_objects[KEY], shell.cluster.revisions[KEY]) == before
+        assert shell.status["phase"] == "Progressing"
+
+    def test_a_conflict_while_answering_is_tried_again(self) -> None:
+        """
+        By the queue.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, {})
+        shell.cluster.before_write = failing("commit", error=ConflictError)
+        with pytest.raises(ConflictError):
+            once(shell)
+
+    def test_a_status_of_somebody_else_is_left_alone_and_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        Nothing of ours can be said in it, so it is said in the log.
+        """
+        shell = Shell()
+        shell.cluster.put(KEY, spec_for())
+        shell.remember({"phase": "Dancing"})
+        assert once(shell) is None
+        assert shell.cluster.writes == []
+        assert "status.phase" in caplog.text
