@@ -68,6 +68,7 @@ def _spec_reference() -> str:
 
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "crds/modelramp.io_mlmodeldeployments.yaml": _crd,
+    "charts/modelramp/files/crd.yaml": _crd,
     "docs/reference/spec.md": _spec_reference,
 }
 

@@ -44,11 +44,13 @@ class ApiServer:
         self.kubeconfig = kubeconfig
         self._client: client.ApiClient = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
 
-    def send(self, method: str, path: str, body: object, kind: str = "application/json") -> Answer:
+    def send(
+        self, method: str, path: str, body: object, kind: str = "application/json", accept: str = "application/json"
+    ) -> Answer:
         """
         The answer to one request, whatever its status.
         """
-        headers: dict[str, str] = {"Content-Type": kind, "Accept": "application/json"}
+        headers: dict[str, str] = {"Content-Type": kind, "Accept": accept}
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         reply = self._client.rest_client.pool_manager.request(
             method,
