@@ -25,6 +25,7 @@ from modelramp.ports import GoneError, MetricSource, SamplesQuestion, Unreachabl
 CANDIDATE, STABLE = PAGES = ("candidate-0", "stable-0")
 LONGEST_WAIT_SECONDS: Final = 20.0
 SCRAPE_INTERVAL: Final = "400ms"
+SETTLING_SECONDS: Final = 0.3  # a scrape that began before an instant has shown what it will store by then
 
 
 class World(Protocol):
@@ -253,7 +254,7 @@ class PrometheusWorld:
             return reachable <= set(seen)
 
         await eventually(all_seen, "a scrape of every page")
-        await asyncio.sleep(0.3)  # a scrape of the other page that began before the instant returned is stored by then
+        await asyncio.sleep(SETTLING_SECONDS)
         return datetime.fromtimestamp(max(seen.values()), UTC)
 
     async def _generation_stored(self, page: str) -> float | None:
@@ -275,8 +276,9 @@ class PrometheusWorld:
             return self._exporter.missed >= wanted
 
         await eventually(missed, "a scrape to fail")
-        await asyncio.sleep(0.3)
-        return datetime.now(UTC)
+        instant = datetime.now(UTC)
+        await asyncio.sleep(SETTLING_SECONDS)
+        return instant
 
     async def stop_store(self) -> None:
         """As the protocol says."""

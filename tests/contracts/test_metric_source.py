@@ -137,8 +137,9 @@ async def test_a_restarted_server_counts_anew(world: World, *, start_known: bool
 async def test_missed_scrapes_are_no_data_and_then_covered(world: World) -> None:
     """While a page is not scraped there is no block; the next block covers the gap exactly."""
     serve(world, Counts(20, 1), Counts(200, 0))
-    after = await world.settled()
+    await world.settled()
     world.reach(CANDIDATE, reachable=False)
+    after = await world.missed_scrapes(1)
     serve(world, Counts(8, 2), Counts(80, 1))
     gap = await world.missed_scrapes(2)
     assert NoData(Absence.NO_CANDIDATE_SAMPLES) == await counted(world, after, gap)
