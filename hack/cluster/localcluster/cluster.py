@@ -71,7 +71,7 @@ def up(features: list[str], fake_nodes: int | None) -> None:
     """Bring the features up and wait until they work. Safe to repeat at any time, over any half of a cluster."""
     began = time.monotonic()
     preflight(features)
-    with builds.locked("up"):
+    with builds.locked(f"up-{CGROUP}"):
         wanted = [program for name in features for program in FEATURES[name][1]]
         fake = fake_nodes if fake_nodes is not None else _remembered_fake_nodes()
         builds.ensure([*wanted, *(["kwok"] if fake else [])])

@@ -11,7 +11,7 @@ from localcluster import builds, images, mounts, network, packages, parts, proce
 from localcluster.cluster import cgroup_roots
 from localcluster.kube import wait_until
 from localcluster.progress import say
-from localcluster.settings import BRIDGE, CONTAINERD_SOCKET, KUBECONFIG, RUN, STATE, ClusterError
+from localcluster.settings import BRIDGE, CGROUP, CONTAINERD_SOCKET, KUBECONFIG, RUN, STATE, ClusterError
 from localcluster.shell import run, succeeds
 
 # Before the API server, so that nothing is restarted while it is being removed.
@@ -26,7 +26,7 @@ _FOREIGN = (
 
 def down(*, purge: bool) -> None:
     """Stop and remove everything. Container images stay for the next `up`, unless `purge`."""
-    with builds.locked("up"):
+    with builds.locked(f"up-{CGROUP}"):
         node = os.geteuid() == 0 and ((STATE / "containerd").exists() or network.owned())
         # What they hold is about to be deleted, so there is nothing for them to finish in peace.
         processes.stop(_FIRST, grace=0)

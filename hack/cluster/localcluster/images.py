@@ -13,7 +13,7 @@ from localcluster.archives import Image
 from localcluster.builds import binary, locked
 from localcluster.kube import wait_until
 from localcluster.progress import say
-from localcluster.settings import CACHE, CONTAINERD_SOCKET, HERE, RUN, STATE, ClusterError
+from localcluster.settings import CACHE, CGROUP, CONTAINERD_SOCKET, HERE, RUN, STATE, ClusterError
 from localcluster.shell import run, succeeds
 
 PAUSE = "localhost/pause:1"
@@ -107,7 +107,7 @@ def _pip() -> list[str | Path]:
 
 def load(archive: Path, key: str = "") -> None:
     """Import an archive into containerd, unless the same key was imported before and its images are still there."""
-    with locked("up"):  # not while another command starts or stops the runtime
+    with locked(f"up-{CGROUP}"):  # not while another command starts or stops the runtime
         if not CONTAINERD_SOCKET.exists() or not runtime_answers():
             raise ClusterError("containerd is not running: `python3 hack/cluster up` first")
         tags = _tags(archive)
