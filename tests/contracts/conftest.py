@@ -67,7 +67,7 @@ async def _define(transport: Transport, definition: dict[str, Any], resource: Re
     )
     await transport._send(request)
     async with asyncio.timeout(SERVED_WITHIN_SECONDS):
-        while not await _served(transport, resource):
+        while not await _served(transport, resource):  # noqa: ASYNC110 - it happens in the API server
             await asyncio.sleep(0.1)
 
 

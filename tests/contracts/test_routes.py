@@ -4,6 +4,7 @@ import pytest
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
 
 from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
+from modelramp.api.document import traffic_hash
 from modelramp.ports import ConflictError, Key, Owner
 from modelramp.rollout.observed import Acceptance, RouteState
 from modelramp.rollout.plan import SetTraffic
@@ -64,6 +65,18 @@ async def test_the_same_traffic_twice_changes_nothing(cluster: World) -> None:
     await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
     await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("5"))
     assert await cluster.route_version(owner.key) == before
+
+
+async def test_what_the_route_was_written_for_is_told(cluster: World) -> None:
+    """So that a change of hosts or timeouts is seen, though the shares are right."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("5"))
+    assert cluster.routes.state(owner.key).traffic_hash == traffic_hash(parsed(SPEC))
+    gateway = {**SPEC["traffic"]["gatewayAPI"], "hostnames": ["other.example.com"]}
+    moved = parsed({**SPEC, "traffic": {"gatewayAPI": gateway}})
+    await cluster.routes.set_traffic(owner, moved, lowering("5"))
+    await cluster.catch_up()
+    assert cluster.routes.state(owner.key).traffic_hash == traffic_hash(moved) != traffic_hash(parsed(SPEC))
 
 
 async def test_acceptance_is_of_the_present_generation(cluster: World) -> None:

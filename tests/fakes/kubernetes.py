@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from modelramp.api.document import revision_of
+from modelramp.api.document import revision_of, traffic_hash
 from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
@@ -59,6 +59,7 @@ class FakeRoute:
     version: int
     generation: int = 1
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
     accepted: int = 0
     """The generation the gateway accepted last."""
@@ -413,17 +414,18 @@ class FakeRoutes:
             shares=dict(route.shares),
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
+            traffic_hash=route.traffic_hash,
             controller=CONTROLLER if spoken else None,
         )
 
-    async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:  # noqa: ARG002 - the fake route has nothing but shares
+    async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
         """
         The route gives these shares.
         """
         assert sum(effect.shares.values()) == 100, "shares are a whole"
-        self._cluster.write("set_traffic", lambda: self._write(owner, effect))
+        self._cluster.write("set_traffic", lambda: self._write(owner, traffic_hash(spec), effect))
 
-    def _write(self, owner: Owner, effect: SetTraffic) -> None:
+    def _write(self, owner: Owner, wanted: str, effect: SetTraffic) -> None:
         cluster, key = self._cluster, owner.key
         heard, present = cluster.heard_routes.get(key), cluster.route_objects.get(key)
         try:
@@ -434,11 +436,12 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        if before.shares != effect.shares or before.writers != {"modelramp"}:
-            changed = before.shares != effect.shares
+        changed = before.shares != effect.shares or before.traffic_hash != wanted
+        if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
+                traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),
                 generation=before.generation + (1 if changed else 0),
                 version=next(cluster.versions),
@@ -486,7 +489,8 @@ class FakeEvents:
         """
         document = self._cluster.documents.get(owner.key, {})
         generation = document.get("metadata", {}).get("generation", "")
-        occasion = f"{generation}/{document.get('status', {}).get('phaseSince', '')}"
+        status = document.get("status", {})
+        occasion = f"{generation}/{status.get('phaseSince', '')}/{status.get('step')}"
         said = (owner.uid, occasion, announcement.reason, announcement.note)
         if said not in self._said:
             self._said.add(said)

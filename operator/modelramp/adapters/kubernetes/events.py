@@ -67,15 +67,16 @@ class Allowance:
 
 def occasion_in(store: Store) -> Callable[[Key], str]:
     """
-    What tells one occurrence of the same words from the next: the object's generation and when its phase began.
+    What tells one occurrence of the same words from the next: the object's generation, phase and step.
 
-    Both are written with the decision that is announced, so a repetition after a crash has the same ones.
+    They are written with the decision that is announced, so a repetition after a crash has the same ones.
     """
 
     def occasion(key: Key) -> str:
         document = store.get(Kind.MODEL, key) or {}
         generation = (document.get("metadata") or {}).get("generation", "")
-        return f"{generation}/{(document.get('status') or {}).get('phaseSince', '')}"
+        status = document.get("status") or {}
+        return f"{generation}/{status.get('phaseSince', '')}/{(status.get('step') or {}).get('enteredAt', '')}"
 
     return occasion
 

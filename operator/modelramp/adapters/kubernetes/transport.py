@@ -5,7 +5,7 @@ No typed models: parsing them costs ten times as much as the documents, and they
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from modelramp import __version__
 from modelramp.adapters.kubernetes.faults import fault
-from modelramp.adapters.kubernetes.resources import Resource
+from modelramp.adapters.kubernetes.resources import LEASES, Resource
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.ports import Document, Key, UnreachableError
 
@@ -27,6 +27,7 @@ _JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 _SUCCESS: Final = range(200, 300)
+_READS: Final = frozenset({"get", "list"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class Transport:
         self._client = ApiClient(configuration)
         self._client.user_agent = USER_AGENT
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before every write, except of a Lease: a replica that may have lost the leadership writes nothing."""
 
     @classmethod
     async def connect(cls, *, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -262,6 +265,8 @@ class Transport:
         )
 
     async def _send(self, request: _Request) -> Mapping[str, Any]:
+        if request.verb not in _READS and request.resource is not LEASES and not self.may_write():
+            raise UnreachableError(f"{request.verb} {request}: this replica may not be the leader any more")
         try:
             code, body = await self._exchange(request)
         except TimeoutError as error:

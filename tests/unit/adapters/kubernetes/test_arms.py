@@ -28,7 +28,7 @@ def pod(
     leaving: bool = False,
     group: str = "containerStatuses",
     revision: str = "r1",
-    **container: Any,
+    **container: Any,  # noqa: ANN401 - a document
 ) -> Any:  # noqa: ANN401 - a document
     status = {"phase": phase, group: [{"name": "model", "restartCount": 0, **container}] if container else []}
     body = document(
