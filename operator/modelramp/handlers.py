@@ -47,7 +47,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.loggers = False
     settings.peering.standalone = True
     settings.scanning.disabled = True  # so that no right on CRDs and namespaces is needed
-    settings.watching.server_timeout = random.uniform(300, 600)  # noqa: S311 - so that streams do not all end at once
+    settings.watching.server_timeout = random.randint(300, 600)  # noqa: S311 - whole, or the API server refuses it; spread
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 250
     settings.queueing.idle_timeout = 2
