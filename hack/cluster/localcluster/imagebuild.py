@@ -119,7 +119,8 @@ def build(context: Path, tag: str, file: Path | None, arguments: dict[str, str])
     base = python_base() if uses_base else None
     pairs = sorted(f"{name}={value}" for name, value in arguments.items())
     key = _content_key(context, dockerfile, [tag, *pairs, base.name if base else ""])
-    archive = CACHE / f"images/{key}.tar"
+    name = re.sub(r"[^a-z0-9.]+", "-", tag)
+    archive = CACHE / f"images/{name}-{key}.tar"
     with locked("buildah"):
         if not archive.exists():
             packages.ensure(["buildah"])
@@ -151,6 +152,9 @@ def _build(context: Path, dockerfile: Path, tag: str, arguments: dict[str, str],
         part.unlink(missing_ok=True)
         _buildah("push", *_policy(), tag, f"docker-archive:{part}:{tag}")
     part.rename(archive)
+    for old in archive.parent.glob(f"{archive.stem.rpartition('-')[0]}-{'[0-9a-f]' * 16}.tar"):
+        if old != archive:  # half a gigabyte each; only the latest build of a tag is worth keeping
+            old.unlink()
     seconds = time.monotonic() - began
     progress.remember(f"image {tag}", seconds=seconds)
     say(f"built image {tag} in {seconds:.0f} s, {archive.stat().st_size / 1e6:.0f} MB")
