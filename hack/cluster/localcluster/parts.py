@@ -139,6 +139,13 @@ disabled_plugins = [
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         Root = "{RUN / 'runc'}"
 """)
+    _write_network()
+    argv: list[str | Path] = [packages.program("containerd"), "--config", config, "--log-level", "warn"]
+    return Daemon("containerd", argv, env={"PATH": packages.service_path()}, inputs=[config])
+
+
+def _write_network() -> None:
+    """The CNI configuration: one bridge, addresses by host-local."""
     network = {
         "cniVersion": "0.4.0",
         "name": "modelramp",
@@ -151,8 +158,6 @@ disabled_plugins = [
     }  # fmt: skip
     (CONFIG / "cni").mkdir(parents=True, exist_ok=True)
     write("cni/10-modelramp.conflist", json.dumps(network, indent=1))
-    argv: list[str | Path] = [packages.program("containerd"), "--config", config, "--log-level", "warn"]
-    return Daemon("containerd", argv, env={"PATH": packages.service_path()}, inputs=[config])
 
 
 def kubelet() -> Daemon:
