@@ -7,27 +7,25 @@ import json
 import re
 from typing import Any, Final
 
+from apiserver.values import (
+    DEADLINES,
+    DURATIONS,
+    LABELS,
+    LONG_DURATIONS,
+    NAMES,
+    POOLS,
+    RADII,
+    SELECTORS,
+    SHARES,
+    SOAKS,
+    VERSIONS,
+    WRONG,
+    Document,
+    fullest,
+)
 from hypothesis import strategies as st
 
-Document = dict[str, Any]
 Path = tuple[str | int, ...]
-
-WIDE: Final = "x" * 64
-LABELS: Final = ("a", "0", "fraud", "a-b", "x" * 63)
-NAMES: Final = (*LABELS, "gw.example", "x" * 253)
-VERSIONS: Final = ("1", "8", "v1.2.3", "2026-11-21_a", "A" * 63)
-DURATIONS: Final = ("0s", "1s", "500ms", "90s", "1h30m", "48h", "00012s", "1h1m1s1ms", "99999h")
-LONG_DURATIONS: Final = ("1s", "15s", "90s", "1h30m", "48h", "10m", "1m500ms", "1000ms")
-SOAKS: Final = ("0s", "500ms", "2m", "90s")
-DEADLINES: Final = ("1h", "99999h", "2m1ms")
-SHARES: Final = ("0.0001%", "0.25%", "1%", "05%", "5%", "12.5%", "25%", "50%", "99.9999%", "100%", "100.0%")
-RADII: Final = ("0.0001%", "0.5%", "1%", "20%", "20.0000%", "19%")
-SELECTORS: Final = (
-    "errors_total{$arm}",
-    'requests_total{code=~"5..",$arm}',
-    '{__name__="x", namespace="${namespace}", service="${service}"}',
-    'a:b{ revision = "${revision}" , x!~"a\\\\.b" , }',
-)
 
 _plain = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
 
@@ -176,127 +174,6 @@ def valid_documents() -> st.SearchStrategy[Document]:
     )
 
 
-_BAD_DURATIONS: Final = (
-    "",
-    "1",
-    "s",
-    "90",
-    "1.5h",
-    "-1s",
-    " 90s",
-    "90s ",
-    "1m1h",
-    "1S",
-    "1d",
-    "100000h",
-    "0ms",
-    "90s\n",
-)
-_BAD_SHARES: Final = ("5", "%", "0%", "0.0000%", "-5%", "100.1%", "101%", "5.%", "0.00001%", "5 %", "1e1%", "100.0000%")
-_WRONG: Final[tuple[Any, ...]] = (None, "", "x", 0, 1, 1.5, True, [], {}, [None], {"a": 1}, ["x"])
-
-# The last part of a path, and values to try there beside those of the wrong type.
-POOLS: Final[dict[str, tuple[Any, ...]]] = {
-    "name": ("", "A", "-a", "a-", "a.b", "a_b", "9a", WIDE, "x" * 49, "x" * 254, "a\n", "a/b"),
-    "version": ("", "-1", "1-", "a b", "a/b", WIDE, 8, 1.0, "1\n"),
-    "uri": ("", "x" * 2049, "s3://ok"),
-    "runtime": ("", "MLServer", "triton", "custom", "mlserver"),
-    "port": (0, 1, 65535, 65536, -1, "80", 80.5, 2**40),
-    "replicas": (0, 1, 1000, 1001, -1, "3", 3.5, 2**70),
-    "requests": (0, 1, 200, 201, "20"),
-    "path": ("", "x", "/ ", "/a b", "/é", "/" + "x" * 511, "/" + "x" * 512, "/a?b=c", "/a#b", "/\n"),
-    "image": ("", "x" * 512, "x" * 513),
-    "key": ("", "a b", "a/b", "x" * 254, "..data"),
-    "value": ("", "x" * 65536, "x" * 65537),
-    "traffic": (*_BAD_SHARES, *SHARES),
-    "blastRadius": (*_BAD_SHARES, "20.0001%", "20%", "21%", "0.0001%"),
-    "interval": (*_BAD_DURATIONS, "0s", "999ms", "1000ms", "0h1s", "1d", "00s", "1s"),
-    "hostnames": (["*"], ["*.a", "a..b"], ["A.example"], ["a."], ["x" * 254], ["a.example"] * 17, [""], [None]),
-    "parentRefs": ([], [{}], [{"name": "gw"}] * 8, [{"name": "gw"}] * 9, [{"name": "a..b"}]),
-    "steps": (
-        [],
-        [{"traffic": "5%", "soak": "1h"}],
-        [{"traffic": "5%", "soak": "59m59s"}],
-        [{"traffic": "5%"}, {"traffic": "5%"}],
-        [{"traffic": "5%"}, {"traffic": "5.0%"}],
-        [{"traffic": "50%"}, {"traffic": "5%"}],
-        [{"traffic": "5%"}, {"traffic": "50%"}, {"traffic": "25%"}],
-        [{"traffic": "9%"}, {"traffic": "10%"}],
-        [{"traffic": f"{share}%"} for share in range(1, 17)],
-        [{"traffic": f"{share}%"} for share in range(1, 18)],
-        [{"soak": "1m"}],
-        [{"traffic": "5%", "approval": "Required"}],
-    ),
-    "metrics": (
-        [],
-        [{}],
-        [{"preset": "errors"}, {"preset": "errors"}],
-        [{"preset": "errors", "name": "a"}, {"preset": "errors"}],
-        [{"name": "errors", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}, {"preset": "errors"}],
-        [{"preset": "errors", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
-        [{"ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
-        [{"name": "a", "origin": "Gateway", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
-        [{"preset": "latency"}],
-        [{"preset": "errors", "name": f"m{number}"} for number in range(10)],
-        [{"preset": "errors", "name": f"m{number}"} for number in range(11)],
-    ),
-    "bad": (
-        "",
-        "a",
-        "a{}",
-        'a{x="y"}',
-        'a{x="$arm"}',
-        "a{$arm}[5m]",
-        "a{$arm} or b{$arm}",
-        "rate(a{$arm})",
-        'a{$arm,x="}"}',
-        'a{$arm,x="\\"}',
-        'a{$arm,x="\\""}',
-        'a{$arm,x="\\d"}',
-        'a{$arm,x="\n"}',
-        "a{$arm}\n",
-        "a{$arm,}",
-        "a{,$arm}",
-        "a{$armx}",
-        'a{x="${other}",$arm}',
-        'a{x="$1",$arm}',
-        "a{$arm} # b",
-        'a{$arm,x="é"}',
-        "a{$arm," + 'x="' + "y" * 1100 + '"}',
-    ),
-    "address": (
-        "",
-        "prometheus:9090",
-        "ftp://p",
-        "http://",
-        "http://p:999999",
-        "http://u:p@h",
-        "http://p?x=1",
-        "http://p/",
-    ),
-    "preset": ("errors", "latency", "Errors"),
-    "origin": ("Gateway", "gateway", "Runtime"),
-    "crashLoop": ("rollback", "Ignore", "Pause"),
-    "mode": ("Evidence", "evidence", "GuardrailsOnly"),
-    "degree": ("Full", "HumanOnly", "Shadow", "Assist", "Partial", "full"),
-    "labels": ({"a": None}, {"a": 1}, {"a": WIDE}, {f"k{number}": "v" for number in range(33)}, {"": ""}),
-    "annotations": ({"a": None}, {"a": True}, {"a": "x" * 4097}, {"é": "ok"}),
-    "containers": (
-        [],
-        [None],
-        [{}],
-        [{"name": "a"}],
-        [{"name": "A", "image": "b"}],
-        [{"name": "a", "image": "b"}] * 17,
-    ),
-}
-POOLS["total"] = POOLS["bad"]
-POOLS["outOfMemory"] = POOLS["crashLoop"]
-for _duration in (
-    "soak", "stepDeadline", "progressDeadline", "scaleDownDelay", "delay", "notReadyFor", "p95Below", "requestTimeout",
-):  # fmt: skip
-    POOLS[_duration] = (*_BAD_DURATIONS, *DURATIONS)
-
 # Fields that a random document may lack, so that a pool needs a place to be tried at.
 _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "serving", "replicas"),
@@ -353,7 +230,7 @@ def _broken_once(draw: st.DrawFn, documents: st.SearchStrategy[Document]) -> Doc
         path = draw(_picked(*pooled))
         _put(document, path, draw(_picked(*POOLS[str(path[-1])])))
     elif change in ("wrong", "null"):
-        _put(document, draw(_picked(*inside)), None if change == "null" else draw(_picked(*_WRONG)))
+        _put(document, draw(_picked(*inside)), None if change == "null" else draw(_picked(*WRONG)))
     else:
         _rename(document, draw(_picked(*fields)), change)
     return document
@@ -390,17 +267,20 @@ def documents() -> st.SearchStrategy[Document]:
     return (valid_documents() | once | once | _broken_once(once)).filter(_storable)
 
 
-def smallest() -> dict[str, Any]:
+def every_single_change() -> list[tuple[str, Document]]:
     """
-    The smallest valid document.
+    The fullest document with each field in turn given each value of its pool and of wrong type, removed, misspelt,
+    or with an unknown one beside it; with what was done, in words.
     """
-    return {
-        "apiVersion": "modelramp.io/v1alpha1",
-        "kind": "MLModelDeployment",
-        "metadata": {"name": "fraud", "namespace": "default"},
-        "spec": {
-            "model": {"version": "1"},
-            "serving": {"port": 8080, "template": {"spec": {"containers": [{"name": "m", "image": "i"}]}}},
-            "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
-        },
-    }
+    found = []
+    for path in [*_paths(fullest()["spec"], ("spec",))[1:], ("metadata", "name")]:
+        pool = POOLS.get(str(path[-1]), ()) if path[0] == "spec" else _NAMES_TO_TRY
+        for value in (*pool, *(WRONG if path[0] == "spec" else ())):
+            document = fullest()
+            _put(document, path, value)
+            found.append((f"{path} = {value!r}", document))
+        for change in ("remove", "unknown", "snake") if isinstance(path[-1], str) and path[0] == "spec" else ():
+            document = fullest()
+            _rename(document, path, change)
+            found.append((f"{change} {path}", document))
+    return [(words, document) for words, document in found if _storable(document)]

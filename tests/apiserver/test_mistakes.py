@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from apiserver.documents import smallest
 from apiserver.server import GROUP_PATH, ApiServer
+from apiserver.values import smallest
 
 from modelramp.api.document import InvalidSpecError, parse_spec
 

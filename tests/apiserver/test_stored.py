@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from apiserver.documents import smallest
 from apiserver.server import GROUP_PATH, ApiServer
+from apiserver.values import smallest
 
 from modelramp.api.document import parse
 

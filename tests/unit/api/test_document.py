@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from apiserver.documents import documents, smallest, valid_documents
+from apiserver.documents import documents, valid_documents
+from apiserver.values import smallest
 from hypothesis import HealthCheck, given, settings
 
 from modelramp.api.document import InvalidSpecError, Problem, parse, parse_spec, parse_status, revision_of, traffic_hash
