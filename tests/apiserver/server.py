@@ -60,7 +60,10 @@ class ApiServer:
             timeout=30,
             retries=False,
         )
-        return Answer(reply.status, json.loads(reply.data), tuple(reply.headers.getlist("Warning")))
+        # Where nothing is served yet, the answer is a line of text.
+        is_json = "json" in reply.headers.get("Content-Type", "")
+        said = json.loads(reply.data) if is_json else {"message": reply.data.decode()}
+        return Answer(reply.status, said, tuple(reply.headers.getlist("Warning")))
 
     def try_create(self, document: dict[str, Any]) -> Answer:
         """
