@@ -20,6 +20,8 @@ from modelramp.api.vocabulary import Reason
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 
+DRAINING = "; draining"  # appended to the reason of a rollback while the candidate's last requests end
+
 
 def _cleared(status: Status, **changes: object) -> Status:
     """
@@ -96,6 +98,13 @@ def restart_step_clock(s: Situation, _reason: Reason) -> Status:
     return s.status.model_copy(update={"step": step, "retry_seen": _retry_seen(s)})
 
 
+def _why(s: Situation) -> str:
+    """
+    Why the rollback began, without what it was waiting for.
+    """
+    return s.status.message.removesuffix(DRAINING)
+
+
 def _ended(s: Situation, outcome: Reason, message: str) -> tuple[Outcome, ...]:
     candidate = s.status.candidate
     if candidate is None:
@@ -138,11 +147,11 @@ def forget_candidate(s: Situation, reason: Reason) -> Status:
     """
     The candidate is no candidate any more; its workload is removed once nothing needs it.
     """
-    return _cleared(s.status, history=_ended(s, reason, s.status.message))
+    return _cleared(s.status, history=_ended(s, reason, _why(s)))
 
 
 def begin_after_another(s: Situation, reason: Reason) -> Status:
     """
     The drained candidate goes into the history and the spec's revision becomes the candidate.
     """
-    return begin(s, reason).model_copy(update={"history": _ended(s, Reason.SUPERSEDED, s.status.message)})
+    return begin(s, reason).model_copy(update={"history": _ended(s, Reason.SUPERSEDED, _why(s))})

@@ -9,6 +9,7 @@ from typing import Final
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
+from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.numbers import duration_text
 from modelramp.rollout.situation import SETTLE, Situation
 
@@ -128,7 +129,7 @@ def _waiting(s: Situation) -> str:
         case Phase.PROMOTING:
             return "waiting for the gateway to give the candidate everything"
         case Phase.ROLLING_BACK:
-            return f"{s.status.message.split('; draining')[0]}; draining"
+            return f"{s.status.message.removesuffix(DRAINING)}{DRAINING}"
         case _:
             return s.status.message
 
