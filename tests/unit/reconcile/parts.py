@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from fakes.kubernetes import FakeCluster, FakeRoute, FakeWorkload
@@ -36,11 +37,20 @@ def spec_for(version: str = "1", **changes: Any) -> dict[str, Any]:  # noqa: ANN
     }
 
 
-def revision_for(version: str, **changes: Any) -> str:  # noqa: ANN401 - JSON
+@cache
+def revision_for(version: str) -> str:
     """
     The revision of such a spec.
     """
-    return revision_of(parsed(spec_for(version, **changes)))
+    return revision_of(parsed(spec_for(version)))
+
+
+@cache
+def hash_for(version: str) -> str:
+    """
+    What its route is written for.
+    """
+    return traffic_hash(parsed(spec_for(version)))
 
 
 def parsed(spec: Mapping[str, Any]) -> MLModelDeploymentSpec:
@@ -179,9 +189,15 @@ class Shell:
         }
         self.cluster.catch_up()
 
-    def in_rollout(self, phase: str, share: str = "50%", **changes: Any) -> "Shell":  # noqa: ANN401 - JSON
+    def in_rollout(
+        self,
+        phase: str,
+        share: str = "50%",
+        given: str | None = None,
+        **changes: Any,  # noqa: ANN401 - JSON
+    ) -> "Shell":
         """
-        Version 2 is being rolled out over version 1, and its share is in place.
+        Version 2 is being rolled out over version 1; the route gives it `given`, None: the share of its step.
         """
         owner = self.cluster.put(KEY, spec_for("2"))
         self.remember(in_flight(phase, share, **changes))
@@ -190,14 +206,24 @@ class Shell:
                 owner_uid=owner.uid, replicas=1, role=role
             )
         self.cluster.settle(KEY)
-        percent = Decimal(share.removesuffix("%"))
+        percent = Decimal((given or share).removesuffix("%"))
         shares = {revision_for("1"): 100 - percent, revision_for("2"): percent}
         self.cluster.route_objects[KEY] = FakeRoute(
             owner_uid=owner.uid, version=next(self.cluster.versions), shares=shares, accepted=1
         )
-        self.routes.written_for = traffic_hash(parsed(spec_for("2")))
+        self.routes.written_for = hash_for("2")
         self.cluster.catch_up()
         return self
+
+    def enters_first_step(self) -> "Shell":
+        """
+        Version 2 is to get its first 5 %, and is listed at 0 yet.
+
+        Of all memories this is the most dangerous one to read late: once the candidate is taken out again, the route
+        looks as it did then, so that nothing of it has to be written before the share would be raised.
+        """
+        step = {"index": 0, "display": "1/4", "traffic": "5%", "enteredAt": stamp(BEGIN)}
+        return self.in_rollout("Progressing", "5%", given="0%", step=step)
 
     @property
     def status(self) -> Mapping[str, Any]:

@@ -113,63 +113,65 @@ class TestFreshness:
     """
 
     @staticmethod
-    def _settled(share: str) -> Shell:
+    def _withdrawn() -> Shell:
         """
-        A rollout whose memory has nothing to write, while the route gives the candidate nothing.
+        The first share was given and taken away again; the cache still has the memory from before.
         """
-        shell = Shell().in_rollout("Progressing", share)
+        shell = Shell().enters_first_step()
+        shell.cluster.before_write = failing("set_traffic")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        old = dict(shell.cluster.heard_documents)
+        shell.cluster.before_write = failing()
         once(shell)
-        shell.cluster.writes.clear()
-        shell.cluster.stranger_writes(KEY, "modelramp", ALL_STABLE)
         shell.cluster.accept(KEY)
+        assert shell.share == 5
+        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
         once(shell)
+        shell.cluster.accept(KEY)
+        assert shell.share == 0
+        shell.cluster.ail(KEY, revision_for("2"))
+        shell.cluster.heard_documents = old
+        shell.cluster.writes.clear()
+        shell.cluster.before_write = failing("commit", error=AssertionError)  # nothing is to be written on that memory
         return shell
 
-    def test_exposure_is_raised_when_the_object_is_the_one_decided_on(self) -> None:
+    def test_a_share_that_got_lost_is_given_again_after_a_live_read(self) -> None:
         """
-        A share that was lost is put back.
+        With nothing to write, the read is the proof.
         """
-        assert self._settled("50%").share == 50
+        shell = Shell().enters_first_step()
+        shell.cluster.before_write = failing("set_traffic")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        shell.cluster.before_write = failing("commit", error=AssertionError)
+        once(shell)
+        assert shell.share == 5
 
     def test_exposure_is_not_raised_on_an_old_memory_that_has_nothing_to_write(self) -> None:
         """
         The quiet leak: no write, so no conflict; only the live read tells.
         """
-        shell = Shell().in_rollout("Progressing")
-        once(shell)
-        old = dict(shell.cluster.heard_documents)
-        shell.cluster.ail(KEY, revision_for("2"), crash_looping=CRASHES)
-        once(shell)
-        assert shell.share == 0
-        shell.cluster.ail(KEY, revision_for("2"))
-        shell.cluster.accept(KEY)
-        shell.cluster.deaf = True
-        shell.cluster.heard_documents = old
+        shell = self._withdrawn()
+        with pytest.raises(ConflictError, match="has changed since"):
+            once(shell)
+        assert (shell.share, shell.cluster.writes) == (0, [])
+
+    def test_exposure_is_not_raised_for_an_object_that_is_gone(self) -> None:
+        """
+        The live read finds nothing; the next pass has nothing to do.
+        """
+        shell = self._withdrawn()
+        del shell.cluster.documents[KEY]
         with pytest.raises(ConflictError):
             once(shell)
-        assert shell.share == 0
-
-    def test_exposure_is_not_raised_when_the_live_read_finds_nothing(self) -> None:
-        """
-        The object was deleted meanwhile.
-        """
-        shell = self._settled("50%")
-        old = dict(shell.cluster.heard_documents)
-        shell.cluster.stranger_writes(KEY, "modelramp", ALL_STABLE)
-        shell.cluster.deaf = True
-        del shell.cluster.documents[KEY]
-        shell.cluster.heard_documents = old
-        with pytest.raises(PortError):
-            once(shell)
-        assert shell.share == 0
+        assert (shell.share, shell.cluster.writes) == (0, [])
         assert once(shell) is None
 
     def test_exposure_is_lowered_without_any_read(self) -> None:
         """
         Taking traffic away waits for nothing.
         """
-        shell = Shell().in_rollout("RollingBack", share="50%")
-        once(shell)
         reads: list[str] = []
 
         async def read(key: object) -> None:

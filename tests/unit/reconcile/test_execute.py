@@ -1,0 +1,53 @@
+"""
+Each effect reaches its port, unchanged.
+"""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from unit.reconcile.parts import KEY, parsed, spec_for
+
+from modelramp.ports import Owner
+from modelramp.reconcile.execute import Hands, execute
+from modelramp.rollout.observed import Role
+from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+
+OWNER = Owner(key=KEY, uid="u1")
+SPEC = parsed(spec_for())
+
+
+class Recorder:
+    """
+    Both ports; keeps what it is asked.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[object, ...]]] = []
+
+    def __getattr__(self, name: str) -> object:
+        async def call(*arguments: object) -> None:
+            self.calls.append((name, arguments))
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("effect", "call", "with_spec"),
+    [
+        (EnsureWorkload(revision="r", replicas=2, role=Role.CANDIDATE), "ensure", True),
+        (ScaleWorkload(revision="r", replicas=0, grows=False), "scale", False),
+        (SetTraffic(shares={"r": Decimal(100)}, raises_exposure=True), "set_traffic", True),
+        (SetRole(revision="r", role=Role.RETIRED), "set_role", False),
+        (DeleteWorkload(revision="r"), "delete", False),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_effect_is_one_call(effect: Effect, call: str, *, with_spec: bool) -> None:
+    """
+    With the owner, the spec where it is needed, and the effect itself.
+    """
+    port = Recorder()
+    hands = Hands(workloads=port, routes=port)  # type: ignore[arg-type]  # answers to any call
+    asyncio.run(execute(hands, OWNER, SPEC, effect))
+    assert port.calls == [(call, (OWNER, SPEC, effect) if with_spec else (OWNER, effect))]

@@ -1,0 +1,323 @@
+"""
+A look at the world: every outage is a value.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from unit.reconcile.parts import BEGIN, KEY, in_flight, revision_for, spec_for, stamp
+
+from modelramp.analysis import Series
+from modelramp.api.document import MLModelDeployment, parse
+from modelramp.api.names import workload_name
+from modelramp.api.spec import WarmUp
+from modelramp.ports import DeniedError, Key, PodTimes, PortError, RefusedError, SamplesQuestion, UnreachableError
+from modelramp.reconcile.observe import UNKNOWN_COUNTERS, Eyes, observe
+from modelramp.rollout.observed import (
+    Acceptance,
+    Arm,
+    Measured,
+    NoData,
+    Observed,
+    RouteState,
+    Unavailable,
+    WarmUpReading,
+)
+
+NOW = BEGIN
+CONTOUR = "projectcontour.io/gateway-controller"
+OLD, NEW = revision_for("1"), revision_for("2")
+OUTAGES = [UnreachableError("no answer within 10 s"), DeniedError("the address is not allowed"), RefusedError("parse error")]
+
+
+@dataclass
+class World:
+    """
+    All ports of the eyes: two arms, a route, counters by Envoy cluster and class.
+    """
+
+    controller: str | None = CONTOUR
+    outage: PortError | None = None
+    warm_up_outage: PortError | None = None
+    series: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    """Samples as (seconds before now, value), by revision and class; class `active` is the gauge."""
+    asked: list[SamplesQuestion] = field(default_factory=list)
+    warmed: list[str] = field(default_factory=list)
+
+    def arms(self, _key: Key) -> Mapping[str, Arm]:
+        return {name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in (OLD, NEW)}
+
+    def pod_times(self, _key: Key) -> PodTimes:
+        return PodTimes(born={}, started={})
+
+    def state(self, _key: Key) -> RouteState:
+        return RouteState(
+            acceptance=Acceptance.ACCEPTED,
+            shares={OLD: Decimal(50), NEW: Decimal(50)},
+            controller=self.controller,
+        )
+
+    async def samples(self, _namespace: str, _source: object, question: SamplesQuestion) -> tuple[Series, ...]:
+        self.asked.append(question)
+        if self.outage is not None:
+            raise self.outage
+        found = []
+        for (revision, kind), samples in self.series.items():
+            active = "rq_active" in question.selector
+            wanted = f"{workload_name(KEY.name, revision)}_80" in question.selector and active == (kind == "active")
+            if wanted and ('class="5"' not in question.selector or kind == "5"):
+                labels = {"revision": revision, "class": kind, "instance": "envoy-1", "job": "envoy"}
+                points = [(NOW.timestamp() - ago, value) for ago, value in samples]
+                inside = [p for p in points if question.since.timestamp() < p[0] <= question.until.timestamp()]
+                if inside:
+                    found.append(Series(labels, tuple(inside)))
+        return tuple(found)
+
+    async def send(self, _key: Key, revision: str, warm_up: WarmUp) -> WarmUpReading:
+        self.warmed.append(revision)
+        if self.warm_up_outage is not None:
+            raise self.warm_up_outage
+        return WarmUpReading(sent=warm_up.requests, failed=0, p95_seconds=0.1)
+
+    def counted(self, revision: str, kind: str, *values: float, every: float = 15.0) -> "World":
+        """
+        Samples of one counter, the last one 5 s ago.
+        """
+        self.series[revision, kind] = [
+            (5 + every * (len(values) - 1 - number), value) for number, value in enumerate(values)
+        ]
+        return self
+
+
+def deployment(phase: str = "Progressing", changes: Mapping[str, Any] | None = None, **status: Any) -> MLModelDeployment:  # noqa: ANN401 - JSON
+    """
+    A rollout of version 2 over version 1 whose step has had its share for two minutes.
+    """
+    document = {
+        "metadata": {"namespace": "ml", "name": "fraud", "uid": "u", "generation": 1},
+        "spec": spec_for("2", **(changes or {})),
+        "status": in_flight(phase, **status),
+    }
+    return parse(document)
+
+
+def seen(world: World, of: MLModelDeployment, refused: str | None = None, now: datetime = NOW) -> Observed:
+    """
+    One look.
+    """
+    eyes = Eyes(workloads=world, routes=world, metrics=world, warm_ups=world)
+    return asyncio.run(observe(eyes, of, refused, now))
+
+
+def test_the_cluster_is_seen_as_last_heard_of() -> None:
+    """
+    Arms, route and what was refused, without asking anybody.
+    """
+    world = World()
+    at_rest = deployment("Stable", candidate=None, step=None)
+    found = seen(world, at_rest, refused="quota exceeded")
+    assert (set(found.arms), found.route.acceptance, found.refused) == (
+        {OLD, NEW},
+        Acceptance.ACCEPTED,
+        "quota exceeded",
+    )
+
+
+def test_an_object_at_rest_costs_no_query() -> None:
+    """
+    Nothing is due, so nothing is asked.
+    """
+    world = World()
+    world.arms = lambda _key: {OLD: Arm(revision=OLD, wanted_replicas=1, pods=1, ready=1)}  # type: ignore[method-assign]
+    found = seen(world, deployment("Stable", candidate=None, step=None))
+    assert (world.asked, found.readings, found.drain, found.warm_up) == ([], {}, None, None)
+
+
+class TestCounters:
+    """
+    One metric's new counts.
+    """
+
+    def test_are_blocks_of_increments_of_both_arms(self) -> None:
+        """
+        Each increment of the window, bad ones among them.
+        """
+        world = World()
+        for revision, step in ((OLD, 90), (NEW, 10)):
+            world.counted(revision, "2", *(1000 + step * number for number in range(12)))
+            world.counted(revision, "5", *(5 + number for number in range(12)))
+        reading = seen(world, deployment()).readings["errors"]
+        assert isinstance(reading, Measured)
+        assert reading.block.candidate.n > reading.block.candidate.x > 0
+        assert reading.block.stable.n > 8 * reading.block.candidate.n * 0.9
+
+    def test_are_asked_in_four_questions_of_one_window(self) -> None:
+        """
+        Total and bad of each arm.
+        """
+        world = World()
+        seen(world, deployment())
+        assert len({question.selector for question in world.asked}) == len(world.asked) == 4
+        assert len({(question.since, question.until) for question in world.asked}) == 1
+
+    def test_that_are_absent_are_no_data(self) -> None:
+        """
+        The source answered with nothing: no verdict either way.
+        """
+        reading = seen(World(), deployment()).readings["errors"]
+        assert isinstance(reading, NoData)
+        assert reading.message
+
+    @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+    def test_that_cannot_be_asked_for_are_unavailable(self, outage: PortError) -> None:
+        """
+        With the reason, for people.
+        """
+        assert seen(World(outage=outage), deployment()).readings == {"errors": Unavailable(str(outage))}
+
+    def test_of_an_unknown_gateway_are_no_data_with_advice(self) -> None:
+        """
+        And nothing is asked.
+        """
+        world = World(controller="example.com/unknown")
+        assert seen(world, deployment()).readings == {"errors": NoData(UNKNOWN_COUNTERS)}
+        assert world.asked == []
+
+    def test_are_not_asked_for_before_they_are_due(self) -> None:
+        """
+        The step's traffic was put in place just now.
+        """
+        world = World()
+        step = {"index": 2, "display": "3/4", "traffic": "50%", "enteredAt": stamp(NOW), "inPlaceSince": stamp(NOW)}
+        assert seen(world, deployment(step=step)).readings == {}
+        assert world.asked == []
+
+    def test_of_several_metrics_are_readings_by_name(self) -> None:
+        """
+        One that the source does not know leaves the other alone.
+        """
+        own = {"name": "nulls", "ratio": {"bad": "nulls_total{$arm}", "total": "requests_total{$arm}"}}
+        changes = {"analysis": {"metrics": [{"preset": "errors"}, own]}}
+        world = World()
+        for revision in (OLD, NEW):
+            world.counted(revision, "2", *(1000 + 50 * number for number in range(12)))
+        spec_2 = deployment(changes=changes)
+        readings = seen(world, spec_2).readings
+        assert isinstance(readings["errors"], Measured)
+        assert isinstance(readings["nulls"], NoData)
+
+
+class TestDrain:
+    """
+    What still reaches a revision that should get nothing.
+    """
+
+    LEAVING = {"step": None}  # noqa: RUF012 - never changed
+
+    def drain(self, world: World) -> Any:  # noqa: ANN401 - a Drain or None
+        """
+        Of a rollout that is being rolled back.
+        """
+        return seen(world, deployment("RollingBack", **self.LEAVING)).drain
+
+    def test_counts_requests_and_those_in_flight(self) -> None:
+        """
+        Growth of the counters, all classes; the newest value of the gauge.
+        """
+        world = World().counted(NEW, "2", 100, 103, every=10).counted(NEW, "5", 7, 8, every=10)
+        world.counted(NEW, "active", 9, 2, every=10)
+        drain = self.drain(world)
+        assert (drain.requests[NEW], drain.in_flight[NEW]) == (4, 2)
+        assert not drain.empty(NEW)
+
+    def test_a_reset_counts_what_came_after_it(self) -> None:
+        """
+        A restarted gateway has not taken requests back.
+        """
+        assert self.drain(World().counted(NEW, "2", 100, 3, every=10)).requests[NEW] == 3
+
+    def test_ends_when_nothing_is_counted_any_more(self) -> None:
+        """
+        Flat counters and an empty gauge.
+        """
+        world = World().counted(NEW, "2", 100, 100, every=10).counted(NEW, "active", 1, 0, every=10)
+        assert self.drain(world).empty(NEW)
+
+    def test_values_that_are_no_numbers_do_not_count(self) -> None:
+        """
+        A stale marker is not a request.
+        """
+        nan = float("nan")
+        world = World().counted(NEW, "2", 100, nan, 101, every=10).counted(NEW, "active", 1, nan, every=10)
+        drain = self.drain(world)
+        assert (drain.requests[NEW], drain.in_flight[NEW]) == (1, 0)
+
+    @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+    def test_is_not_known_during_an_outage(self, outage: PortError) -> None:
+        """
+        None, which is not the same as nothing.
+        """
+        assert self.drain(World(outage=outage)) is None
+
+    def test_is_not_asked_for_where_the_gateway_is_unknown(self) -> None:
+        """
+        Nobody could answer.
+        """
+        world = World(controller=None)
+        assert self.drain(world) is None
+        assert world.asked == []
+
+
+class TestWarmUp:
+    """
+    Requests to a candidate before users reach it.
+    """
+
+    CHANGES = {  # noqa: RUF012 - never changed
+        "serving": {
+            **spec_for("2")["serving"],
+            "warmUp": {"requests": 3, "path": "/predict", "body": {"configMapKeyRef": {"name": "b", "key": "k"}}},
+        }
+    }
+
+    def look(self, world: World) -> Observed:
+        """
+        At a candidate whose pods are ready and which is not warm yet.
+        """
+        cold = {**in_flight("Preparing")["candidate"], "warm": False, "readySince": stamp(NOW - timedelta(seconds=30))}
+        warm_up = parse_changes(self.CHANGES)
+        cold["revision"] = warm_up.revision
+        world.arms = lambda _key: {  # type: ignore[method-assign]
+            name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in (OLD, warm_up.revision)
+        }
+        return seen(world, deployment("Preparing", self.CHANGES, candidate=cold, step=None))
+
+    def test_is_sent_to_the_candidate(self) -> None:
+        """
+        And its reading is seen.
+        """
+        world = World()
+        found = self.look(world)
+        assert found.warm_up == WarmUpReading(sent=3, failed=0, p95_seconds=0.1)
+        assert world.warmed == [parse_changes(self.CHANGES).revision]
+
+    @pytest.mark.parametrize("outage", OUTAGES, ids=lambda error: type(error).__name__)
+    def test_that_cannot_be_sent_has_sent_nothing_and_says_why(self, outage: PortError) -> None:
+        """
+        Such as a ConfigMap that is not there.
+        """
+        found = self.look(World(warm_up_outage=outage)).warm_up
+        assert found is not None
+        assert (found.sent, found.message) == (0, str(outage))
+
+
+def parse_changes(changes: Mapping[str, Any]) -> MLModelDeployment:
+    """
+    The deployment of such a spec.
+    """
+    return deployment(changes=changes)
