@@ -60,6 +60,15 @@ async def test_the_server_takes_the_longest_note(real: ApiServerWorld) -> None:
 
 
 @pytest.mark.apiserver
+async def test_a_repetition_is_no_loss(real: ApiServerWorld) -> None:
+    """The Event is there."""
+    owner = await owner_of(real)
+    for _ in range(2):
+        await real.events.announce(owner, PROMOTED)
+    assert real.events.lost == 0
+
+
+@pytest.mark.apiserver
 async def test_an_event_names_its_source_and_object(real: ApiServerWorld) -> None:
     """As `kubectl describe` needs it."""
     owner = await owner_of(real)

@@ -1,8 +1,10 @@
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
 
+from modelramp.adapters.gateway.rendering import http_route
 from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
 from modelramp.api.document import traffic_hash
 from modelramp.ports import ConflictError, Key, Owner
@@ -203,11 +205,41 @@ async def test_a_route_replaced_unheard_by_a_stranger_is_not_touched(real: ApiSe
 
 
 @pytest.mark.apiserver
+async def test_a_replica_that_has_heard_nothing_does_not_raise_over_another(real: ApiServerWorld) -> None:
+    """Its write would make the route; there is one, and by the same field manager."""
+    owner = await owner_of(real)
+    await real.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    other = ApiServerWorld(real.transport)
+    with pytest.raises(ConflictError):
+        await other.routes.set_traffic(owner, parsed(SPEC), raising("50"))
+    assert other.routes.state(owner.key).shares == shares("5")
+
+
+@pytest.mark.apiserver
+async def test_a_replica_that_has_heard_of_an_older_route_does_not_raise_over_another(real: ApiServerWorld) -> None:
+    """But it may lower."""
+    owner = await owner_of(real)
+    other = ApiServerWorld(real.transport)
+    for _ in range(2):
+        with suppress(ConflictError):  # the first try only learns of the route
+            await other.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await real.catch_up()
+    await real.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    with pytest.raises(ConflictError):
+        await other.routes.set_traffic(owner, parsed(SPEC), raising("25"))
+    assert other.routes.state(owner.key).shares == shares("0")
+    await real.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    await other.routes.set_traffic(owner, parsed(SPEC), lowering("1"))
+    assert other.routes.state(owner.key).shares == shares("1")
+
+
+@pytest.mark.apiserver
 async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServerWorld) -> None:
     """So nobody who compares sees a difference."""
     owner = await owner_of(real)
     await real.routes.set_traffic(owner, parsed(SPEC), raising("0.25"))
     spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
+    assert spec == http_route(owner, parsed(SPEC).traffic.gateway_api, shares("0.25"))["spec"]
     assert spec == {
         "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}],
         "hostnames": ["fraud.example.com"],

@@ -177,6 +177,20 @@ async def test_a_second_ensure_changes_no_stored_object(real: ApiServerWorld) ->
 
 
 @pytest.mark.apiserver
+async def test_what_somebody_else_changed_is_taken_back(real: ApiServerWorld) -> None:
+    """One writer per object."""
+    owner = await owner_of(real)
+    await real.workloads.ensure(owner, parsed(SPEC), ENSURE)
+    name = Key(real.namespace, f"fraud-{REVISION}")
+    await real.write_as("kubectl-edit", DEPLOYMENTS, name, {"spec": {"replicas": 9, "minReadySeconds": 4}})
+    await real.write_as("kubectl-edit", SERVICES, name, {"metadata": {"labels": {"modelramp.io/role": "mine"}}})
+    await real.workloads.ensure(owner, parsed(SPEC), ENSURE)
+    assert (await real.transport.get(DEPLOYMENTS, name))["spec"]["replicas"] == 2
+    labels = (await real.transport.get(SERVICES, name))["metadata"]["labels"]
+    assert labels["modelramp.io/role"] == "candidate"
+
+
+@pytest.mark.apiserver
 async def test_what_is_rendered_is_what_is_stored(real: ApiServerWorld) -> None:
     """Owner, labels and selectors arrive, and a change of role restarts nothing."""
     owner = await owner_of(real)

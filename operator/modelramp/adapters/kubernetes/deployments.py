@@ -54,8 +54,8 @@ class KubernetesDeployments:
         key = key_of(document)
         identity = {name: document["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
         body = {
-            "apiVersion": document["apiVersion"],
-            "kind": document["kind"],
+            "apiVersion": MODELS.api_version,
+            "kind": MODELS.kind,
             "metadata": identity,
             "status": status,
         }

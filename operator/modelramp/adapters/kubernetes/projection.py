@@ -1,5 +1,5 @@
 """
-The part of each object that is worth keeping: a whole Pod takes 26 KiB of memory, what is asked of it under one.
+The part of each object that is worth keeping: a whole Pod takes 26 KiB of memory, what is asked of it 4.
 
 A projection of a projection is the same, so an answer to a write can be kept like an event.
 """
