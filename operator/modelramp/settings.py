@@ -2,6 +2,8 @@
 The operator's settings, from its environment, parsed once. Names carry units.
 """
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -13,14 +15,17 @@ class InvalidSettingError(ValueError):
     """
 
 
-def _number(environment: Mapping[str, str], name: str, default: int, least: int) -> int:
-    text = environment.get(name, str(default))
+def _number(environment: Mapping[str, str], name: str, default: int, bounds: tuple[int, int]) -> int:
+    text = environment.get(name) or str(default)
     try:
         value = int(text)
     except ValueError:
         raise InvalidSettingError(f"{name} must be a whole number, not {text!r}") from None
+    least, most = bounds
     if value < least:
         raise InvalidSettingError(f"{name} must be at least {least}, not {value}")
+    if value > most:
+        raise InvalidSettingError(f"{name} must be at most {most}, not {value}")
     return value
 
 
@@ -37,7 +42,7 @@ class Settings:
     namespace: str
     """Where its Lease lies."""
     identity: str
-    """Its own name among replicas: the pod's."""
+    """Its own name among replicas: the pod's; outside of a pod, of this very process."""
     lease_name: str
     watch_namespaces: tuple[str, ...]
     """Empty: all."""
@@ -63,19 +68,20 @@ class Settings:
         Raises:
             InvalidSettingError: naming the variable.
         """
-        level = environment.get("MODELRAMP_LOG_LEVEL", "info").lower()
+        level = (environment.get("MODELRAMP_LOG_LEVEL") or "info").lower()
         if level not in {"debug", "info", "warning", "error"}:
             raise InvalidSettingError(f"MODELRAMP_LOG_LEVEL must be debug, info, warning or error, not {level!r}")
+        in_pod = "KUBERNETES_SERVICE_HOST" in environment
         return cls(
-            namespace=environment.get("MODELRAMP_NAMESPACE", "default"),
-            identity=environment.get("MODELRAMP_POD_NAME", "modelramp"),
-            lease_name=environment.get("MODELRAMP_LEASE_NAME", "modelramp"),
+            namespace=environment.get("MODELRAMP_NAMESPACE") or "default",
+            identity=environment.get("MODELRAMP_POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+            lease_name=environment.get("MODELRAMP_LEASE_NAME") or "modelramp",
             watch_namespaces=_list(environment, "MODELRAMP_WATCH_NAMESPACES"),
             prometheus_address=environment.get("MODELRAMP_PROMETHEUS_ADDRESS") or None,
             prometheus_allowed=_list(environment, "MODELRAMP_PROMETHEUS_ALLOWED"),
-            http_port=_number(environment, "MODELRAMP_HTTP_PORT", 8080, 0),
-            resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, 5),
-            workers=_number(environment, "MODELRAMP_WORKERS", 8, 1),
+            http_port=_number(environment, "MODELRAMP_HTTP_PORT", 8080, (0, 65535)),
+            resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, (5, 86400)),
+            workers=_number(environment, "MODELRAMP_WORKERS", 8, (1, 256)),
             log_level=level,
-            kubeconfig=None if "KUBERNETES_SERVICE_HOST" in environment else environment.get("KUBECONFIG", "~/.kube/config"),
+            kubeconfig=None if in_pod else environment.get("KUBECONFIG") or "~/.kube/config",
         )
