@@ -28,11 +28,11 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **extra,
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        added = {key: value for key, value in extra.items() if key not in line}
+        return json.dumps(line | added, default=str, skipkeys=True)
 
 
 def set_up_logs(level: str) -> None:
