@@ -1,0 +1,170 @@
+"""
+The specification of an `MLModelDeployment`: the one source of its schema, its defaults and its checks.
+
+Every list, map and string has a maximum, because the API server's cost budget for CEL needs one. A rule stands both
+as CEL, so that `kubectl apply` refuses the object, and here, so that a file can be checked without a cluster; a test
+proves on random documents that both agree.
+"""
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, model_validator
+
+from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec.analysis import (
+    INTERVAL_TOO_SHORT,
+    ONE_AUTH,
+    ONE_METRIC_FORM,
+    ORIGIN_NEEDS_PRESET,
+    RATIO_NEEDS_NAME,
+    UNIQUE_METRICS,
+    Analysis,
+    AnalysisMode,
+    BasicAuth,
+    BearerAuth,
+    Guardrails,
+    Metric,
+    MetricOrigin,
+    MetricPreset,
+    Prometheus,
+    PrometheusAuth,
+    RatioMetric,
+    Reaction,
+    SecretKey,
+    Selector,
+)
+from modelramp.api.spec.fields import (
+    DNS_LABEL,
+    DNS_NAME,
+    HOSTNAME,
+    VERSION_LABEL,
+    DnsLabel,
+    DnsName,
+    Hostname,
+    Port,
+)
+from modelramp.api.spec.serving import (
+    RUNTIME_PORTS,
+    AbsentNulls,
+    ConfigMapKey,
+    Container,
+    ModelReference,
+    PodMetadata,
+    PodSpec,
+    PodTemplate,
+    Runtime,
+    Serving,
+    WarmUp,
+    WarmUpBody,
+)
+from modelramp.api.spec.strategy import (
+    BLAST_RADIUS_RANGE,
+    SOAK_BELOW_DEADLINE,
+    STEP_ABOVE_ZERO,
+    STEPS_ASCEND,
+    Canary,
+    CanaryStep,
+    Strategy,
+)
+from modelramp.api.spec.traffic import (
+    GatewayApi,
+    ParentRef,
+    Traffic,
+)
+from modelramp.api.vocabulary import Degree
+
+__all__ = [
+    "BLAST_RADIUS_RANGE",
+    "DNS_LABEL",
+    "DNS_NAME",
+    "FULL_ONLY",
+    "HOSTNAME",
+    "INTERVAL_TOO_SHORT",
+    "ONE_AUTH",
+    "ONE_METRIC_FORM",
+    "ORIGIN_NEEDS_PRESET",
+    "RATIO_NEEDS_NAME",
+    "RUNTIME_PORTS",
+    "SOAK_BELOW_DEADLINE",
+    "STEPS_ASCEND",
+    "STEP_ABOVE_ZERO",
+    "UNIQUE_METRICS",
+    "VERSION_LABEL",
+    "AbsentNulls",
+    "Analysis",
+    "AnalysisMode",
+    "Automation",
+    "BasicAuth",
+    "BearerAuth",
+    "Canary",
+    "CanaryStep",
+    "ConfigMapKey",
+    "Container",
+    "DnsLabel",
+    "DnsName",
+    "GatewayApi",
+    "Guardrails",
+    "Hostname",
+    "MLModelDeploymentSpec",
+    "Metric",
+    "MetricOrigin",
+    "MetricPreset",
+    "ModelReference",
+    "ParentRef",
+    "PodMetadata",
+    "PodSpec",
+    "PodTemplate",
+    "Port",
+    "Prometheus",
+    "PrometheusAuth",
+    "RatioMetric",
+    "Reaction",
+    "Runtime",
+    "SecretKey",
+    "Selector",
+    "Serving",
+    "Strategy",
+    "Traffic",
+    "WarmUp",
+    "WarmUpBody",
+]
+
+FULL_ONLY: Final = (
+    "only the degree Full is available in this version; HumanOnly, Shadow, Assist and Partial are not built yet"
+)
+
+
+def _full(degree: Degree) -> Degree:
+    if degree is not Degree.FULL:
+        raise ValueError(FULL_ONLY)
+    return degree
+
+
+class Automation(ApiModel):
+    """
+    How much the operator decides by itself.
+    """
+
+    degree: Annotated[Degree, AfterValidator(_full)] = Field(
+        default=Degree.FULL, json_schema_extra=rules(("self == 'Full'", FULL_ONLY))
+    )
+
+
+class MLModelDeploymentSpec(ApiModel):
+    """
+    What is to be served, how traffic reaches it, and how a new version is released and judged.
+    """
+
+    model: ModelReference
+    serving: Serving
+    traffic: Traffic
+    strategy: Strategy = Strategy()
+    analysis: Analysis = Analysis()
+    automation: Automation = Automation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the document holds
+        if not isinstance(value, dict | cls):
+            raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
+        return value
