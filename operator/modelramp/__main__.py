@@ -9,22 +9,29 @@ import sys
 from collections.abc import Sequence
 
 from modelramp import __version__
-from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployments_in, spec_of
+from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployments_in, name_of, spec_of
 from modelramp.settings import InvalidSettingError, Settings
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text}") from None
 
 
 def _rate(text: str) -> float:
     """
     An error rate: `0.001` or `0.1%`.
     """
-    value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to below 1 (or 100%), not {text}")
     return value
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = _float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
     return value
@@ -39,18 +46,27 @@ def _run(_: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    statuses = {_check_file(path) for path in arguments.files}
+    return max(statuses)
+
+
+def _check_file(path: str) -> int:
+    try:
+        documents = deployments_in(path)
+    except UnreadableFileError as error:
+        print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
+        return 2
     wrong = 0
-    for path in arguments.files:
-        for document in deployments_in(path):
-            name = document.get("metadata", {}).get("name", "?")
-            try:
-                spec_of(document)
-                print(f"{path}: {name}: valid")  # noqa: T201 - the command's answer
-            except InvalidSpecError as error:
-                wrong += 1
-                for problem in error.problems:
-                    print(f"{path}: {name}: {problem}", file=sys.stderr)  # noqa: T201 - the command's answer
-    return 1 if wrong else 0
+    for document in documents:
+        name = name_of(document) or "?"
+        try:
+            spec_of(document)
+            print(f"{path}: {name}: valid")  # noqa: T201 - the command's answer
+        except InvalidSpecError as error:
+            wrong = 1
+            for problem in error.problems:
+                print(f"{path}: {name}: {problem}", file=sys.stderr)  # noqa: T201 - the command's answer
+    return wrong
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from modelramp.api.document import InvalidSpecError, parse_spec
+from modelramp.api.document import InvalidSpecError, Problem, parse_spec
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 
@@ -24,7 +24,7 @@ def _documents(path: str) -> Iterator[Any]:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         yield from yaml.safe_load_all(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise UnreadableFileError(f"{path}: {error}") from None
 
 
@@ -45,18 +45,25 @@ def deployments_in(path: str) -> list[dict[str, Any]]:
     return found
 
 
+def name_of(document: dict[str, Any]) -> str | None:
+    """
+    The document's name; None: it has none that could be one.
+    """
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def spec_of(document: dict[str, Any]) -> MLModelDeploymentSpec:
     """
     The document's spec.
 
     Raises:
         InvalidSpecError: with every problem.
-        UnreadableFileError: it has no name.
     """
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        raise UnreadableFileError("metadata.name: required")
+    if name_of(document) is None:
+        raise InvalidSpecError((Problem("metadata.name", "required"),))
     return parse_spec(document)
 
 
-__all__ = ["InvalidSpecError", "UnreadableFileError", "deployments_in", "spec_of"]
+__all__ = ["InvalidSpecError", "UnreadableFileError", "deployments_in", "name_of", "spec_of"]
