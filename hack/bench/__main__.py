@@ -27,10 +27,11 @@ def document(status: dict[str, Any], metrics: int) -> dict[str, Any]:
     """
     version = "2" if status.get("stable") else "1"
     selectors = [
-        {"name": f"m{n}", "ratio": {"bad": f'bad{n}_total{{$arm}}', "total": f'all{n}_total{{$arm}}'}} for n in range(metrics)
+        {"name": f"m{n}", "ratio": {"bad": f"bad{n}_total{{$arm}}", "total": f"all{n}_total{{$arm}}"}}
+        for n in range(metrics)
     ]
     return {
-        "metadata": {"namespace": "ml", "name": "fraud", "uid": "u", "generation": int(version), "resourceVersion": "1"},
+        "metadata": {"namespace": "ml", "name": "fraud", "uid": "u", "generation": int(version)},
         "spec": {
             "model": {"version": version},
             "serving": {"runtime": "mlserver", "template": {"spec": {"containers": [{"name": "m", "image": "i:1"}]}}},
@@ -137,12 +138,20 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows))
         return
-    print(f"{'metrics':>7} {'read JSON':>10} {'parse':>9} {'decide':>9} {'decide / read JSON':>19} {'status':>8} {'evidence/metric':>16} {'peak':>9}")
+    heads = ("metrics", "read JSON", "parse", "decide", "decide / JSON", "status", "evidence/metric", "peak")
+    print(" ".join(f"{head:>15}" for head in heads))
     for row in rows:
-        print(
-            f"{row['metrics']:>7} {row['json_us']:>7.0f} us {row['parse_us']:>6.0f} us {row['decide_us']:>6.0f} us "
-            f"{row['decide_per_json']:>19.1f} {row['status_bytes']:>6.0f} B {row['evidence_bytes_per_metric']:>14.0f} B {row['peak_kib']:>5.0f} KiB"
+        cells = (
+            f"{row['metrics']}",
+            f"{row['json_us']:.0f} us",
+            f"{row['parse_us']:.0f} us",
+            f"{row['decide_us']:.0f} us",
+            f"{row['decide_per_json']:.1f}",
+            f"{row['status_bytes']:.0f} B",
+            f"{row['evidence_bytes_per_metric']:.0f} B",
+            f"{row['peak_kib']:.0f} KiB",
         )
+        print(" ".join(f"{cell:>15}" for cell in cells))
 
 
 if __name__ == "__main__":

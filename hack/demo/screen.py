@@ -71,7 +71,8 @@ class Screen:
         at = f"{time.monotonic() - telling.began:6.1f} s"
         verdicts = "; ".join(sight.verdicts)
         self.console.print(
-            f"{at}  step {sight.step}, wanted {sight.wanted}, observed {sight.observed}, {_client_share(telling)}  {verdicts or sight.message}"
+            f"{at}  step {sight.step}, wanted {sight.wanted}, observed {sight.observed}, "
+            f"{_client_share(telling)}  {verdicts or sight.message}"
         )
         self._last_line = time.monotonic()
 

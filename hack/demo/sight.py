@@ -75,7 +75,7 @@ async def look(stage: Stage, name: str = NAME) -> Sight:
     return seen(json.loads(out)) if process.returncode == 0 else Sight()
 
 
-def manifest(stage: Stage, version: int, name: str = NAME, **overrides: Any) -> str:
+def manifest(stage: Stage, version: int, name: str = NAME, **overrides: object) -> str:
     """
     The example's manifest for this stage and version; `overrides` replace whole parts of the spec.
     """

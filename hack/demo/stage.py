@@ -1,5 +1,5 @@
 """
-Where the demo plays: a cluster with a gateway and a Prometheus, the operator installed by Helm, the model's image loaded.
+Where the demo plays: a cluster with gateway and Prometheus, the operator installed by Helm, the model's image loaded.
 
 The embedded cluster is built when no context is named. An existing one is taken as it is: nothing of it is built.
 """
@@ -118,7 +118,8 @@ def _loaded(context: str, tag: str, folder: Path, environment: dict[str, str]) -
     engine = shutil.which("docker") or shutil.which("podman")
     if engine is None:
         raise StageError(
-            f"no container engine to build {tag}: set OPERATOR_IMAGE and MODEL_IMAGE to images the cluster {context} can pull"
+            f"no container engine to build {tag}: "
+            f"set OPERATOR_IMAGE and MODEL_IMAGE to images the cluster {context} can pull"
         )
     loudly([engine, "build", "-t", tag, str(folder)], environment)
     if context.startswith("kind-"):

@@ -1,9 +1,10 @@
 """
 kopf as a host: it watches, logs in and restarts its streams. Each event is handed on; nothing is decided here.
 
-kopf runs in a thread with a loop of its own, because it cancels every task of its loop when it ends, and a stall of ours
-must not stop its streams. Only low-level event handlers are used: they write nothing to the objects (no annotation, no
-finalizer), so every replica can run them. A fatal error of a stream ends kopf, not the operator: it is started again.
+kopf runs in a thread with a loop of its own, because it cancels every task of its loop when it ends, and a stall of
+ours must not stop its streams. Only low-level event handlers are used: they write nothing to the objects (no
+annotation, no finalizer), so every replica can run them. A fatal error of a stream ends kopf, not the operator: it is
+started again.
 """
 
 import asyncio

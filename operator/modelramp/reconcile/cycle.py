@@ -35,7 +35,6 @@ from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout import Plan, decide
 from modelramp.rollout.conditions import refusal
 
-
 log = logging.getLogger("modelramp.cycle")
 
 NOW: Final = timedelta(0)

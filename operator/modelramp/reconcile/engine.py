@@ -69,5 +69,8 @@ class Engine:
         self._count(outcome)
         delay = self.queue.failed(key)
         log.warning(
-            "%s; again in %.1f s", str(error) or type(error).__name__, delay, extra={"object": str(key), "outcome": outcome}
+            "%s; again in %.1f s",
+            str(error) or type(error).__name__,
+            delay,
+            extra={"object": str(key), "outcome": outcome},
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import isfinite
+from typing import Final
 
 from modelramp.analysis import ArmSeries, Counted, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
@@ -26,7 +27,10 @@ from modelramp.rollout.counters import ArmSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
 
-UNKNOWN_COUNTERS = "no counters are known for this gateway or runtime: give the metric as a ratio of your own selectors, or another origin"
+UNKNOWN_COUNTERS: Final = (
+    "no counters are known for this gateway or runtime: "
+    "give the metric as a ratio of your own selectors, or another origin"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

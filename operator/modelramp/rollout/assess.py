@@ -65,7 +65,7 @@ def _warm_up_good(s: Situation) -> bool:
 
 def _step(s: Situation) -> StepStatus | None:
     """
-    When the step's traffic was first seen in place; a route that is lost again is seen by the rules, not forgotten here.
+    When the step's traffic was first seen in place; a route lost again is seen by the rules, not forgotten here.
     """
     step = s.status.step
     if step is None or step.in_place_since is not None or s.status.phase is not Phase.PROGRESSING:
@@ -143,7 +143,7 @@ def _judged(s: Situation) -> dict[str, object]:
 
 def _retry(s: Situation) -> str | None:
     """
-    A retry annotation is remembered as seen outside the phases that act on it, so that it never fires later by surprise.
+    A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
     acts = s.status.phase in {Phase.FAILED, Phase.PAUSED}
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)

@@ -23,7 +23,9 @@ class Measures:
         self._transitions = Counter(
             "modelramp_transitions", "Transitions of rollouts, by reason.", ["reason"], registry=self._registry
         )
-        self._heard = Counter("modelramp_watch_events", "Events heard from watches, by kind.", ["kind"], registry=self._registry)
+        self._heard = Counter(
+            "modelramp_watch_events", "Events heard from watches, by kind.", ["kind"], registry=self._registry
+        )
         Gauge("modelramp_queue_length", "Objects waiting or being worked on.", registry=self._registry).set_function(
             lambda: float(queue_length())
         )

@@ -12,7 +12,9 @@ class Endpoints:
     Serves until closed.
     """
 
-    def __init__(self, port: int, *, healthy: Callable[[], bool], ready: Callable[[], bool], page: Callable[[], bytes]) -> None:
+    def __init__(
+        self, port: int, *, healthy: Callable[[], bool], ready: Callable[[], bool], page: Callable[[], bytes]
+    ) -> None:
         """
         `port` 0 takes any free one. The callables are asked at each request.
         """
