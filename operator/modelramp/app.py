@@ -15,13 +15,13 @@ from modelramp.adapters.clock import SystemClock, monotonic
 from modelramp.adapters.endpoints import Endpoints, Measures
 from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
-from modelramp.adapters.kubernetes.events import KubernetesEvents
+from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
 from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
 from modelramp.adapters.kubernetes.resources import LABELLED, Kind
 from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
 from modelramp.adapters.kubernetes.store import Store
-from modelramp.adapters.kubernetes.transport import Transport
+from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
 from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
@@ -117,6 +117,8 @@ class Operator:
             settings.identity,
             Timing(clock=self._clock, monotonic=monotonic, jitter=random.random),
         )
+        # a cycle may outlive the leadership it began under: no write is begun that the Lease might not cover
+        transport.may_write = lambda: self._elector.valid_for() > TIMEOUT_SECONDS
         policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
         self._metrics = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
         self._engine = Engine(self._cycle(), self._clock, self._may_act, self._count)
@@ -129,7 +131,7 @@ class Operator:
             self._transport,
             self._clock,
             instance=self._settings.identity,
-            occasion=self._occasion,
+            occasion=occasion_in(self._store),
             monotonic=monotonic,
         )
         return Cycle(
@@ -154,14 +156,6 @@ class Operator:
 
     def _count(self, outcome: str) -> None:
         self._measures.cycle(outcome)
-
-    def _occasion(self, key: Key) -> str:
-        """
-        The same words about another generation, or after another move, are another Event.
-        """
-        document = self._store.get(Kind.MODEL, key) or {}
-        status = document.get("status") or {}
-        return f"{document.get('metadata', {}).get('generation')}/{status.get('phaseSince')}/{status.get('step')}"
 
     def heard(self, kind: str, change: str | None, body: dict[str, Any]) -> None:
         """

@@ -222,7 +222,7 @@ def allowed(user: str, groups: list[str], verb: str, resource: str, namespace: s
         ("get", "secrets", TEAM_A, "x", False),
         ("list", "secrets", NAMESPACE, "", False),
         ("get", "configmaps", TEAM_A, "x", False),
-        ("get", "gateways.gateway.networking.k8s.io", TEAM_B, "gw", True),
+        ("get", "gateways.gateway.networking.k8s.io", TEAM_B, "gw", False),
         ("delete", "httproutes.gateway.networking.k8s.io", TEAM_A, "x", False),
         ("update", "leases.coordination.k8s.io", NAMESPACE, FULL_NAME, True),
         ("update", "leases.coordination.k8s.io", NAMESPACE, "other", False),

@@ -18,10 +18,10 @@ Role in each of watchNamespaces.
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments/scale]
-  verbs: [get, patch]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, patch, delete]
+  verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -33,7 +33,7 @@ Role in each of watchNamespaces.
   verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- if .Values.warmUp.configMaps.enabled }}
 - apiGroups: [""]
   resources: [configmaps]
@@ -45,13 +45,4 @@ Role in each of watchNamespaces.
   resourceNames: {{ toJson . }}
   verbs: [get]
 {{- end }}
-{{- end }}
-
-{{/*
-Gateways lie where the platform team keeps them, and their classes in no namespace: read-only, everywhere.
-*/}}
-{{- define "modelramp.gatewayRules" -}}
-- apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, gatewayclasses]
-  verbs: [get]
 {{- end }}
