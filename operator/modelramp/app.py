@@ -170,9 +170,11 @@ class Operator:
         if key is not None:
             self._engine.queue.add(key)
 
-    async def _resync(self) -> None:
+    async def _resync(self, watch: Watch) -> None:
         """
         Repair what a watch missed: list every kind, wake what differs. The first pass fills the store.
+
+        The watch begins after it: of a kind that the API server does not know yet it would never hear anything.
         """
         while True:
             try:
@@ -181,6 +183,7 @@ class Operator:
                 log.warning("the periodic list failed: %s", error)
             else:
                 if not self._synced:
+                    watch.start()
                     self._synced = True
                     self._look_at_everything()
             await asyncio.sleep(self._settings.resync_seconds if self._synced else 2)
@@ -220,13 +223,12 @@ class Operator:
         watch = watch_of(self.heard, self._settings.watch_namespaces)
         endpoints = Endpoints(
             self._settings.http_port,
-            healthy=watch.is_alive,
+            healthy=lambda: watch.is_alive() or not self._synced,
             ready=lambda: self._synced and watch.is_alive(),
             page=self._measures.page,
         )
         await endpoints.open()
-        watch.start()
-        parts = [self._resync(), *(self._engine.work() for _ in range(self._settings.workers))]
+        parts = [self._resync(watch), *(self._engine.work() for _ in range(self._settings.workers))]
         tasks = [asyncio.create_task(part) for part in (*parts, self.stopping.wait())]
         lead = asyncio.create_task(self._lead())
         try:
@@ -238,7 +240,8 @@ class Operator:
             await _ended(*tasks)
             await _ended(lead)  # last of all: it gives the Lease away, and nothing of ours may be under way then
             watch.stop()
-            await asyncio.to_thread(watch.join, 10)
+            if watch.is_alive():
+                await asyncio.to_thread(watch.join, 10)
             await endpoints.close()
             await self._metrics.close()
 

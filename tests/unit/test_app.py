@@ -86,8 +86,11 @@ class SilentWatch:
     A watch that never tells anything.
     """
 
+    latest: "SilentWatch"
+
     def __init__(self, _heard: Heard, _namespaces: tuple[str, ...]) -> None:
         self.running = False
+        SilentWatch.latest = self
 
     def start(self) -> None:
         self.running = True
@@ -168,6 +171,24 @@ def test_a_failed_first_list_is_tried_again_soon() -> None:
         server.outage = False
         await asyncio.sleep(3)
         assert server.writes[0] == "status"
+        await stopped(operator, running)
+
+    run(main)
+
+
+def test_the_watch_begins_after_the_first_list() -> None:
+    """
+    kopf never hears of a kind whose definition is installed after it has started; our list succeeds only once it is.
+    """
+
+    async def main() -> None:
+        server = Server()
+        operator, running = await started(server)
+        await asyncio.sleep(5)
+        assert not SilentWatch.latest.running
+        server.routes.set()
+        await asyncio.sleep(1)
+        assert SilentWatch.latest.running
         await stopped(operator, running)
 
     run(main)
