@@ -8,6 +8,7 @@ started again.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import random
@@ -27,7 +28,7 @@ log = logging.getLogger("modelramp.watch")
 LOGIN_LIFE: Final = timedelta(
     minutes=10
 )  # a service account's token is rotated; kopf reads it again only when it expires
-RESTART_SECONDS: Final = 3.0
+RESTART_SECONDS: Final = 3.0  # kopf itself takes 5 s to end after a fatal error
 LASTING_SECONDS: Final = 10.0  # a watch that ends sooner has not worked
 FAILURES_ALLOWED: Final = 20  # a minute of ends at once is no outage of the API server, which kopf itself waits out
 IDENTITY: Final[Any] = "modelramp"  # given, because kopf would else ask for the user's name, which a pod does not have
@@ -138,5 +139,6 @@ class Watcher(threading.Thread):
         End the watch; returns at once, `join` waits.
         """
         self._stopping.set()
-        if self._loop is not None and self._flag is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._flag.set)
+        if self._loop is not None and self._flag is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended by itself
+                self._loop.call_soon_threadsafe(self._flag.set)
