@@ -127,12 +127,33 @@ def _write_wrappers(root: Path) -> None:
     for place in ("usr/bin", "usr/sbin", "bin", "sbin"):
         for real in (root / place).glob("*"):
             _wrapper(target / real.name, exports, real)
+    _write_buildah_wrapper(root, exports)
     # Debian chooses the variant by update-alternatives when it installs; unpacked, the choice is made here.
     for family in ("iptables", "ip6tables"):
         for verb in ("", "-save", "-restore"):
             real = root / f"usr/sbin/{family}-nft{verb}"
             if real.is_symlink() or real.exists():
                 _wrapper(target / f"{family}{verb}", exports, real)
+
+
+def _write_buildah_wrapper(root: Path, exports: str) -> None:
+    """
+    Buildah starts itself again with an empty environment, so a search path for libraries does not reach its second self.
+
+    Instead the unpacked libraries are laid over the host's folder in a mount namespace that only buildah sees.
+    """
+    real = root / "usr/bin/buildah"
+    overlays = "".join(
+        f"mount -t overlay overlay -o lowerdir='{folder}:/usr/lib/{folder.name}' /usr/lib/{folder.name} && "
+        for folder in root.glob("usr/lib/*-linux-gnu")
+    )
+    if real.exists() and overlays:
+        script = _private_bin() / "buildah"
+        inner = f'{overlays}exec "$@"'.replace('"', '\\"').replace("$", "\\$")
+        script.write_text(
+            f'#!/bin/sh\n{exports}exec unshare --mount --propagation private sh -c "{inner}" sh \'{real}\' "$@"\n'
+        )
+        script.chmod(0o755)
 
 
 def _wrapper(path: Path, exports: str, real: Path) -> None:

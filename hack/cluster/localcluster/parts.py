@@ -112,9 +112,11 @@ def _as(name: str) -> list[str]:
 
 def containerd() -> Daemon:
     """A container runtime with root, state and socket of its own, beside any the host may have."""
-    config = write("containerd.toml", f"""version = 2
-root = "{STATE / 'containerd'}"
-state = "{RUN / 'containerd'}"
+    config = write(
+        "containerd.toml",
+        f"""version = 2
+root = "{STATE / "containerd"}"
+state = "{RUN / "containerd"}"
 disabled_plugins = [
   "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
@@ -122,7 +124,7 @@ disabled_plugins = [
 [grpc]
   address = "{CONTAINERD_SOCKET}"
 [plugins."io.containerd.internal.v1.opt"]
-  path = "{STATE / 'opt'}"
+  path = "{STATE / "opt"}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/pause:1"
   # A root without CAP_SYS_RESOURCE may not lower oom_score_adj; runc would die of it.
@@ -131,14 +133,15 @@ disabled_plugins = [
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{packages.cni_plugins()}"
-    conf_dir = "{CONFIG / 'cni'}"
+    conf_dir = "{CONFIG / "cni"}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-        Root = "{RUN / 'runc'}"
-""")
+        Root = "{RUN / "runc"}"
+""",
+    )
     _write_network()
     argv: list[str | Path] = [packages.program("containerd"), "--config", config, "--log-level", "warn"]
     return Daemon("containerd", argv, env={"PATH": packages.service_path()}, inputs=[config])
