@@ -138,7 +138,7 @@ def _write_wrappers(root: Path) -> None:
 
 def _write_buildah_wrapper(root: Path, exports: str) -> None:
     """
-    Buildah starts itself again with an empty environment, so a search path for libraries does not reach its second self.
+    Buildah starts itself again with an empty environment: a search path for libraries does not reach its second self.
 
     Instead the unpacked libraries are laid over the host's folder in a mount namespace that only buildah sees.
     """
