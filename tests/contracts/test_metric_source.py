@@ -28,7 +28,7 @@ from modelramp.analysis import Absence, ArmSeries, Block, Counted, Counts, NoDat
 from modelramp.ports import RefusedError, SamplesQuestion, UnreachableError
 
 
-@pytest.fixture(params=["memory", "prometheus"])
+@pytest.fixture(params=["memory", pytest.param("prometheus", marks=pytest.mark.apiserver)])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
