@@ -178,7 +178,7 @@ def test_a_failed_first_list_is_tried_again_soon() -> None:
 
 def test_the_watch_begins_after_the_first_list() -> None:
     """
-    kopf never hears of a kind whose definition is installed after it has started; our list succeeds only once it is.
+    A kind that is defined after kopf has started is never watched; our list succeeds only once it is defined.
     """
 
     async def main() -> None:

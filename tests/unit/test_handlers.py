@@ -140,7 +140,7 @@ class Bench:
         Wait for something to come true.
         """
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not true():
+            while not true():  # noqa: ASYNC110 - what is waited for happens in another thread
                 await asyncio.sleep(0.01)
 
     async def watching(self) -> None:

@@ -64,7 +64,7 @@ class TestCheck:
         """
         A file may hold the whole application.
         """
-        path = file_of(tmp_path, "\n---\n".join((OTHER_KIND, VALID, "", INVALID)))
+        path = file_of(tmp_path, f"{OTHER_KIND}---{VALID}---\n---{INVALID}")
         assert main(["check", path]) == 1
         captured = capsys.readouterr()
         assert captured.out.count("valid") == 1
@@ -134,7 +134,7 @@ class TestCheck:
         """
         Told by its path.
         """
-        path = file_of(tmp_path, VALID.split("spec:")[0] + f"spec: {spec}\n")
+        path = file_of(tmp_path, VALID.split("spec:", 1)[0] + f"spec: {spec}\n")
         assert main(["check", path]) == 1
         assert "fraud: spec" in capsys.readouterr().err
 

@@ -234,11 +234,11 @@ class Shell:
         return found
 
     @property
-    def share(self) -> Decimal:
+    def share(self) -> float:
         """
         What the stored route gives version 2, in percent.
         """
-        return self.cluster.route_objects[KEY].shares.get(revision_for("2"), Decimal(0))
+        return float(self.cluster.route_objects[KEY].shares.get(revision_for("2"), 0))
 
     def condition(self, kind: str) -> Mapping[str, Any]:
         """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from unit.reconcile.parts import BEGIN, KEY, Shell, revision_for, spec_for
 
-from modelramp.ports import ConflictError, PortError, UnreachableError
+from modelramp.ports import ConflictError, UnreachableError
 
 ALL_STABLE = {revision_for("1"): Decimal(100), revision_for("2"): Decimal(0)}
 CRASHES = "container m of pod p keeps crashing"
@@ -178,7 +178,7 @@ class TestFreshness:
             reads.append(str(key))
 
         shell = Shell().in_rollout("RollingBack")
-        shell.cluster.deployments.read = read  # type: ignore[assignment, method-assign]
+        shell.cluster.deployments.read = read  # type: ignore[method-assign]
         once(shell)
         assert (shell.share, reads) == (0, [])
 
@@ -306,7 +306,7 @@ class TestObjectsThatCannotBeWorkedOn:
         """
         shell = Shell()
         shell.cluster.put(KEY, spec_for())
-        shell.cluster.heard_documents[KEY]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"  # type: ignore[index]
+        shell.cluster.heard_documents[KEY]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         assert once(shell) is None
         assert shell.cluster.writes == []
 

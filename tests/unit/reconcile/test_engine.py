@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from unit.reconcile.virtual_time import run
@@ -116,7 +117,7 @@ def test_a_failed_cycle_is_tried_again_later_each_time(error: Exception, outcome
 
     bench = ran(fails, A, seconds=600)
     times = bench.times(A)
-    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(times)]
     assert set(bench.outcomes) == {outcome}
     assert pauses[0] <= 0.6
     assert max(pauses) <= 30.1

@@ -26,7 +26,9 @@ GOOD_NEWS = {
 }
 
 
-def plan_for(reason: Reason, rule: str | None = "a_rule", message: str = "so it is", effects: tuple[Effect, ...] = ()) -> Plan:
+def plan_for(
+    reason: Reason, rule: str | None = "a_rule", message: str = "so it is", effects: tuple[Effect, ...] = ()
+) -> Plan:
     """
     A plan of that transition; `rule` None: of none.
     """

@@ -32,7 +32,11 @@ from modelramp.rollout.observed import (
 NOW = BEGIN
 CONTOUR = "projectcontour.io/gateway-controller"
 OLD, NEW = revision_for("1"), revision_for("2")
-OUTAGES = [UnreachableError("no answer within 10 s"), DeniedError("the address is not allowed"), RefusedError("parse error")]
+OUTAGES = [
+    UnreachableError("no answer within 10 s"),
+    DeniedError("the address is not allowed"),
+    RefusedError("parse error"),
+]
 
 
 @dataclass
@@ -94,7 +98,11 @@ class World:
         return self
 
 
-def deployment(phase: str = "Progressing", changes: Mapping[str, Any] | None = None, **status: Any) -> MLModelDeployment:  # noqa: ANN401 - JSON
+def deployment(
+    phase: str = "Progressing",
+    changes: Mapping[str, Any] | None = None,
+    **status: Any,  # noqa: ANN401 - JSON
+) -> MLModelDeployment:
     """
     A rollout of version 2 over version 1 whose step has had its share for two minutes.
     """
@@ -110,7 +118,7 @@ def seen(world: World, of: MLModelDeployment, refused: str | None = None, now: d
     """
     One look.
     """
-    eyes = Eyes(workloads=world, routes=world, metrics=world, warm_ups=world)
+    eyes = Eyes(workloads=world, routes=world, metrics=world, warm_ups=world)  # type: ignore[arg-type]  # eyes only look
     return asyncio.run(observe(eyes, of, refused, now))
 
 

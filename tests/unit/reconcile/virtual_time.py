@@ -46,9 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """
         return self._jump.now
 
-    def run_in_executor(  # type: ignore[override]  # typeshed types the arguments more closely
-        self, executor: object, func: Callable[..., T], *args: object
-    ) -> "asyncio.Future[T]":
+    def run_in_executor(self, executor: object, func: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         """
         At once and here: while a thread worked, the clock would jump.
         """
