@@ -169,8 +169,8 @@ def test_a_pod_template_that_the_api_server_refuses_is_told_and_can_be_corrected
     world.apply("1", serving={"port": 8080, "template": {"spec": {"containers": [twice, twice]}}})
     world.start()
     eventually(lambda: world.condition("Accepted").get("reason") == "EffectRefused", "the refusal is told", 30)
-    assert "containers[1].name" in world.condition("Accepted")["message"]
-    assert world.items("/api/v1", "services") == []
+    assert "containers: duplicate entries" in world.condition("Accepted")["message"]
+    eventually(lambda: world.items("/api/v1", "services") == [], "the Service that was of no use is gone", 10)
     world.apply("1")
     eventually(lambda: world.serves("1"), "the corrected version is stable")
     assert world.condition("Accepted")["status"] == "True"
