@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,13 +120,18 @@ def coverage() -> None:
     pytest("-q", "-m", "not apiserver and not cluster", "--cov", "--cov-fail-under=100", "--cov-report=term-missing")
 
 
-def cluster_environment() -> dict[str, str]:
+def cluster_environment(instance: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     KUBECONFIG, PATH and addresses as the cluster's `env` verb tells them, and what the tests read.
     """
     script = 'eval "$("$0" hack/cluster env)" && env -0'
     text = subprocess.run(
-        ["sh", "-c", script, sys.executable], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
+        ["sh", "-c", script, sys.executable],
+        cwd=ROOT,
+        env={**os.environ, **(instance or {})},
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
     ).stdout
     found = dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
     found["MODELRAMP_TEST_KUBECONFIG"] = found["KUBECONFIG"]
@@ -144,18 +150,37 @@ def prometheus_program() -> dict[str, str]:
 
 def apiserver() -> None:
     """
-    Etcd, API server and controllers, without nodes; no root needed. Prometheus is started by the tests that ask it.
+    Etcd, API server and controllers, without nodes; no root needed.
+
+    An instance of its own, beside a cluster that may be running: these tests play the kubelet and the gateway
+    themselves, and a real one would contradict them.
     """
-    run(*CLUSTER, "up", "--only", "apiserver,helm", environment={"MODELRAMP_EMBEDDED": "1"})
-    pytest("-v", "-m", "apiserver", environment={**cluster_environment(), **prometheus_program()})
+    instance = {
+        "MODELRAMP_CLUSTER_DIR": str(Path(tempfile.gettempdir()) / f"modelramp-test-{os.getuid()}"),
+        "MODELRAMP_API_PORT": "7443",
+        "MODELRAMP_EMBEDDED": "1",
+    }
+    try:
+        run(*CLUSTER, "up", "--only", "apiserver,helm", environment=instance)
+        found = cluster_environment(instance)
+        pytest("-v", "-m", "apiserver", "--durations=15", environment={**instance, **found, **prometheus_program()})
+    except RungError:
+        keep_logs(instance)
+        raise
+    finally:
+        subprocess.run([*CLUSTER, "down"], cwd=ROOT, env={**os.environ, **instance}, check=False)
 
 
 def cluster() -> None:
     """
     The whole product: pods, gateway, Prometheus, the operator from its image and chart.
     """
-    run(*CLUSTER, "up")
-    pytest("-v", "-m", "cluster", environment={**cluster_environment(), **prometheus_program()})
+    try:
+        run(*CLUSTER, "up")
+        pytest("-v", "-m", "cluster", "--durations=15", environment={**cluster_environment(), **prometheus_program()})
+    except RungError:
+        keep_logs()
+        raise
 
 
 RUNGS: dict[str, Callable[[], None]] = {
@@ -165,14 +190,13 @@ RUNGS: dict[str, Callable[[], None]] = {
     "apiserver": apiserver,
     "cluster": cluster,
 }
-ON_A_CLUSTER = frozenset({"apiserver", "cluster"})
 
 
-def keep_logs() -> None:
+def keep_logs(instance: Mapping[str, str] | None = None) -> None:
     """
     Stopping the cluster deletes its logs, and a failure on a machine nobody can enter needs them.
     """
-    logs = Path(cluster_environment()["KUBECONFIG"]).parent / "logs"
+    logs = Path(cluster_environment(instance)["KUBECONFIG"]).parent / "logs"
     if logs.is_dir():
         target = REPORTS / "cluster-logs"
         shutil.rmtree(target, ignore_errors=True)
@@ -183,9 +207,9 @@ def keep_logs() -> None:
 @contextmanager
 def cluster_left_as_found(rungs: list[str]) -> Iterator[None]:
     """
-    Around rungs that may start a cluster: stop it again if it was started in between.
+    Around the rung that may start the cluster: stop it again if it was started in between.
     """
-    if not ON_A_CLUSTER & set(rungs):
+    if "cluster" not in rungs:
         yield
         return
     found = subprocess.run(
@@ -219,8 +243,6 @@ def climb(rungs: list[str]) -> list[Outcome]:
             result = "passed"
         except (RungError, subprocess.CalledProcessError) as error:
             failed, result = True, f"FAILED: {error}"
-            if rung in ON_A_CLUSTER:
-                keep_logs()
         except KeyboardInterrupt:
             failed, result = True, "INTERRUPTED"
         outcomes.append(Outcome(rung, result, time.monotonic() - began))

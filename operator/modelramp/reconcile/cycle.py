@@ -20,6 +20,7 @@ from modelramp.api.document import InvalidSpecError, MLModelDeployment, parse, p
 from modelramp.ports import (
     Clock,
     ConflictError,
+    DeniedError,
     Deployments,
     Document,
     EventSink,
@@ -110,7 +111,7 @@ class Cycle:
         try:
             for effect in plan.effects:
                 await execute(self.hands, owner, deployment.spec, effect)
-        except RefusedError as error:
+        except (RefusedError, DeniedError) as error:  # no repetition helps; people must see it on the object
             self.refusals[key] = (deployment.generation, str(error))
             await self._tell(owner, plan)
             return self.clock.now() + (REFUSED_AGAIN if refused_before else NOW)

@@ -94,6 +94,8 @@ class _Asker:
             )
         except PortError:
             return None
+        if not any(totals):
+            return None  # the gateway is not scraped: no series is not the same as no requests
         with_gauge = [question.revision for question in questions if question.in_flight]
         return Drain(
             requests={q.revision: _growth(series) for q, series in zip(questions, totals, strict=True)},

@@ -114,6 +114,8 @@ def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
     template = GATEWAY_COUNTERS.get(s.observed.route.controller or "")
     if template is None:
         return ()
+    if leaving and s.stable is not None:
+        leaving.append(s.stable)  # its series tell an arm that gets nothing from a gateway that is not scraped
     where = (s.deployment.namespace, s.deployment.name)
     return tuple(
         DrainQuestion(

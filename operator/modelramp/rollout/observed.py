@@ -115,9 +115,10 @@ class Drain:
 
     def empty(self, revision: str) -> bool:
         """
-        Nothing reaches the revision: none counted and none in flight. A revision without series has none.
+        Nothing reaches the revision: none counted and none in flight. Of a revision that was not asked for it is not
+        known.
         """
-        return self.requests.get(revision, 0) <= 0 and self.in_flight.get(revision, 0) <= 0
+        return self.requests.get(revision, 1) <= 0 and self.in_flight.get(revision, 0) <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
