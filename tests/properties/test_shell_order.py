@@ -22,7 +22,7 @@ from modelramp.rollout.plan import Plan
 
 RUNS = 500
 DISTURBED = 5  # passes of a run; the share is given, taken away and then at risk
-CALM = 20  # passes, 15 s each on average: without counters the drain waits for the request timeout of 60 s
+CALM = 60  # passes, 15 s each on average: without counters the drain waits for the request timeout of 60 s
 SICK = "container m of pod p keeps crashing"
 NEW, OLD = revision_for("2"), revision_for("1")
 
