@@ -63,6 +63,10 @@ docs: venv ## write the generated files again: CRD, its copy in the chart, table
 bench: venv ## measure the core and the operator's start
 	@$(VENV)/python hack/bench $(ARGS)
 
+.PHONY: soak
+soak: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
+	@$(VENV)/python hack/soak $(ARGS)
+
 .PHONY: lock
 lock: python ## requirements/*.lock from pyproject.toml; ARGS=--upgrade for the newest versions
 	@$(PYTHON) hack/lock.py $(ARGS)
