@@ -59,6 +59,9 @@ def _watched(kind: Kind) -> WatchedKind:
     return WatchedKind(str(kind), group if slash else "", version, RESOURCES[kind].plural, selector)
 
 
+FIRST_LIST_AGAIN_SECONDS: Final = 2
+OPENING_SECONDS: Final = 5  # kopf lists and opens its streams within a second or two
+
 WATCHED: Final = tuple(_watched(kind) for kind in RESOURCES)
 
 
@@ -66,6 +69,9 @@ class Watch(Protocol):
     """
     Something that watches the cluster in a thread of its own.
     """
+
+    opened: int
+    """How often it began to watch."""
 
     def start(self) -> None:
         """
@@ -110,6 +116,7 @@ class Operator:
         self._store, self._clock = Store(), SystemClock()
         self._loop = asyncio.get_running_loop()
         self._synced = False
+        self._opened = 0
         self.stopping = asyncio.Event()
         self._elector = Elector(
             transport,
@@ -186,7 +193,23 @@ class Operator:
                     watch.start()
                     self._synced = True
                     self._look_at_everything()
-            await asyncio.sleep(self._settings.resync_seconds if self._synced else 2)
+            await self._until_due(watch)
+
+    async def _until_due(self, watch: Watch) -> None:
+        """
+        Wait for the next list: soon after the watch was opened anew, because what was deleted between the list and the
+        opening was heard by nobody; else after the period.
+        """
+        if not self._synced:
+            await asyncio.sleep(FIRST_LIST_AGAIN_SECONDS)
+            return
+        opened = self._opened
+        for _ in range(self._settings.resync_seconds):
+            await asyncio.sleep(1)
+            if watch.opened != opened:
+                self._opened = watch.opened
+                await asyncio.sleep(OPENING_SECONDS)
+                return
 
     async def _list_everything(self) -> None:
         for kind in Kind:

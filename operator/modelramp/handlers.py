@@ -100,6 +100,7 @@ class Watcher(threading.Thread):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flag: asyncio.Event | None = None
         self._failures = 0
+        self.opened = 0
 
     def is_alive(self) -> bool:
         """
@@ -113,6 +114,7 @@ class Watcher(threading.Thread):
         """
         while not self._stopping.is_set():
             began = monotonic()
+            self.opened += 1
             try:
                 asyncio.run(self._watch())
             except Exception:  # the streams are gone, whatever the reason; they are opened anew

@@ -21,7 +21,7 @@ from modelramp.api.crd import CRD_NAME, custom_resource_definition
 
 pytestmark = pytest.mark.apiserver
 
-IDLE_SECONDS = 60
+IDLE_SECONDS = 20
 CHILDREN = (
     ("/apis/apps/v1", "deployments"),
     ("/apis/apps/v1", "replicasets"),

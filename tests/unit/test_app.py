@@ -90,10 +90,12 @@ class SilentWatch:
 
     def __init__(self, _heard: Heard, _namespaces: tuple[str, ...]) -> None:
         self.running = False
+        self.opened = 0
         SilentWatch.latest = self
 
     def start(self) -> None:
         self.running = True
+        self.opened += 1
 
     def stop(self) -> None:
         self.running = False
@@ -171,6 +173,25 @@ def test_a_failed_first_list_is_tried_again_soon() -> None:
         server.outage = False
         await asyncio.sleep(3)
         assert server.writes[0] == "status"
+        await stopped(operator, running)
+
+    run(main)
+
+
+def test_everything_is_listed_again_soon_after_a_watch_was_opened() -> None:
+    """
+    What is deleted between a list and the opening of the streams is heard by nobody.
+    """
+
+    async def main() -> None:
+        server = Server()
+        server.routes.set()
+        operator, running = await started(server)
+        await asyncio.sleep(15)
+        assert server.calls.count("list Pod") == 2
+        SilentWatch.latest.opened += 1  # it ended and was opened anew
+        await asyncio.sleep(10)
+        assert server.calls.count("list Pod") == 3
         await stopped(operator, running)
 
     run(main)

@@ -4,6 +4,7 @@ Folding what was seen into the memory, before any rule is asked.
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from modelramp.analysis import (
     ALPHA_OK,
@@ -33,6 +34,8 @@ from modelramp.rollout.numbers import count_text, evidence_text
 from modelramp.rollout.observed import Measured, NoData, Observed, Reading, Unavailable
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Step, wealth_of
+
+NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
 
 
 def _candidate(s: Situation) -> CandidateStatus | None:
@@ -95,6 +98,8 @@ def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading:
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured(block):
+            if verdict is VerdictName.NO_DATA:
+                message = NOTHING_COUNTED
             if step.next_share is not None and verdict is VerdictName.INCONCLUSIVE:
                 limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
                 forecast = seconds_left(kept, _so_far(s, kept, block), limits.ok)

@@ -5,6 +5,7 @@ Strategies compile to steps; one machine walks them.
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from modelramp.analysis import Wealth, wealth_schedule
 from modelramp.api.spec import Analysis, Strategy
@@ -26,6 +27,7 @@ class Step:
     deadline: timedelta
 
 
+@lru_cache(maxsize=256)  # a decision asks dozens of times; strategies are frozen and few
 def compile_steps(strategy: Strategy) -> tuple[Step, ...]:
     """
     The steps of a canary. A last step below 100 % is certified for 100 %, which the promotion then gives.
