@@ -185,6 +185,7 @@ def install(stage: Stage) -> None:
         [
             "helm", "upgrade", "--install", "modelramp", str(ROOT / "charts/modelramp"), *context,
             "--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "3m",
+            "--take-ownership",  # of a definition that was applied by kubectl before
             "--set", f"image.repository={repository}", "--set", f"image.tag={tag}",
             "--set", f"prometheus.address={stage.prometheus}",
         ],
