@@ -1,0 +1,32 @@
+"""
+Options and profiles of the whole suite.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# `quick` repeats the same examples in every run, so that a failure is the change's own; `deep` looks for new ones.
+settings.register_profile(
+    "quick", max_examples=30, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "deep", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """
+    `--update-golden`: the transcripts are written anew; the diff is then read as prose.
+    """
+    parser.addoption("--update-golden", action="store_true", help="write the golden transcripts anew")
+
+
+@pytest.fixture(scope="session")
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """
+    Whether golden files are to be written.
+    """
+    return bool(request.config.getoption("--update-golden"))

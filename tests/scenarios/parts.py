@@ -1,0 +1,390 @@
+"""
+The parts of the small world: pods that need time, a gateway that accepts late, a metric store that scrapes.
+
+Everything is in memory and in virtual time; nothing here knows the rollout's rules.
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from modelramp.analysis import Series
+from modelramp.api.document import traffic_hash
+from modelramp.api.names import workload_name
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import Key, Owner, PodTimes, SamplesQuestion, UnreachableError
+from modelramp.rollout.observed import Acceptance, Arm, RouteState
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+
+Write = Callable[[str, Callable[[], None]], None]
+"""Carries out a named write, unless a fault prevents it."""
+
+CONTROLLER = "projectcontour.io/gateway-controller"
+LINGER_SECONDS = 8.0  # a pod that is being removed still exists for a while
+NEVER = float("inf")
+
+
+def no_errors(_share: Decimal, _age: float) -> float:
+    """
+    A model that never fails.
+    """
+    return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """
+    How one version behaves; ages are seconds since a pod's creation.
+    """
+
+    ready_after: float = 4.0
+    errors: Callable[[Decimal, float], float] = no_errors
+    """Probability of a bad answer, by the version's share in percent and its pods' age."""
+    crash_loops_after: float = NEVER
+    out_of_memory_after: float = NEVER
+    unready: tuple[float, float] = (NEVER, NEVER)
+    unready_pods: int = 1
+    """How many of them are not ready then."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Pod:
+    """
+    One pod.
+    """
+
+    born: float
+    gone_at: float = NEVER
+
+
+@dataclass(kw_only=True)
+class Workload:
+    """
+    One revision's Deployment and pods.
+    """
+
+    revision: str
+    model: Model
+    wanted: int = 0
+    role: str = ""
+    pods: list[Pod] = field(default_factory=list)
+
+    def resize(self, replicas: int, now: float) -> None:
+        """
+        Ask for so many pods.
+        """
+        self.wanted = replicas
+        living = [pod for pod in self.pods if pod.gone_at == NEVER]
+        for pod in living[replicas:]:
+            pod.gone_at = now + LINGER_SECONDS
+        self.pods += [Pod(born=now) for _ in range(replicas - len(living))]
+
+    def is_ready(self, pod: Pod, now: float) -> bool:
+        """
+        The pod answers its readiness probe.
+        """
+        age, (lost, back) = now - pod.born, self.model.unready
+        broken = age >= min(self.model.crash_loops_after, self.model.out_of_memory_after)
+        loses = self.pods.index(pod) < self.model.unready_pods and lost <= age < back
+        return pod.gone_at == NEVER and age >= self.model.ready_after and not broken and not loses
+
+    def arm(self, now: float) -> Arm:
+        """
+        As the operator's caches see it.
+        """
+        ages = [now - pod.born for pod in self.pods if pod.gone_at == NEVER]
+        oldest = max(ages, default=0.0)
+        return Arm(
+            revision=self.revision,
+            wanted_replicas=self.wanted,
+            pods=len(self.pods),
+            ready=sum(self.is_ready(pod, now) for pod in self.pods),
+            role=self.role,
+            crash_looping="container model restarted 5 times" if oldest >= self.model.crash_loops_after else None,
+            out_of_memory="container model was OOM-killed" if oldest >= self.model.out_of_memory_after else None,
+        )
+
+    def turning_points(self) -> list[float]:
+        """
+        Instants at which a pod changes.
+        """
+        ages = (
+            self.model.ready_after,
+            self.model.crash_loops_after,
+            self.model.out_of_memory_after,
+            *self.model.unready,
+        )
+        return [at for pod in self.pods for at in (pod.gone_at, *(pod.born + age for age in ages))]
+
+
+@dataclass(kw_only=True)
+class Cluster:
+    """
+    The port of workloads.
+    """
+
+    write: Write
+    models: Mapping[str, Model]
+    now: float = 0.0
+    workloads: dict[str, Workload] = field(default_factory=dict)
+
+    def arms(self, _key: Key) -> Mapping[str, Arm]:
+        """
+        All of them, as they are.
+        """
+        return {revision: workload.arm(self.now) for revision, workload in self.workloads.items()}
+
+    def pod_times(self, _key: Key) -> PodTimes:
+        """
+        Nothing is needed of pods: the gateway's page outlives them.
+        """
+        return PodTimes(born={}, started={})
+
+    async def ensure(self, _owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> None:
+        """
+        Create what is absent.
+        """
+
+        def change() -> None:
+            known = self.workloads.get(effect.revision)
+            if known is None:
+                known = Workload(revision=effect.revision, model=self.models[spec.model.version])
+                self.workloads[effect.revision] = known
+            known.role = effect.role
+            known.resize(effect.replicas, self.now)
+
+        self.write(f"Ensure({effect.revision} x{effect.replicas})", change)
+
+    async def scale(self, _owner: Owner, effect: ScaleWorkload) -> None:
+        """
+        Resize.
+        """
+        self.write(
+            f"Scale({effect.revision} x{effect.replicas})",
+            lambda: self.workloads[effect.revision].resize(effect.replicas, self.now),
+        )
+
+    async def set_role(self, _owner: Owner, effect: SetRole) -> None:
+        """
+        Label.
+        """
+        self.write(
+            f"Role({effect.revision} {effect.role})",
+            lambda: setattr(self.workloads[effect.revision], "role", str(effect.role)),
+        )
+
+    async def delete(self, _owner: Owner, effect: DeleteWorkload) -> None:
+        """
+        Remove.
+        """
+        self.write(f"Delete({effect.revision})", lambda: self.workloads.pop(effect.revision, None) and None)
+
+    def advance(self, now: float) -> None:
+        """
+        Let pods that lingered go.
+        """
+        self.now = now
+        for workload in self.workloads.values():
+            workload.pods = [pod for pod in workload.pods if pod.gone_at > now]
+
+    def turning_points(self) -> list[float]:
+        """
+        Instants at which something changes by itself.
+        """
+        return [at for workload in self.workloads.values() for at in workload.turning_points()]
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """
+    The port of routes: what is written becomes effective when the gateway accepts it.
+    """
+
+    write: Write
+    accept_after: float = 2.0
+    """`NEVER`: it never does."""
+    split_as: Decimal | None = None
+    """The share, in percent, it really gives a listed candidate above 0; None: what is written."""
+    contested_by: str | None = None
+    now: float = 0.0
+    written: Mapping[str, Decimal] = field(default_factory=dict)
+    written_for: str | None = None
+    """Hash of the spec's traffic section it was written for."""
+    effective: Mapping[str, Decimal] = field(default_factory=dict)
+    accepts_at: float = NEVER
+    log: list[tuple[float, Mapping[str, Decimal]]] = field(default_factory=list)
+    """Every share that became effective."""
+
+    def state(self, _key: Key) -> RouteState:
+        """
+        As the operator's caches see it.
+        """
+        if not self.written:
+            return RouteState(controller=CONTROLLER, contested_by=self.contested_by)
+        accepted = self.written == self.effective
+        return RouteState(
+            acceptance=Acceptance.ACCEPTED if accepted else Acceptance.PENDING,
+            shares=self.written,
+            contested_by=self.contested_by,
+            controller=CONTROLLER,
+            traffic_hash=self.written_for,
+        )
+
+    async def set_traffic(self, _owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
+        """
+        Write the route.
+        """
+
+        def change() -> None:
+            self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
+            self.accepts_at = self.now + self.accept_after
+
+        listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
+        self.write(f"Traffic({listed})", change)
+
+    def advance(self, now: float) -> None:
+        """
+        Accept what is due.
+        """
+        self.now = now
+        if self.accepts_at <= now:
+            self.accepts_at, self.effective = NEVER, self.written
+            self.log.append((now, self.effective))
+
+    def real_split(self) -> Mapping[str, float]:
+        """
+        Fractions of requests by revision; they sum to 1, or there are none.
+        """
+        shares = {revision: float(percent) / 100 for revision, percent in self.effective.items()}
+        if self.split_as is None or len([share for share in shares.values() if share > 0]) < 2:
+            return shares
+        least = min((revision for revision in shares if shares[revision] > 0), key=lambda revision: shares[revision])
+        given = float(self.split_as) / 100
+        return {name: given if name == least else 1 - given for name, share in shares.items() if share > 0}
+
+
+_MATCHER = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(kw_only=True)
+class MetricStore:
+    """
+    The port of metrics: Envoy's counters, as Prometheus would have them. A series of errors is born with the first one.
+    """
+
+    name: str
+    up: bool = True
+    counters: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By cluster and class of the response code."""
+    samples_of: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    flowing: dict[str, float] = field(default_factory=dict)
+    """Requests in flight by cluster."""
+    in_flight: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def cluster(self, revision: str) -> str:
+        """
+        What Contour calls the revision's Service.
+        """
+        return f"ml_{workload_name(self.name, revision)}_80"
+
+    def count(self, revision: str, good: int, bad: int) -> None:
+        """
+        Count answers.
+        """
+        for kind, number in (("2", good), ("5", bad)):
+            key = (self.cluster(revision), kind)
+            if number or key in self.counters or kind == "2":
+                self.counters[key] = self.counters.get(key, 0) + number
+
+    def scrape(self, at: float) -> None:
+        """
+        Store the present values.
+        """
+        if not self.up:
+            return
+        for key, value in self.counters.items():
+            self.samples_of.setdefault(key, []).append((at, float(value)))
+        for cluster, value in self.flowing.items():
+            self.in_flight.setdefault(cluster, []).append((at, value))
+
+    async def samples(self, _namespace: str, _source: object, question: SamplesQuestion) -> tuple[Series, ...]:
+        """
+        The raw samples over (since, until].
+        """
+        if not self.up:
+            raise UnreachableError("Prometheus does not answer")
+        asked = dict(_MATCHER.findall(question.selector))
+        cluster = asked["envoy_cluster_name"]
+        if question.selector.startswith("envoy_cluster_upstream_rq_active"):
+            return self._cut([({"envoy_cluster_name": cluster}, self.in_flight.get(cluster, []))], question)
+        kinds = [asked["envoy_response_code_class"]] if "envoy_response_code_class" in asked else ["2", "5"]
+        found = [
+            ({"envoy_cluster_name": cluster, "envoy_response_code_class": kind}, self.samples_of[cluster, kind])
+            for kind in kinds
+            if (cluster, kind) in self.samples_of
+        ]
+        return self._cut(found, question)
+
+    def _cut(
+        self, found: list[tuple[dict[str, Any], list[tuple[float, float]]]], q: SamplesQuestion
+    ) -> tuple[Series, ...]:
+        since, until = q.since.timestamp(), q.until.timestamp()
+        cut = [(labels, [s for s in samples if since < s[0] <= until]) for labels, samples in found]
+        return tuple(Series({**labels, "instance": "envoy-1", "job": "envoy"}, part) for labels, part in cut if part)
+
+
+@dataclass(kw_only=True)
+class Clients:
+    """
+    Users: so many requests a second, split as the gateway does; the truth every test may compare with.
+    """
+
+    requests_per_second: float
+    seed: int
+    cluster: Cluster
+    gateway: Gateway
+    store: MetricStore
+    answers: dict[str, list[int]] = field(default_factory=dict)
+    """Good and bad answers by revision."""
+    _carry: dict[str, float] = field(default_factory=dict)
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        """
+        Seed.
+        """
+        self._random = random.Random(self.seed)
+
+    def ask(self, start: float, end: float) -> None:
+        """
+        All requests of a stretch of time in which nothing changes.
+        """
+        split = self.gateway.real_split()
+        self.store.flowing = {self.store.cluster(name): 1.0 if share > 0 else 0.0 for name, share in split.items()}
+        for revision, share in split.items():
+            due = self._carry.get(revision, 0.0) + self.requests_per_second * share * (end - start)
+            number = int(due)
+            self._carry[revision] = due - number
+            failing = self._failing(revision, end)
+            bad = sum(self._random.random() < failing for _ in range(number))
+            self.store.count(revision, number - bad, bad)
+            good_before, bad_before = self.answers.get(revision, [0, 0])
+            self.answers[revision] = [good_before + number - bad, bad_before + bad]
+
+    def _failing(self, revision: str, now: float) -> float:
+        workload = self.cluster.workloads.get(revision)
+        if workload is None or not any(workload.is_ready(pod, now) for pod in workload.pods):
+            return 1.0  # the gateway answers 503 by itself, and counts it
+        share = self.gateway.effective.get(revision, Decimal(0))
+        return workload.model.errors(share, now - workload.pods[0].born)
+
+
+def utc(at: float) -> datetime:
+    """
+    The instant of so many unix seconds.
+    """
+    return datetime.fromtimestamp(at, UTC)

@@ -1,0 +1,435 @@
+"""
+The golden scenarios: each a small world with a script, run to its end.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from scenarios.parts import NEVER, Model
+from scenarios.world import World, spec_of
+
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.rollout.rules import RULES, Rule
+
+Rules = tuple[Rule, ...]
+Story = Callable[[World], None]
+
+GOOD: Final = Model()
+BAD: Final = Model(errors=lambda _share, _age: 0.08)
+BAD_FROM_25: Final = Model(errors=lambda share, _age: 0.08 if share >= Decimal(25) else 0.0)
+MODELS: Final[Mapping[str, Model]] = {
+    "1": GOOD,
+    "2": GOOD,
+    "3": BAD,
+    "4": BAD_FROM_25,
+    "crashes": Model(crash_loops_after=10.0, ready_after=NEVER),
+    "crashes-late": Model(crash_loops_after=50.0),
+    "eats-memory": Model(out_of_memory_after=40.0),
+    "never-ready": Model(ready_after=NEVER),
+    "loses-readiness": Model(unready=(35.0, NEVER)),
+    "blinks": Model(unready=(35.0, 45.0)),
+    "dies": Model(unready=(35.0, NEVER), unready_pods=2, errors=lambda _share, age: 1.0 if age > 35 else 0.0),
+    "slow-start": Model(ready_after=30.0),
+}
+SECOND: Final = 40.0  # when the second version is applied, in most stories
+
+
+def deployed(world: World, version: str = "1", **changes: Any) -> None:  # noqa: ANN401 - JSON
+    """
+    The first version is applied at once.
+    """
+    world.at(0.0, lambda: world.apply(spec_of(version, **changes)))
+
+
+def then(world: World, version: str, at: float = SECOND, **changes: Any) -> None:  # noqa: ANN401 - JSON
+    """
+    A version is applied at a time.
+    """
+    world.at(at, lambda: world.apply(spec_of(version, **changes)))
+
+
+def candidate_annotation(world: World, name: str) -> None:
+    """
+    The annotation is set to the candidate's revision.
+    """
+    candidate = world.deployment.status.candidate
+    world.apply(annotations={name: candidate.revision if candidate else ""})
+
+
+def prometheus(world: World, *, up: bool) -> None:
+    """
+    The metric store answers, or does not.
+    """
+    world.store.up = up
+
+
+def good_version(world: World) -> None:
+    """
+    A good version is promoted on evidence.
+    """
+    deployed(world)
+    then(world, "2")
+    world.run(900)
+
+
+def bad_version(world: World) -> None:
+    """
+    A version that fails 8 % is rolled back at 5 % of traffic.
+    """
+    deployed(world)
+    then(world, "3")
+    world.run(600)
+
+
+def bad_from_25_percent(world: World) -> None:
+    """
+    A version that fails only under a quarter of the load is rolled back there.
+    """
+    deployed(world)
+    then(world, "4")
+    world.run(900)
+
+
+def superseded_in_flight(world: World) -> None:
+    """
+    A third version is applied while the second is on trial: the second leaves first, then the third is begun.
+    """
+    deployed(world)
+    then(world, "3")
+    then(world, "2", at=60.0)
+    world.run(1200)
+
+
+def reverted_in_flight(world: World) -> None:
+    """
+    The spec goes back to the stable version while another is on trial.
+    """
+    deployed(world)
+    then(world, "2")
+    then(world, "1", at=75.0)
+    world.run(600)
+
+
+def crash_loop(world: World) -> None:
+    """
+    The candidate crashes over and over before it is ready.
+    """
+    deployed(world)
+    then(world, "crashes")
+    world.run(600)
+
+
+def crash_loop_in_step(world: World) -> None:
+    """
+    The candidate begins to crash while it serves its first step.
+    """
+    deployed(world)
+    then(world, "crashes-late")
+    world.run(600)
+
+
+def out_of_memory(world: World) -> None:
+    """
+    The candidate is killed for memory.
+    """
+    deployed(world)
+    then(world, "eats-memory")
+    world.run(600)
+
+
+def never_ready(world: World) -> None:
+    """
+    The candidate never becomes ready: the progress deadline ends it.
+    """
+    deployed(world)
+    then(world, "never-ready")
+    world.run(600)
+
+
+def route_never_accepted(world: World) -> None:
+    """
+    The gateway does not follow the first step; later it follows again.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(43.0, lambda: setattr(world.gateway, "accept_after", NEVER))
+    world.at(150.0, lambda: gateway_recovers(world))
+    world.run(600)
+
+
+def gateway_recovers(world: World) -> None:
+    """
+    The gateway accepts what was written last.
+    """
+    world.gateway.accept_after = 2.0
+    world.gateway.accepts_at = world.now + 2.0
+
+
+HALF: Final = {
+    **spec_of("2")["strategy"],
+    "canary": {"blastRadius": "1%", "soak": "20s", "steps": [{"traffic": "50%"}]},
+}
+
+
+def promotion_never_accepted(world: World) -> None:
+    """
+    The gateway does not follow the promotion: everything goes back to stable when it can.
+    """
+    deployed(world)
+    then(world, "2", strategy=HALF)
+    world.at(70.0, lambda: setattr(world.gateway, "accept_after", NEVER))
+    world.at(200.0, lambda: gateway_recovers(world))
+    world.run(600)
+
+
+def crash_while_promoting(world: World) -> None:
+    """
+    The candidate begins to crash while it is being promoted: the stable version is still warm and takes over.
+    """
+    world.cluster.models = {**MODELS, "dies-late": Model(crash_loops_after=38.0)}
+    deployed(world)
+    then(world, "dies-late", strategy=HALF)
+    world.run(600)
+
+
+def lost_readiness(world: World) -> None:
+    """
+    One of the candidate's two pods was ready and is not any more.
+    """
+    deployed(world)
+    then(world, "loses-readiness")
+    world.run(600)
+
+
+def lost_all_readiness(world: World) -> None:
+    """
+    The candidate has nothing ready any more: it gets no share at once, and is judged by what users saw.
+    """
+    deployed(world)
+    then(world, "dies")
+    world.run(600)
+
+
+def short_loss_of_readiness(world: World) -> None:
+    """
+    One pod is not ready for ten seconds: nothing is decided by that.
+    """
+    deployed(world)
+    then(world, "blinks")
+    world.run(900)
+
+
+def inconclusive_then_retry(world: World) -> None:
+    """
+    Too few requests to certify the first step in time: paused; a retry goes on with the evidence there is.
+    """
+    world.clients.requests_per_second = 5.0
+    deployed(world)
+    then(world, "2")
+    world.at(400.0, lambda: world.apply(annotations={ANNOTATION_RETRY: "please"}))
+    world.run(2000)
+
+
+def abort_while_paused(world: World) -> None:
+    """
+    Too few requests to certify the first step in time: paused; a human ends it.
+    """
+    world.clients.requests_per_second = 5.0
+    deployed(world)
+    then(world, "2")
+    world.at(400.0, lambda: candidate_annotation(world, ANNOTATION_ABORT))
+    world.run(600)
+
+
+def short_outage_of_metrics(world: World) -> None:
+    """
+    Prometheus is away for a minute in the middle of a step: the rollout holds, says so, and goes on.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(60.0, lambda: prometheus(world, up=False))
+    world.at(120.0, lambda: prometheus(world, up=True))
+    world.run(900)
+
+
+def long_outage_of_metrics(world: World) -> None:
+    """
+    Prometheus is away beyond the step's deadline: paused, and resumed by itself.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(60.0, lambda: prometheus(world, up=False))
+    world.at(450.0, lambda: prometheus(world, up=True))
+    world.run(1500)
+
+
+def first_deploy(world: World) -> None:
+    """
+    The first version gets everything at once; there is nothing to compare it with.
+    """
+    deployed(world)
+    world.run(120)
+
+
+def first_deploy_broken_then_fixed(world: World) -> None:
+    """
+    The first version crashes; the fix is a new version.
+    """
+    deployed(world, "crashes")
+    then(world, "1", at=30.0)
+    world.run(200)
+
+
+def abort(world: World) -> None:
+    """
+    Somebody aborts by annotation.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(70.0, lambda: candidate_annotation(world, ANNOTATION_ABORT))
+    world.run(600)
+
+
+def retry_after_failure(world: World) -> None:
+    """
+    A version that failed because of its surroundings is tried again by annotation.
+    """
+    deployed(world)
+    then(world, "never-ready")
+    world.at(200.0, lambda: mend(world))
+    world.at(201.0, lambda: world.apply(annotations={ANNOTATION_RETRY: "2026-01-01"}))
+    world.run(1200)
+
+
+def mend(world: World) -> None:
+    """
+    What kept the candidate from becoming ready is repaired.
+    """
+    world.cluster.models = {**MODELS, "never-ready": GOOD}
+
+
+def scaled_at_rest(world: World) -> None:
+    """
+    Replicas change while nothing is in flight: no rollout, only the size.
+    """
+    deployed(world)
+    world.at(60.0, lambda: world.apply(spec_of("1", serving={**spec_of("1")["serving"], "replicas": 4})))
+    world.at(90.0, lambda: world.apply(spec_of("1", serving={**spec_of("1")["serving"], "replicas": 1})))
+    world.run(200)
+
+
+def hostnames_change_at_rest(world: World) -> None:
+    """
+    The route's hostnames change while nothing is in flight: the route is written again, with the same shares.
+    """
+    gateway = {"parentRefs": [{"name": "gateway"}], "hostnames": ["fraud.example.com"]}
+    deployed(world)
+    world.at(60.0, lambda: world.apply(spec_of("1", traffic={"gatewayAPI": gateway})))
+    world.run(200)
+
+
+def stable_breaks(world: World) -> None:
+    """
+    The stable version dies during a rollout: the candidate is not blamed; the rollout waits for stable or for a human.
+    """
+    deployed(world, "dies-late")
+    world.cluster.models = {**MODELS, "dies-late": Model(unready=(60.0, 200.0), unready_pods=2)}
+    then(world, "2")
+    world.run(1200)
+
+
+def no_traffic(world: World) -> None:
+    """
+    Nobody asks anything: no evidence, no promotion, paused at the deadline.
+    """
+    world.clients.requests_per_second = 0.0
+    deployed(world)
+    then(world, "2")
+    world.run(600)
+
+
+def split_mismatch(world: World) -> None:
+    """
+    The gateway gives the candidate much less than the route says: held, and said so.
+    """
+    deployed(world)
+    then(world, "2")
+    world.gateway.split_as = Decimal(1)
+    world.run(500)
+
+
+def contested_route(world: World) -> None:
+    """
+    Somebody else writes the route during a step: exposure is not raised until that ends.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(60.0, lambda: setattr(world.gateway, "contested_by", "argocd"))
+    world.at(150.0, lambda: setattr(world.gateway, "contested_by", None))
+    world.run(900)
+
+
+def rejected_version_again(world: World) -> None:
+    """
+    A rejected version is named again after a good one: it is not begun again without a retry.
+    """
+    deployed(world)
+    then(world, "3")
+    then(world, "1", at=200.0)
+    then(world, "3", at=260.0)
+    world.run(600)
+
+
+def slow_start_with_warm_up(world: World) -> None:
+    """
+    A version that loads slowly is warmed up before users reach it.
+    """
+    warm_up = {"requests": 20, "path": "/v2/models/fraud/infer", "p95Below": "200ms"}
+    deployed(world)
+    then(world, "slow-start", serving={**spec_of("slow-start")["serving"], "warmUp": warm_up})
+    world.run(900)
+
+
+STORIES: Final[tuple[Story, ...]] = (
+    good_version,
+    bad_version,
+    bad_from_25_percent,
+    superseded_in_flight,
+    reverted_in_flight,
+    crash_loop,
+    crash_loop_in_step,
+    out_of_memory,
+    never_ready,
+    route_never_accepted,
+    promotion_never_accepted,
+    crash_while_promoting,
+    lost_readiness,
+    lost_all_readiness,
+    short_loss_of_readiness,
+    inconclusive_then_retry,
+    abort_while_paused,
+    short_outage_of_metrics,
+    long_outage_of_metrics,
+    first_deploy,
+    first_deploy_broken_then_fixed,
+    abort,
+    retry_after_failure,
+    scaled_at_rest,
+    hostnames_change_at_rest,
+    stable_breaks,
+    no_traffic,
+    split_mismatch,
+    contested_route,
+    rejected_version_again,
+    slow_start_with_warm_up,
+)
+
+
+def told(story: Story, *, rules: Rules = RULES, cut_at: float = NEVER) -> World:
+    """
+    The story's world after its run; with another table, or cut off at a virtual instant.
+    """
+    world = World(models=MODELS, rules=rules, cut_at=cut_at)
+    story(world)
+    return world

@@ -1,0 +1,77 @@
+"""
+A run as text: one line per cycle that did something.
+"""
+
+from scenarios.world import BEGIN, Turn, World
+
+from modelramp.api.document import revision_of
+
+HEADER = "   time  phase         rule                          wanted/given  what was done and why"
+
+
+def _conditions(turn: Turn, *, before: bool) -> dict[str, str]:
+    status = turn.deployment.status if before else turn.plan.status
+    return {str(c.type): f"{c.status}/{c.reason}" for c in status.conditions}
+
+
+def _news(turn: Turn) -> list[str]:
+    """
+    The conditions that are not as before; those of a transition are told by the rule.
+    """
+    before, after = _conditions(turn, before=True), _conditions(turn, before=False)
+    watched = ("Accepted", "AnalysisPassing", "TrafficProgrammed")
+    return [f"{kind}={after[kind]}" for kind in watched if after[kind] != before.get(kind, "")]
+
+
+def _shares(turn: Turn) -> str:
+    traffic = turn.plan.status.traffic
+    return f"{traffic.wanted}/{traffic.programmed or '-'}" if traffic else "-"
+
+
+def lines(world: World) -> list[str]:
+    """
+    The transcript, with revisions as `r1`, `r2` after the version that first bore them.
+    """
+    names: dict[str, str] = {}
+    told: list[str] = []
+    for turn in world.turns:
+        names.setdefault(revision_of(turn.deployment.spec), f"r{turn.deployment.spec.model.version}")
+        because, done = turn.plan.because, [name for name in turn.writes if name != "Status"]
+        news = _news(turn)
+        if because.rule is None and not done and not news:
+            continue
+        head = f"{turn.at - BEGIN:6.0f}s  {because.went_to:<12}  {because.rule or '-':<28}  {_shares(turn):<12}"
+        told.append(f"{head}  {because.message}")
+        told += [f"{'':>68}> {name}" for name in done]
+        told += [f"{'':>68}~ {name}" for name in news]
+    text = "\n".join(told)
+    for revision, name in names.items():
+        text = text.replace(revision, name)
+    return text.split("\n") if text else []
+
+
+def ending(world: World) -> list[str]:
+    """
+    What users counted, and where it ended.
+    """
+    names = {turn.deployment.revision: turn.deployment.spec.model.version for turn in world.turns}
+    counted = [
+        f"version {names[revision]}: {good + bad} requests, {bad} failed"
+        for revision, (good, bad) in sorted(world.clients.answers.items(), key=lambda item: names[item[0]])
+    ]
+    status = world.deployment.status
+    past = [f"history: version {entry.version} {entry.outcome}: {entry.message}" for entry in status.history]
+    left = ", ".join(
+        f"version {names[name]} x{load.wanted} {load.role}" for name, load in world.cluster.workloads.items()
+    )
+    text = "\n".join([*counted, f"end: {status.phase}; {status.reason}; workloads: {left or 'none'}", *past])
+    for revision, version in names.items():
+        text = text.replace(revision, f"r{version}")
+    return text.split("\n")
+
+
+def transcript(title: str, world: World) -> str:
+    """
+    The whole story.
+    """
+    return "\n".join([f"# {title}", HEADER, *lines(world), "", *ending(world), ""])
