@@ -1,0 +1,300 @@
+"""
+Small situations for the tests of the core: an object, its memory, and the world as it was seen.
+
+Versions stand for revisions: "1" is stable, "2" the candidate, "3" another one. Every world of `world()` is calm: no
+rule holds in it, so a test changes just what it is about.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from modelramp.analysis import HARM_GRID, OK_GRID, Block, Counts, EProcess, MetricEvidence, Totals
+from modelramp.api.document import MLModelDeployment, revision_of, traffic_hash
+from modelramp.api.scalars import Share
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.status import (
+    ArmCounts,
+    CandidateStatus,
+    EvidenceState,
+    Rejection,
+    StableStatus,
+    Status,
+    StepStatus,
+    VerdictName,
+    VerdictStatus,
+)
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.observed import Acceptance, Arm, Observed, RouteState
+from modelramp.rollout.situation import Situation
+
+NOW: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CONTOUR: Final = "projectcontour.io/gateway-controller"
+STEPS: Final = ("5", "25", "50", "100")
+
+
+def ago(seconds: float) -> datetime:
+    """
+    The instant so many seconds before now.
+    """
+    return NOW - timedelta(seconds=seconds)
+
+
+def spec(version: str = "2", **sections: Any) -> MLModelDeploymentSpec:  # noqa: ANN401 - JSON
+    """
+    A spec with two replicas; `sections` replace whole sections, keys of `serving` are added to what it has.
+    """
+    serving = {
+        "port": 8080,
+        "replicas": 2,
+        "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}},
+        **sections.pop("serving", {}),
+    }
+    document = {
+        "model": {"version": version},
+        "serving": serving,
+        "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
+        **sections,
+    }
+    return MLModelDeploymentSpec.model_validate(document)
+
+
+@cache
+def rev(version: str) -> str:
+    """
+    The revision of a version.
+    """
+    return revision_of(spec(version))
+
+
+@cache
+def plain_hash() -> str:
+    """
+    What a route of an unchanged traffic section carries.
+    """
+    return traffic_hash(spec())
+
+
+def deployment(
+    version: str = "2",
+    status: Status | None = None,
+    *,
+    annotations: Mapping[str, str] | None = None,
+    **sections: Any,  # noqa: ANN401 - JSON
+) -> MLModelDeployment:
+    """
+    An object whose spec names the version.
+    """
+    return MLModelDeployment(
+        namespace="ml",
+        name="fraud",
+        uid="u-1",
+        generation=7,
+        spec=spec(version, **sections),
+        status=status or Status(),
+        annotations=annotations or {},
+    )
+
+
+def arm(version: str, ready: int = 2, **changes: Any) -> Arm:  # noqa: ANN401 - any field
+    """
+    A workload of two pods.
+    """
+    role = "stable" if version == "1" else "candidate"
+    return Arm(**{"revision": rev(version), "wanted_replicas": 2, "pods": 2, "ready": ready, "role": role, **changes})
+
+
+def arms(*those: Arm) -> dict[str, Arm]:
+    """
+    Workloads by revision.
+    """
+    return {one.revision: one for one in those}
+
+
+def percents(shares: Mapping[str, str]) -> dict[str, Decimal]:
+    """
+    Shares by version as shares by revision.
+    """
+    return {rev(version): Decimal(percent) for version, percent in shares.items()}
+
+
+def route(shares: Mapping[str, str], **changes: Any) -> RouteState:  # noqa: ANN401 - any field
+    """
+    An accepted route that gives the versions these percents.
+    """
+    return RouteState(
+        **{
+            "acceptance": Acceptance.ACCEPTED,
+            "shares": percents(shares),
+            "traffic_hash": plain_hash(),
+            "controller": CONTOUR,
+            **changes,
+        }
+    )
+
+
+NO_ROUTE: Final = RouteState()
+
+
+def observed(**changes: Any) -> Observed:  # noqa: ANN401 - any field
+    """
+    Both arms ready, everything on stable, the candidate listed at 0.
+    """
+    return Observed(**{"arms": arms(arm("1"), arm("2")), "route": route({"1": "100", "2": "0"}), **changes})
+
+
+def stable(version: str = "1") -> StableStatus:
+    """
+    A revision that has long been stable.
+    """
+    return StableStatus(revision=rev(version), version=version, since=ago(86400))
+
+
+def candidate(version: str = "2", **changes: Any) -> CandidateStatus:  # noqa: ANN401 - any field
+    """
+    A candidate that was begun five minutes ago, and is ready and warm.
+    """
+    fields = {"since": ago(300), "ready_since": ago(290), "ready_pods": 2, "warm": True, **changes}
+    return CandidateStatus(revision=rev(version), version=version, **fields)
+
+
+def step(percent: str = "5", **changes: Any) -> StepStatus:  # noqa: ANN401 - any field
+    """
+    A step whose share is in place, and soaked.
+    """
+    index = STEPS.index(percent) if percent in STEPS else 0
+    fields = {"index": index, "display": f"{index + 1}/4", "entered_at": ago(200), "in_place_since": ago(180)}
+    return StepStatus(**{"traffic": Share(f"{percent}%"), **fields, **changes})
+
+
+def verdict(name: VerdictName = VerdictName.INCONCLUSIVE, **changes: Any) -> VerdictStatus:  # noqa: ANN401 - any field
+    """
+    A verdict on the errors.
+    """
+    counts = {"candidate": ArmCounts(n="50", x="0"), "stable": ArmCounts(n="950", x="1")}
+    fields = {"name": "errors", "verdict": name, "evidence": "3.1 of 20", "harm": "0.4 of 100", **counts}
+    return VerdictStatus(**{**fields, **changes})
+
+
+def metric_evidence(
+    harm: float = 0.0,
+    ok: float = 0.0,
+    counts: tuple[float, float, float, float] = (50, 0, 950, 1),
+    **changes: Any,  # noqa: ANN401 - any field
+) -> MetricEvidence:
+    """
+    Evidence of so much harm, and of so much certainty that the candidate is not worse, as natural logarithms.
+
+    `counts` are n and x of the candidate, then of stable, in this step and in the rollout.
+    """
+    totals = Totals(Counts(*counts[:2]), Counts(*counts[2:]))
+    fields = {
+        "harm": EProcess(HARM_GRID, (harm,) * len(HARM_GRID), 0.0),
+        "ok": EProcess(OK_GRID, (ok,) * len(OK_GRID), 0.0),
+        "rollout": totals,
+        "step": totals,
+        "phi": 1.0,
+        "counted_until": ago(30),
+    }
+    return MetricEvidence(**{**fields, **changes})
+
+
+def kept(evidence: MetricEvidence, name: str = "errors") -> EvidenceState:
+    """
+    The evidence as the status keeps it.
+    """
+    return EvidenceState(name=name, state=dict(evidence.to_state()))
+
+
+def block(counts: tuple[float, float, float, float], seconds: float = 15, until: float = 10) -> Block:
+    """
+    Counts (n and x of the candidate, then of stable) of so many seconds, that ended `until` seconds ago.
+    """
+    return Block(ago(until + seconds), ago(until), Counts(*counts[:2]), Counts(*counts[2:]))
+
+
+def rejection(version: str = "2", reason: Reason = Reason.ANALYSIS_FAILED) -> Rejection:
+    """
+    A version that was rejected a minute ago.
+    """
+    return Rejection(revision=rev(version), version=version, reason=reason, at=ago(60))
+
+
+@cache
+def _memories() -> Mapping[Phase, Mapping[str, Any]]:
+    begun = {"stable": stable(), "candidate": candidate()}
+    judged = {**begun, "verdicts": (verdict(),), "evidence": (kept(metric_evidence()),), "step": step()}
+    certain = {**judged, "verdicts": (verdict(VerdictName.PASSED),), "step": step("100")}
+    rejected = {"rejected": (rejection("2"),)}
+    paused = {"reason": Reason.ANALYSIS_INCONCLUSIVE, "message": "paused for want of evidence"}
+    failed = {"reason": Reason.ANALYSIS_FAILED, "message": "version 2 is worse than allowed"}
+    return {
+        Phase.PENDING: rejected,
+        Phase.PREPARING: begun,
+        Phase.PROGRESSING: {**judged, "reason": Reason.CANDIDATE_READY},
+        Phase.PAUSED: {**judged, **paused},
+        Phase.PROMOTING: {**certain, "reason": Reason.ALL_STEPS_PASSED},
+        Phase.ROLLING_BACK: {**judged, **rejected, **failed},
+        Phase.STABLE: {"stable": stable()},
+        Phase.FAILED: {"stable": stable(), **rejected, "reason": Reason.ROLLED_BACK},
+    }
+
+
+def status(phase: Phase, **changes: Any) -> Status:  # noqa: ANN401 - any field
+    """
+    The memory in a phase that began a minute ago.
+    """
+    return Status(**{"phase": phase, "phase_since": ago(60), **_memories()[phase], **changes})
+
+
+_ROUTES: Final[Mapping[Phase, Mapping[str, str]]] = {
+    Phase.PENDING: {},
+    Phase.PREPARING: {"1": "100"},
+    Phase.PROGRESSING: {"1": "95", "2": "5"},
+    Phase.PAUSED: {"1": "95", "2": "5"},
+    Phase.PROMOTING: {"1": "50", "2": "50"},
+    Phase.ROLLING_BACK: {"1": "95", "2": "5"},
+    Phase.STABLE: {"1": "100"},
+    Phase.FAILED: {"1": "100"},
+}
+_WITH_CANDIDATE: Final = frozenset(_ROUTES) - {Phase.PENDING, Phase.STABLE, Phase.FAILED}
+
+
+class World(NamedTuple):
+    """
+    What `decide` is asked about.
+    """
+
+    deployment: MLModelDeployment
+    observed: Observed
+
+
+def world(
+    phase: Phase,
+    *,
+    version: str | None = None,
+    remembered: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    sections: Mapping[str, Any] | None = None,
+    **seen: Any,  # noqa: ANN401 - any field of Observed
+) -> World:
+    """
+    A world in which no rule holds in the phase, then changed: the spec's version, the memory, what is seen.
+    """
+    named = version or ("1" if phase is Phase.STABLE else "2")
+    workloads = arms(arm("1"), *([arm("2")] if phase in _WITH_CANDIDATE else []))
+    base = {"arms": workloads, "route": route(_ROUTES[phase])}
+    if phase is Phase.PENDING:
+        base = {"arms": {}, "route": NO_ROUTE}
+    memory = status(phase, **(remembered or {}))
+    return World(deployment(named, memory, annotations=annotations, **(sections or {})), Observed(**{**base, **seen}))
+
+
+def situation(phase: Phase, **changes: Any) -> Situation:  # noqa: ANN401 - as `world`
+    """
+    The same as guards see it, without anything folded in.
+    """
+    asked = world(phase, **changes)
+    return Situation(deployment=asked.deployment, status=asked.deployment.status, observed=asked.observed, now=NOW)

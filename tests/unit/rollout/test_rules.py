@@ -1,0 +1,539 @@
+"""
+The table, row by row: the smallest situation in which a row fires, and the nearest in which it does not.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fakes.rollout import (
+    NO_ROUTE,
+    NOW,
+    World,
+    ago,
+    arm,
+    arms,
+    block,
+    candidate,
+    kept,
+    metric_evidence,
+    rejection,
+    rev,
+    route,
+    step,
+    verdict,
+    world,
+)
+
+from modelramp.analysis import MetricEvidence
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.status import Status, VerdictName
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout import assess, conditions, decide, desired, guards, memory, messages
+from modelramp.rollout.desired import DESIRED
+from modelramp.rollout.messages import MESSAGES
+from modelramp.rollout.observed import Drain, Measured, NoData
+from modelramp.rollout.rules import RULES, first_match
+
+ON_TRIAL = (Phase.PREPARING, Phase.PROGRESSING, Phase.PAUSED)
+IN_FLIGHT = (*ON_TRIAL, Phase.PROMOTING)
+EXPOSED = (Phase.PROGRESSING, Phase.PAUSED)
+BACK = {"1": "100", "2": "0"}
+EVERYTHING = {"1": "0", "2": "100"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """
+    One row in one phase. `near` differs in one respect, and `instead` is the guard that holds then.
+    """
+
+    title: str
+    guard: str
+    to: Phase
+    reason: Reason
+    fires: World
+    near: World
+    instead: str | None = None
+    remembers: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.fires.deployment.status.phase}: {self.title}"
+
+
+def memory_of(status: Status) -> dict[str, Any]:
+    """
+    What rules remember, in short; times as whether they are now.
+    """
+    evidence = {item.name: MetricEvidence.from_state(item.state) for item in status.evidence}  # type: ignore[arg-type]
+    at = status.step
+    return {
+        "stable": status.stable and status.stable.version,
+        "candidate": status.candidate and status.candidate.version,
+        "rejected": [(known.version, known.reason) for known in status.rejected],
+        "step": at and (at.display, at.traffic, "now" if at.entered_at == NOW else "before", at.in_place_since),
+        "verdicts": len(status.verdicts),
+        "evidence": {name: (one.rollout.candidate.n, one.step.candidate.n) for name, one in evidence.items()},
+        "history": [(ended.version, ended.outcome) for ended in status.history],
+        "retry_seen": status.retry_seen,
+    }
+
+
+def rollbacks() -> Iterator[Case]:
+    """
+    The rows that take a candidate out of traffic and reject it.
+    """
+
+    def case(title: str, guard: str, reason: Reason, fires: World, near: World) -> Case:
+        rejected = {"rejected": [("2", reason)]}
+        return Case(
+            title=title, guard=guard, to=Phase.ROLLING_BACK, reason=reason, fires=fires, near=near, remembers=rejected
+        )
+
+    for phase in IN_FLIGHT:
+        yield case(
+            "the abort annotation names the candidate, not another revision", "abort_requested", Reason.ABORT_REQUESTED,
+            world(phase, annotations={ANNOTATION_ABORT: rev("2")}),
+            world(phase, annotations={ANNOTATION_ABORT: rev("3")}),
+        )  # fmt: skip
+        crashing = arms(arm("1"), arm("2", crash_looping="container m restarted 5 times"))
+        yield case(
+            "the candidate keeps crashing and the guardrail does not ignore it",
+            "candidate_crash_looping", Reason.CANDIDATE_CRASH_LOOPING,
+            world(phase, arms=crashing),
+            world(phase, arms=crashing, sections={"analysis": {"guardrails": {"crashLoop": "Ignore"}}}),
+        )  # fmt: skip
+        killed = arms(arm("1"), arm("2", out_of_memory="container m was OOM-killed"))
+        yield case(
+            "the candidate was killed for memory and the guardrail does not ignore it",
+            "candidate_out_of_memory", Reason.CANDIDATE_OUT_OF_MEMORY,
+            world(phase, arms=killed),
+            world(phase, arms=killed, sections={"analysis": {"guardrails": {"outOfMemory": "Ignore"}}}),
+        )  # fmt: skip
+    for phase in EXPOSED:
+        yield case(
+            "the harm evidence reached one hundred, not a hair less", "analysis_failed", Reason.ANALYSIS_FAILED,
+            world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6052)),)}),
+            world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6051)),)}),
+        )  # fmt: skip
+    weak = arms(arm("1"), arm("2", ready=1))
+    for phase in (*EXPOSED, Phase.PROMOTING):
+        yield case(
+            "a pod has been unready for a minute, not a second less",
+            "candidate_unhealthy", Reason.CANDIDATE_UNHEALTHY,
+            world(phase, arms=weak, remembered={"candidate": candidate(unready_since=ago(60))}),
+            world(phase, arms=weak, remembered={"candidate": candidate(unready_since=ago(59))}),
+        )  # fmt: skip
+    late = Reason.PROGRESS_DEADLINE_EXCEEDED
+    yield case(
+        "the candidate is not listed ten minutes after it was begun, not a second less", "preparation_overdue", late,
+        world(Phase.PREPARING, remembered={"candidate": candidate(since=ago(600))}),
+        world(Phase.PREPARING, remembered={"candidate": candidate(since=ago(599))}),
+    )  # fmt: skip
+    behind = route(BACK)
+    yield case(
+        "the route has not followed the step for ten minutes, not a second less", "route_overdue", late,
+        world(Phase.PROGRESSING, route=behind,
+              remembered={"step": step(entered_at=ago(600), in_place_since=None)}),
+        world(Phase.PROGRESSING, route=behind,
+              remembered={"step": step(entered_at=ago(599), in_place_since=None)}),
+    )  # fmt: skip
+    yield case(
+        "the route has not followed the promotion for ten minutes, not a second less", "promotion_overdue", late,
+        world(Phase.PROMOTING, remembered={"phase_since": ago(600)}),
+        world(Phase.PROMOTING, remembered={"phase_since": ago(599)}),
+    )  # fmt: skip
+
+
+def beginnings() -> Iterator[Case]:
+    """
+    The rows that begin a revision, give one up for another, or find that there is nothing to begin.
+    """
+    for phase in ON_TRIAL:
+        yield Case(
+            title="the spec names a third revision, not the candidate",
+            guard="superseded", to=Phase.ROLLING_BACK, reason=Reason.SUPERSEDED,
+            fires=world(phase, version="3"),
+            near=world(phase, version="2"),
+        )  # fmt: skip
+    begun = {"guard": "new_revision", "to": Phase.PREPARING, "reason": Reason.NEW_REVISION}
+    yield Case(
+        title="the spec names a first revision that was not rejected", **begun,
+        fires=world(Phase.PENDING, version="1"),
+        near=world(Phase.PENDING, version="2"),
+        remembers={"candidate": "1"},
+    )  # fmt: skip
+    yield Case(
+        title="the spec names another revision than the stable one", **begun,
+        fires=world(Phase.STABLE, version="2"),
+        near=world(Phase.STABLE, version="1"),
+        remembers={"candidate": "2"},
+    )  # fmt: skip
+    yield Case(
+        title="the spec names a third revision, not the rejected one", **begun,
+        fires=world(Phase.FAILED, version="3"),
+        near=world(Phase.FAILED, version="2"),
+        remembers={"candidate": "3"},
+    )  # fmt: skip
+    retry = {ANNOTATION_RETRY: "once"}
+    yield Case(
+        title="a retry of the rejected revision is requested that was not acted on", **begun,
+        fires=world(Phase.FAILED, annotations=retry),
+        near=world(Phase.FAILED, annotations=retry, remembered={"retry_seen": "once"}),
+        remembers={"candidate": "2", "rejected": [], "retry_seen": "once"},
+    )  # fmt: skip
+    yield Case(
+        title="the spec names the stable revision again, not the rejected one",
+        guard="names_stable", to=Phase.STABLE, reason=Reason.REVERTED,
+        fires=world(Phase.FAILED, version="1"),
+        near=world(Phase.FAILED, version="2"),
+    )  # fmt: skip
+    yield Case(
+        title="the spec names the revision that was rejected, not another",
+        guard="names_rejected", to=Phase.FAILED, reason=Reason.ROLLED_BACK,
+        fires=world(Phase.STABLE, version="2", remembered={"rejected": (rejection("2"),)}),
+        near=world(Phase.STABLE, version="2", remembered={"rejected": (rejection("3"),)}),
+        instead="new_revision",
+    )  # fmt: skip
+    yield Case(
+        title="all pods of the first revision are ready, not all but one",
+        guard="first_candidate_ready", to=Phase.PROMOTING, reason=Reason.FIRST_REVISION_READY,
+        fires=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2")), route=NO_ROUTE),
+        near=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2", ready=1)), route=NO_ROUTE),
+    )  # fmt: skip
+
+
+def steps() -> Iterator[Case]:
+    """
+    The rows that walk the steps, and the pauses in between.
+    """
+    yield Case(
+        title="the route lists the candidate at 0, and does not leave it out",
+        guard="candidate_listed", to=Phase.PROGRESSING, reason=Reason.CANDIDATE_READY,
+        fires=world(Phase.PREPARING, route=route(BACK)),
+        near=world(Phase.PREPARING, route=route({"1": "100"})),
+        remembers={"step": ("1/4", "5%", "now", None), "evidence": {"errors": (0.0, 0.0)}},
+    )  # fmt: skip
+    shares = {"1": "95", "2": "5"}
+    yield Case(
+        title="somebody else writes the route",
+        guard="route_contested", to=Phase.PAUSED, reason=Reason.ROUTE_CONFLICT,
+        fires=world(Phase.PROGRESSING, route=route(shares, contested_by="flux")),
+        near=world(Phase.PROGRESSING, route=route(shares)),
+    )  # fmt: skip
+    yield Case(
+        title="the last step has soaked for two minutes, not a second less",
+        guard="last_step_passed", to=Phase.PROMOTING, reason=Reason.ALL_STEPS_PASSED,
+        fires=world(Phase.PROGRESSING, route=route(EVERYTHING),
+                    remembered={"step": step("100", in_place_since=ago(120))}),
+        near=world(Phase.PROGRESSING, route=route(EVERYTHING),
+                   remembered={"step": step("100", in_place_since=ago(119))}),
+    )  # fmt: skip
+    yield Case(
+        title="every metric passed; inconclusive is not passed",
+        guard="step_passed", to=Phase.PROGRESSING, reason=Reason.STEP_PASSED,
+        fires=world(Phase.PROGRESSING, remembered={"verdicts": (verdict(VerdictName.PASSED),)}),
+        near=world(Phase.PROGRESSING, remembered={"verdicts": (verdict(VerdictName.INCONCLUSIVE),)}),
+        remembers={"step": ("2/4", "25%", "now", None), "verdicts": 0, "evidence": {"errors": (50.0, 0.0)}},
+    )  # fmt: skip
+    blind = (verdict(VerdictName.NO_DATA, message="no series"),)
+    yield Case(
+        title="the hour of the step is over and metrics are missing, not a second earlier",
+        guard="step_overdue_without_metrics", to=Phase.PAUSED, reason=Reason.METRICS_UNAVAILABLE,
+        fires=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3600)), "verdicts": blind}),
+        near=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3599)), "verdicts": blind}),
+    )  # fmt: skip
+    yield Case(
+        title="the hour of the step is over without sufficient evidence, not a second earlier",
+        guard="step_overdue", to=Phase.PAUSED, reason=Reason.ANALYSIS_INCONCLUSIVE,
+        fires=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3600))}),
+        near=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3599))}),
+    )  # fmt: skip
+    yield from resumptions()
+
+
+def resumptions() -> Iterator[Case]:
+    """
+    The three ways out of a pause.
+    """
+    lifted = {"guard": "pause_lifted", "to": Phase.PROGRESSING, "reason": Reason.RESUMED}
+    afresh = ("1/4", "5%", "now", ago(180))
+    unmeasured = {"reason": Reason.METRICS_UNAVAILABLE, "verdicts": (verdict(VerdictName.UNAVAILABLE),)}
+    counted = block((50, 0, 950, 1))
+    yield Case(
+        title="the missing metrics are counted again", **lifted,
+        fires=world(Phase.PAUSED, remembered=unmeasured, readings={"errors": Measured(counted)}),
+        near=world(Phase.PAUSED, remembered=unmeasured, readings={"errors": NoData("no series")}),
+        remembers={"step": afresh, "evidence": {"errors": (100.0, 100.0)}},
+    )  # fmt: skip
+    shares, contested = {"1": "95", "2": "5"}, {"reason": Reason.ROUTE_CONFLICT}
+    yield Case(
+        title="nobody else writes the route any more", **lifted,
+        fires=world(Phase.PAUSED, remembered=contested, route=route(shares)),
+        near=world(Phase.PAUSED, remembered=contested, route=route(shares, contested_by="flux")),
+        remembers={"step": afresh},
+    )  # fmt: skip
+    retry = {ANNOTATION_RETRY: "once"}
+    yield Case(
+        title="a retry is requested that was not acted on", **lifted,
+        fires=world(Phase.PAUSED, annotations=retry),
+        near=world(Phase.PAUSED, annotations=retry, remembered={"retry_seen": "once"}),
+        remembers={"step": afresh, "retry_seen": "once"},
+    )  # fmt: skip
+
+
+def endings() -> Iterator[Case]:
+    """
+    The rows that end a rollout.
+    """
+    gone = {"candidate": None, "step": None, "verdicts": 0, "evidence": {}}
+    yield Case(
+        title="the route has given everything, and the phase has settled for five seconds, not four",
+        guard="promotion_in_place", to=Phase.STABLE, reason=Reason.PROMOTED,
+        fires=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(5)}),
+        near=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(4)}),
+        remembers={**gone, "stable": "2", "history": [("2", Reason.PROMOTED)]},
+    )  # fmt: skip
+    drained = {
+        "route": route(BACK), "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
+    }  # fmt: skip
+    busy = {**drained, "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})}
+    yield Case(
+        title="the last request to the superseded candidate has ended",
+        guard="drained_and_superseded", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
+        fires=world(Phase.ROLLING_BACK, version="3", **drained),
+        near=world(Phase.ROLLING_BACK, version="3", **busy),
+        remembers={**gone, "candidate": "3", "history": [("2", Reason.SUPERSEDED)]},
+    )  # fmt: skip
+    yield Case(
+        title="the last request to the rejected candidate has ended",
+        guard="drained_and_rejected", to=Phase.FAILED, reason=Reason.ROLLED_BACK,
+        fires=world(Phase.ROLLING_BACK, version="2", **drained),
+        near=world(Phase.ROLLING_BACK, version="2", **busy),
+        remembers={**gone, "history": [("2", Reason.ROLLED_BACK)]},
+    )  # fmt: skip
+    yield Case(
+        title="the last request to the candidate has ended, and the spec names the stable revision",
+        guard="candidate_drained", to=Phase.STABLE, reason=Reason.REVERTED,
+        fires=world(Phase.ROLLING_BACK, version="1", **drained),
+        near=world(Phase.ROLLING_BACK, version="1", **busy),
+        remembers={**gone, "history": [("2", Reason.REVERTED)]},
+    )  # fmt: skip
+
+
+CASES = (*rollbacks(), *beginnings(), *steps(), *endings())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_row_fires(case: Case) -> None:
+    """
+    In its smallest situation the row fires, and remembers just what it says.
+    """
+    before = memory_of(case.fires.deployment.status)
+    plan = decide(*case.fires, NOW)
+    after = memory_of(plan.status)
+    assert (plan.because.rule, plan.because.reason, plan.status.reason) == (case.guard, case.reason, case.reason)
+    assert (plan.because.came_from, plan.because.went_to) == (case.fires.deployment.status.phase, case.to)
+    assert plan.status.phase is case.to
+    assert {key: value for key, value in after.items() if value != before[key]} == case.remembers
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_row_does_not_fire_nearby(case: Case) -> None:
+    """
+    One respect away from its smallest situation the row does not fire.
+    """
+    assert decide(*case.near, NOW).because.rule == case.instead
+
+
+@pytest.mark.parametrize("phase", Phase, ids=str)
+def test_a_calm_world_stays(phase: Phase) -> None:
+    """
+    The world all situations are made from fires nothing: what a case changes is what makes its row fire.
+    """
+    asked = world(phase)
+    plan = decide(*asked, NOW)
+    assert (plan.because.rule, plan.because.reason, plan.status.phase) == (None, Reason.WAITING, phase)
+
+
+def test_the_moment_a_phase_began_is_kept_within_it() -> None:
+    """
+    A next step stays in its phase and does not restart it; a new phase begins now.
+    """
+    passed = {"verdicts": (verdict(VerdictName.PASSED),)}
+    onward = decide(*world(Phase.PROGRESSING, remembered=passed), NOW).status
+    away = decide(*world(Phase.PROGRESSING, version="3"), NOW).status
+    assert (onward.phase_since, away.phase_since) == (ago(60), NOW)
+
+
+# ---------------------------------------------------------------- the table itself
+
+
+def outcomes(rules: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """
+    What each of the firing situations comes to under a table.
+    """
+    plans = [decide(*case.fires, NOW, rules=rules) for case in CASES]
+    return [(plan.because, plan.status, plan.effects) for plan in plans]
+
+
+@pytest.fixture(scope="module")
+def with_all_rows() -> list[tuple[Any, ...]]:
+    """
+    The outcomes under the whole table.
+    """
+    return outcomes(RULES)
+
+
+@pytest.mark.parametrize("index", range(len(RULES)), ids=lambda index: f"{index}-{RULES[index].when.__name__}")
+def test_each_row_is_missed(index: int, with_all_rows: list[tuple[Any, ...]]) -> None:
+    """
+    Without the row, some situation comes to something else.
+    """
+    assert outcomes(RULES[:index] + RULES[index + 1 :]) != with_all_rows
+
+
+PLACES = [(index, phase) for index, rule in enumerate(RULES) for phase in sorted(rule.phases)]
+
+
+@pytest.mark.parametrize(
+    ("index", "phase"), PLACES, ids=[f"{RULES[index].when.__name__}-in-{phase}" for index, phase in PLACES]
+)
+def test_each_phase_of_a_row_is_missed(index: int, phase: Phase, with_all_rows: list[tuple[Any, ...]]) -> None:
+    """
+    Without the phase among those of the row, some situation comes to something else.
+    """
+    fewer = RULES[index]._replace(phases=RULES[index].phases - {phase})
+    assert outcomes((*RULES[:index], fewer, *RULES[index + 1 :])) != with_all_rows
+
+
+def test_every_phase_is_reachable() -> None:
+    """
+    From Pending, rows lead to every phase.
+    """
+    reached, grown = {Phase.PENDING}, True
+    while grown:
+        further = reached | {rule.to for rule in RULES if rule.phases & reached}
+        reached, grown = further, further != reached
+    assert reached == set(Phase)
+
+
+def test_every_phase_has_a_way_out() -> None:
+    """
+    No phase is a trap: a row leads from each to another.
+    """
+    left = {phase for rule in RULES for phase in rule.phases if rule.to is not phase}
+    assert left == set(Phase)
+
+
+def test_every_phase_leads_to_rest() -> None:
+    """
+    From every phase, rows lead to Stable and to Failed.
+    """
+    for goal in (Phase.STABLE, Phase.FAILED):
+        home, grown = {goal}, True
+        while grown:
+            further = home | {phase for rule in RULES if rule.to in home for phase in rule.phases}
+            home, grown = further, further != home
+        assert home == set(Phase)
+
+
+def public_functions(module: Any) -> dict[str, Any]:  # noqa: ANN401 - a module
+    """
+    The functions a module defines under a public name.
+    """
+    return {
+        name: one
+        for name, one in inspect.getmembers(module, inspect.isfunction)
+        if one.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_every_update_of_the_memory_is_used_by_a_row() -> None:
+    """
+    Nothing in memory.py is left over.
+    """
+    assert {rule.remember.__name__ for rule in RULES} == set(public_functions(memory))
+
+
+def test_every_finding_is_used() -> None:
+    """
+    Each finding stands in a row, or another finding or message is made from it.
+    """
+    sources = [inspect.getsource(module) for module in (assess, conditions, desired, messages, guards)]
+    in_rows = {rule.when.__name__ for rule in RULES}
+    left_over = {
+        name
+        for name in public_functions(guards)
+        if name not in in_rows and sum(source.count(f"{name}(") for source in sources) < 2
+    }
+    assert left_over == set()
+
+
+def test_every_finding_and_update_says_what_it_is() -> None:
+    """
+    The page of the documentation is printed from their docstrings.
+    """
+    named = {**public_functions(guards), **public_functions(memory)}
+    assert [name for name, one in named.items() if not (one.__doc__ or "").strip()] == []
+
+
+def test_every_phase_says_what_the_world_should_look_like() -> None:
+    """
+    No phase is missing in the table of desired states.
+    """
+    assert set(DESIRED) == set(Phase)
+
+
+def test_every_reason_of_a_row_has_its_sentence() -> None:
+    """
+    A transition is never without words, and no sentence is left over.
+    """
+    assert set(MESSAGES) == {rule.because for rule in RULES}
+
+
+def test_safety_stands_above_progress() -> None:
+    """
+    Every row that takes traffic away stands above every row that may give more.
+    """
+    taking = [index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK]
+    others = [index for index, rule in enumerate(RULES) if rule.to is not Phase.ROLLING_BACK]
+    assert max(taking) < min(others)
+
+
+def test_only_rollbacks_reject_and_only_endings_promote() -> None:
+    """
+    What is remembered fits where the row leads.
+    """
+    rejecting = {rule.to for rule in RULES if rule.remember is memory.reject_candidate}
+    promoting = {rule.to for rule in RULES if rule.remember is memory.promote}
+    assert (rejecting, promoting) == ({Phase.ROLLING_BACK}, {Phase.STABLE})
+
+
+def test_reasons_of_rows_stand_before_those_of_conditions() -> None:
+    """
+    In the vocabulary, the reasons a rule can give come first; a route conflict is both.
+    """
+    order = list(Reason)
+    first_of_conditions = order.index(Reason.ACCEPTED)
+    of_rules = {rule.because for rule in RULES} - {Reason.ROUTE_CONFLICT}
+    assert of_rules | {Reason.WAITING} == set(order[:first_of_conditions])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_no_other_row_takes_part(case: Case) -> None:
+    """
+    Alone in the table, the row comes to the same: nothing else is consulted.
+    """
+    rule = next(rule for rule in RULES if rule.when.__name__ == case.guard)
+    assert decide(*case.fires, NOW, rules=(rule,)) == decide(*case.fires, NOW)
+
+
+def test_an_empty_table_never_moves() -> None:
+    """
+    Without rows there is no transition, whatever is seen.
+    """
+    assert {decide(*case.fires, NOW, rules=()).because.rule for case in CASES} == {None}
+    assert first_match.__defaults__ == (RULES,)
