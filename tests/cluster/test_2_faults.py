@@ -55,8 +55,8 @@ async def api_server_down(seconds: float) -> None:
     The API server's process is killed, and healed by the cluster's own `up` after so many seconds.
     """
     tool = [sys.executable, str(ROOT / "hack/cluster")]
-    lines = subprocess.run([*tool, "status"], text=True, capture_output=True, check=False).stdout.splitlines()
-    pid = next(int(line.split()[-1]) for line in lines if line.startswith("apiserver "))
+    status = await asyncio.to_thread(subprocess.run, [*tool, "status"], text=True, capture_output=True, check=False)
+    pid = next(int(line.split()[-1]) for line in status.stdout.splitlines() if line.startswith("apiserver "))
     os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(seconds)
     environment = {**os.environ, "MODELRAMP_EMBEDDED": "1"}
