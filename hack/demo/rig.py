@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.client import LoadClient, bodies_of
+from demo.client import LoadClient, Snapshot, bodies_of
 from demo.sight import NAMESPACE, PATH, Sight, apply, look, manifest
 from demo.stage import ROOT, SYSTEM, Stage, StageError
 
@@ -182,6 +182,13 @@ def failed(sight: Sight) -> bool:
     The version of the spec was rejected and its rollback is over.
     """
     return sight.generation_seen and sight.phase == "Failed"
+
+
+def guilty(counts: Snapshot) -> set[str]:
+    """
+    The versions that signed at least one failed answer.
+    """
+    return {version for version, bad in counts.bad_by_version().items() if bad}
 
 
 async def kill_operator(stage: Stage) -> None:
