@@ -158,7 +158,7 @@ def beginnings() -> Iterator[Case]:
             fires=world(phase, version="3"),
             near=world(phase, version="2"),
         )  # fmt: skip
-    begun = {"guard": "new_revision", "to": Phase.PREPARING, "reason": Reason.NEW_REVISION}
+    begun: dict[str, Any] = {"guard": "new_revision", "to": Phase.PREPARING, "reason": Reason.NEW_REVISION}
     yield Case(
         title="the spec names a first revision that was not rejected", **begun,
         fires=world(Phase.PENDING, version="1"),
@@ -258,9 +258,9 @@ def resumptions() -> Iterator[Case]:
     """
     The three ways out of a pause.
     """
-    lifted = {"guard": "pause_lifted", "to": Phase.PROGRESSING, "reason": Reason.RESUMED}
+    lifted: dict[str, Any] = {"guard": "pause_lifted", "to": Phase.PROGRESSING, "reason": Reason.RESUMED}
     afresh = ("1/4", "5%", "now", ago(180))
-    unmeasured = {"reason": Reason.METRICS_UNAVAILABLE, "verdicts": (verdict(VerdictName.UNAVAILABLE),)}
+    unmeasured: dict[str, Any] = {"reason": Reason.METRICS_UNAVAILABLE, "verdicts": (verdict(VerdictName.UNAVAILABLE),)}
     counted = block((50, 0, 950, 1))
     yield Case(
         title="the missing metrics are counted again", **lifted,
@@ -296,7 +296,7 @@ def endings() -> Iterator[Case]:
         near=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(4)}),
         remembers={**gone, "stable": "2", "history": [("2", Reason.PROMOTED)]},
     )  # fmt: skip
-    drained = {
+    drained: dict[str, Any] = {
         "route": route(BACK), "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
     }  # fmt: skip
     busy = {**drained, "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})}
