@@ -21,7 +21,7 @@ export CONTEXT KEEP
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo '  RUNG=check|pure|coverage|apiserver|cluster make test      one rung of the ladder'
+	@echo '  RUNG=check|pure|loopback|coverage|apiserver|cluster make test      one rung of the ladder'
 	@echo '  KEEP=1 make test              leave the cluster running     CONTEXT=name make demo   on your own cluster'
 	@echo '  ARGS="--fake-nodes 50" make cluster-up                      PYTHON=python3.12 make … another Python'
 
@@ -39,7 +39,7 @@ check: venv ## format, lint, types, import contracts, generated files
 	@$(VENV)/python hack/test.py check
 
 .PHONY: test
-test: venv ## the whole ladder: check, pure, coverage, apiserver, cluster
+test: venv ## the whole ladder: check, pure, loopback, coverage, apiserver, cluster
 	@$(VENV)/python hack/test.py $(RUNG)
 
 .PHONY: demo

@@ -2,8 +2,9 @@
 `make test`: the ladder of tests, cheapest rung first; it stops at the first rung that fails and says which.
 
 check      format, lint, types, import contracts, generated files
-pure       everything that needs nothing but `.venv`: unit, properties, scenarios, contracts on fakes
-coverage   the same tests again: every branch of the core is taken
+pure       no I/O: unit, properties, scenarios
+loopback   what does I/O, against servers in the test's own process; contracts on fakes
+coverage   the pure tests again: every branch of the core is taken
 apiserver  tests marked `apiserver`, against a real API server alone
 cluster    tests marked `cluster`, against the whole local cluster
 
@@ -28,6 +29,7 @@ VENV = ROOT / ".venv"
 CLUSTER = [sys.executable, "hack/cluster"]
 REPORTS = ROOT / "reports"
 PURE_BUDGET_SECONDS = 10.0
+PURE = "not loopback and not apiserver and not cluster"
 
 
 class RungError(Exception):
@@ -107,17 +109,24 @@ def pure() -> None:
     Tests without marks. Their time is a promise, so it is printed beside what was promised.
     """
     began = time.monotonic()
-    pytest("-q", "-m", "not apiserver and not cluster", "--durations=5")
+    pytest("-q", "-n", "2", "-m", PURE, "--durations=5")
     seconds = time.monotonic() - began
     print(f"pure tests: {seconds:.1f} s{'' if seconds <= PURE_BUDGET_SECONDS else ', OVER the promised'}"
           f" (at most {PURE_BUDGET_SECONDS:.0f} s on an idle machine)")  # fmt: skip
+
+
+def loopback() -> None:
+    """
+    Adapters, client and command line against servers in the test's own process; they wait for real timeouts.
+    """
+    pytest("-q", "-n", "4", "-m", "loopback and not apiserver and not cluster", "--durations=5")
 
 
 def coverage() -> None:
     """
     The pure tests take every branch of the core. Apart from `pure`, because measuring costs time.
     """
-    pytest("-q", "-m", "not apiserver and not cluster", "--cov", "--cov-fail-under=100", "--cov-report=term-missing")
+    pytest("-q", "-n", "2", "-m", PURE, "--cov", "--cov-fail-under=100", "--cov-report=term-missing")
 
 
 def cluster_environment(instance: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -186,6 +195,7 @@ def cluster() -> None:
 RUNGS: dict[str, Callable[[], None]] = {
     "check": check,
     "pure": pure,
+    "loopback": loopback,
     "coverage": coverage,
     "apiserver": apiserver,
     "cluster": cluster,

@@ -17,6 +17,19 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+ON_LOOPBACK = ("unit/demo/", "unit/adapters/", "unit/test_handlers.py", "unit/cli/", "contracts/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Tests of what does I/O are marked by where they stand: they open sockets on loopback or start processes, and wait.
+    """
+    for item in items:
+        path = item.path.as_posix()
+        if any(f"/tests/{part}" in path for part in ON_LOOPBACK):
+            item.add_marker(pytest.mark.loopback)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """
     `--update-golden`: the transcripts are written anew; the diff is then read as prose.
