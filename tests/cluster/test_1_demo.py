@@ -5,6 +5,7 @@ The demo as assertions: a good version promoted, a bad one rolled back, no reque
 import asyncio
 import json
 import subprocess
+import sys
 import time
 
 import pytest
@@ -109,7 +110,11 @@ def test_an_invalid_object_is_refused_by_name(stage: Stage) -> None:
 def test_the_plan_is_shown_by_the_installed_command(stage: Stage) -> None:
     """`modelramp plan` on the very manifest that is applied."""
     done = subprocess.run(
-        ["modelramp", "plan", "-", "--rps", "50"], input=manifest(stage, 2), text=True, capture_output=True, check=False
+        [sys.executable, "-m", "modelramp", "plan", "-", "--rps", "50"],
+        input=manifest(stage, 2),
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0
     assert "in all about" in done.stdout
