@@ -6,8 +6,8 @@ from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, percents, rev, route, s
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout import decide
 from modelramp.rollout.desired import candidate_percent, difference, retired, wanted_shares
-from modelramp.rollout.observed import Acceptance, Drain, Role
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.observed import Acceptance, Arm, Drain, Role, RouteState
+from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 
 EVERYTHING = {"1": "0", "2": "100"}
 BACK = {"1": "100", "2": "0"}
@@ -61,19 +61,21 @@ def test_a_first_revision_is_routed_to_only_when_it_gets_everything() -> None:
 @pytest.mark.parametrize(
     ("workload", "given", "listed"),
     [
-        (OLD, route({"1": "100", "3": "0"}), True),
-        (arm("3", pods=0), route({"1": "100", "3": "0"}), False),
-        (OLD, route({"1": "100"}), False),
-        (OLD, NO_ROUTE, False),
+        (OLD, route({"1": "100", "3": "0"}), {"3": "0"}),
+        (arm("3", pods=0), route({"1": "100", "3": "0"}), {}),
+        (OLD, route({"1": "100"}), {}),
+        (OLD, NO_ROUTE, {}),
     ],
     ids=["pods and listed", "no pods", "not listed", "no route"],
 )
-def test_a_retired_revision_stays_listed_at_0_while_it_has_pods(workload: Any, given: Any, listed: bool) -> None:  # noqa: ANN401, FBT001
+def test_a_retired_revision_stays_listed_at_0_while_it_has_pods(
+    workload: Arm, given: RouteState, listed: dict[str, str]
+) -> None:
     """
     The gateway lets its last requests end; it is never listed again.
     """
     s = situation(Phase.STABLE, arms=arms(arm("1"), workload), route=given)
-    assert dict(wanted_shares(s)) == percents({"1": "100", **({"3": "0"} if listed else {})})
+    assert dict(wanted_shares(s)) == percents({"1": "100", **listed})
 
 
 def test_a_world_as_wanted_needs_nothing() -> None:
@@ -176,11 +178,11 @@ BUSY = Drain(requests={rev("3"): 2.0}, in_flight={})
 @pytest.mark.parametrize(
     ("workload", "since", "drain", "listed", "expected"),
     [
-        (OLD, 30, QUIET, True, (SHRINK,)),
-        (OLD, 29, QUIET, True, ()),
-        (OLD, 30, BUSY, True, ()),
-        (arm("3", role="retired", wanted_replicas=0), 30, QUIET, True, ()),
-        (arm("3", role="retired", wanted_replicas=0, pods=0), 30, QUIET, False, (DELETE,)),
+        (OLD, 30, QUIET, {"3": "0"}, (SHRINK,)),
+        (OLD, 29, QUIET, {"3": "0"}, ()),
+        (OLD, 30, BUSY, {"3": "0"}, ()),
+        (arm("3", role="retired", wanted_replicas=0), 30, QUIET, {"3": "0"}, ()),
+        (arm("3", role="retired", wanted_replicas=0, pods=0), 30, QUIET, {}, (DELETE,)),
     ],
     ids=[
         "shrunk after its delay",
@@ -189,24 +191,18 @@ BUSY = Drain(requests={rev("3"): 2.0}, in_flight={})
         "kept until its last pod is gone",
         "deleted at the end",
     ],
-)  # fmt: skip
+)
 def test_a_retired_revision_goes_in_small_steps(
-    workload: Any,
-    since: float,
-    drain: Drain,
-    listed: bool,
-    expected: tuple[Any, ...],  # noqa: ANN401, FBT001
+    workload: Arm, since: float, drain: Drain, listed: dict[str, str], expected: tuple[Effect, ...]
 ) -> None:
     """
     Drained, then without pods, then not listed, then deleted: never a step early.
     """
-    shares = {"1": "100", **({"3": "0"} if listed else {})}
     s = situation(
-        Phase.STABLE, arms=arms(arm("1"), workload), route=route(shares), drain=drain,
+        Phase.STABLE, arms=arms(arm("1"), workload), route=route({"1": "100", **listed}), drain=drain,
         remembered={"phase_since": ago(since)},
     )  # fmt: skip
-    found = tuple(effect for effect in difference(s) if not isinstance(effect, SetTraffic))
-    assert found == expected
+    assert difference(s) == expected
 
 
 def test_a_listed_revision_is_not_deleted() -> None:

@@ -288,7 +288,7 @@ def endings() -> Iterator[Case]:
     """
     The rows that end a rollout.
     """
-    gone = {"candidate": None, "step": None, "verdicts": 0, "evidence": {}}
+    gone: dict[str, Any] = {"candidate": None, "step": None, "verdicts": 0, "evidence": {}}
     yield Case(
         title="the route has given everything, and the phase has settled for five seconds, not four",
         guard="promotion_in_place", to=Phase.STABLE, reason=Reason.PROMOTED,
