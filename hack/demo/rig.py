@@ -5,10 +5,11 @@ One model with its own hostname and client: what acceptance tests and the soak p
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from demo.client import LoadClient, Snapshot, bodies_of
 from demo.sight import NAMESPACE, PATH, Sight, apply, look, manifest
@@ -28,6 +29,18 @@ QUICK: dict[str, Any] = {
 """Overrides for a rollout of about a minute at 50 requests a second."""
 
 
+class Look(NamedTuple):
+    """
+    The object as it was seen, and what the client had counted a moment later.
+    """
+
+    at: float
+    """Monotonic seconds."""
+    sight: Sight
+    answered: Mapping[str, int]
+    """Answers by version; empty without a client."""
+
+
 @dataclass(slots=True)
 class Rig:
     """
@@ -38,8 +51,7 @@ class Rig:
     name: str
     overrides: dict[str, Any] = field(default_factory=lambda: dict(QUICK))
     client: LoadClient | None = None
-    looks: list[tuple[float, Sight]] = field(default_factory=list)
-    """Every look with its time (monotonic seconds)."""
+    looks: list[Look] = field(default_factory=list)
 
     def apply(self, version: int) -> None:
         """
@@ -52,7 +64,8 @@ class Rig:
         The object now; kept in `looks`.
         """
         sight = await look(self.stage, self.name)
-        self.looks.append((time.monotonic(), sight))
+        answered = answers_by_version(self.client.snapshot()) if self.client else {}
+        self.looks.append(Look(time.monotonic(), sight, answered))
         return sight
 
     async def until(self, wanted: Callable[[Sight], bool], seconds: float) -> Sight:
@@ -149,25 +162,48 @@ class Rig:
 
     def counted_twice(self, version: str) -> list[str]:
         """
-        Looks at which the evidence claims more requests of the version than the client had sent in all.
+        Looks at which the evidence claimed more requests of the candidate than the client had answers from it by then.
         """
-        counts = self.client.snapshot() if self.client else None
-        answered = sum(n for (v, _), n in counts.answers.items() if v == version) if counts else 0
         found = []
-        for _, sight in self.looks:
-            verdicts = sight.document.get("status", {}).get("verdicts", [])
-            candidate = (sight.document.get("status", {}).get("candidate") or {}).get("version")
-            found += [
-                f"{v['candidate']['n']} counted of {answered}"
-                for v in verdicts
-                if candidate == version and float(v["candidate"]["n"]) > answered + WARM_UPS
-            ]
+        for look_ in self.looks:
+            status = look_.sight.document.get("status", {})
+            if (status.get("candidate") or {}).get("version") != version:
+                continue
+            answered = look_.answered.get(version, 0)
+            claimed = [float(verdict["candidate"]["n"]) for verdict in status.get("verdicts", [])]
+            found += [f"{n:g} counted of {answered}" for n in claimed if n > answered + ON_THE_WAY]
         return found
 
 
-WARM_UPS = (
-    40  # requests of the operator's own warm-up go to the Service, not through the gateway; a margin all the same
-)
+ON_THE_WAY = 5
+"""Answers the gateway had counted and the client had not read yet. The warm-up does not pass through the gateway."""
+
+
+def answers_by_version(counts: Snapshot) -> dict[str, int]:
+    """
+    How often each version answered, whatever the status.
+    """
+    total: Counter[str] = Counter()
+    for (version, _), number in counts.answers.items():
+        if version is not None:
+            total[version] += number
+    return dict(total)
+
+
+def returned(counts: Snapshot, version: str, silent_seconds: int = 5) -> int:
+    """
+    Answers the version gave after it had once been silent for so many whole seconds: its share had gone, and came back.
+
+    At 10 % of 25 requests a second five silent seconds come by chance in less than one minute of a thousand.
+    """
+    silent, gone, late, began = 0, False, 0, False
+    for second in counts.seconds:
+        here = sum(number for (signed, _), number in second.answers.items() if signed == version)
+        late += here if gone else 0
+        silent = 0 if here else silent + 1
+        began = began or here > 0
+        gone = gone or (began and silent >= silent_seconds)
+    return late
 
 
 def stable_at(sight: Sight, version: int) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from demo.rig import Rig, cancelled, failed, guilty, keep_killing, scale, stable_at
+from demo.rig import Rig, cancelled, failed, guilty, keep_killing, returned, scale, stable_at
 from demo.stage import ROOT, Stage
 
 pytestmark = pytest.mark.cluster
@@ -24,7 +24,8 @@ def test_a_killed_operator_changes_no_outcome(stage: Stage) -> None:
     async def play() -> tuple[Rig, Rig]:
         good, bad = Rig(stage, "killed-good"), Rig(stage, "killed-bad")
         await asyncio.gather(good.deploy(1), bad.deploy(1))
-        pauses = [random.Random(7).uniform(4, 16) for _ in range(60)]
+        moments = random.Random(7)
+        pauses = [moments.uniform(4, 16) for _ in range(60)]
         async with good.traffic(), bad.traffic():
             killer = asyncio.create_task(keep_killing(stage, pauses))
             try:
@@ -46,6 +47,7 @@ def test_a_killed_operator_changes_no_outcome(stage: Stage) -> None:
         counts = rig.client.snapshot()
         assert (counts.lost, guilty(counts) - {"3"}) == (0, set())
         assert rig.counted_twice(version) == []
+    assert returned(bad.client.snapshot(), "3") == 0, "its share came back before the rollback was over"
     good.delete()
     bad.delete()
 
