@@ -1,0 +1,296 @@
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fakes.rollout import (
+    NOW,
+    World,
+    ago,
+    arm,
+    arms,
+    block,
+    candidate,
+    deployment,
+    kept,
+    metric_evidence,
+    observed,
+    rev,
+    route,
+    situation,
+    step,
+    verdict,
+    world,
+)
+
+from modelramp.analysis import MetricEvidence
+from modelramp.api.names import ANNOTATION_RETRY
+from modelramp.api.scalars import Share
+from modelramp.api.status import CandidateStatus, Status, TrafficStatus, VerdictName, VerdictStatus
+from modelramp.api.vocabulary import Phase
+from modelramp.rollout.assess import NOTHING_COUNTED, assess, traffic_status
+from modelramp.rollout.observed import Measured, NoData, Unavailable, WarmUpReading
+
+GOOD = (50.0, 0.0, 950.0, 1.0)
+
+
+def after(asked: World, now: datetime = NOW) -> Status:
+    """
+    The memory with what was seen folded in.
+    """
+    return assess(*asked, now).status
+
+
+def health(before: CandidateStatus, ready: int) -> CandidateStatus | None:
+    """
+    The candidate after a look at so many ready pods.
+    """
+    seen = arms(arm("1"), arm("2", ready=ready))
+    return after(world(Phase.PREPARING, remembered={"candidate": before}, arms=seen)).candidate
+
+
+FRESH = candidate(ready_since=None, ready_pods=0)
+
+
+@pytest.mark.parametrize(
+    ("before", "ready", "expected"),
+    [
+        (FRESH, 1, candidate(ready_since=None, ready_pods=1)),
+        (FRESH, 2, candidate(ready_since=NOW, ready_pods=2)),
+        (FRESH, 5, candidate(ready_since=NOW, ready_pods=2)),
+        (candidate(), 1, candidate(unready_since=NOW)),
+        (candidate(unready_since=ago(20)), 0, candidate(unready_since=ago(20))),
+        (candidate(unready_since=ago(20)), 2, candidate()),
+    ],
+    ids=[
+        "half of it is no readiness",
+        "all pods ready for the first time",
+        "more than the spec asks for does not count",
+        "a loss begins",
+        "a loss goes on",
+        "a loss ends",
+    ],
+)
+def test_the_candidate_s_readiness_is_remembered(
+    before: CandidateStatus, ready: int, expected: CandidateStatus
+) -> None:
+    """
+    When it was first complete, and since when it has been less than it was.
+    """
+    assert health(before, ready) == expected
+
+
+def test_a_candidate_that_is_gone_has_lost_all_its_pods() -> None:
+    """
+    Its workload was deleted: unready from now on.
+    """
+    found = after(world(Phase.PROGRESSING, arms=arms(arm("1")))).candidate
+    assert found == candidate(unready_since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("reading", "warm"),
+    [
+        (None, False),
+        (WarmUpReading(sent=20, failed=0, p95_seconds=0.49), True),
+        (WarmUpReading(sent=20, failed=1, p95_seconds=0.49), False),
+        (WarmUpReading(sent=19, failed=0, p95_seconds=0.49), False),
+        (WarmUpReading(sent=20, failed=0, p95_seconds=0.5), False),
+    ],
+    ids=["not tried", "good", "an answer was bad", "not all were sent", "too slow"],
+)
+def test_a_warm_up_must_be_complete_good_and_fast(reading: WarmUpReading | None, warm: bool) -> None:  # noqa: FBT001
+    """
+    Every request answered, and the 95th percentile below the bound.
+    """
+    asked = world(
+        Phase.PREPARING, remembered={"candidate": candidate(warm=False)}, warm_up=reading,
+        sections={"serving": {"warmUp": {"path": "/", "p95Below": "500ms"}}},
+    )  # fmt: skip
+    assert after(asked).candidate == candidate(warm=warm)
+
+
+def test_a_warm_up_without_a_bound_may_be_slow() -> None:
+    """
+    Only bad answers count then.
+    """
+    asked = world(
+        Phase.PREPARING, remembered={"candidate": candidate(warm=False)},
+        warm_up=WarmUpReading(sent=20, failed=0, p95_seconds=9.0), sections={"serving": {"warmUp": {"path": "/"}}},
+    )  # fmt: skip
+    assert after(asked).candidate == candidate(warm=True)
+
+
+def test_a_warm_up_taken_out_of_the_spec_is_not_waited_for() -> None:
+    """
+    What nobody asks for is done.
+    """
+    assert after(world(Phase.PREPARING, remembered={"candidate": candidate(warm=False)})).candidate == candidate()
+
+
+@pytest.mark.parametrize(
+    ("phase", "before", "shares", "expected"),
+    [
+        (Phase.PROGRESSING, None, {"1": "95", "2": "5"}, NOW),
+        (Phase.PROGRESSING, None, {"1": "100", "2": "0"}, None),
+        (Phase.PROGRESSING, ago(9), {"1": "100", "2": "0"}, ago(9)),
+        (Phase.PAUSED, None, {"1": "95", "2": "5"}, None),
+    ],
+    ids=["seen in place", "not in place yet", "in place before", "not while paused"],
+)
+def test_the_step_remembers_when_its_traffic_was_in_place(
+    phase: Phase, before: datetime | None, shares: dict[str, str], expected: datetime | None
+) -> None:
+    """
+    From the first look at it; soaking and counting start there.
+    """
+    asked = world(phase, remembered={"step": step(in_place_since=before)}, route=route(shares))
+    assert after(asked).step == step(in_place_since=expected)
+
+
+def judged(reading: Any, **remembered: Any) -> tuple[MetricEvidence, VerdictStatus]:  # noqa: ANN401
+    """
+    Evidence and verdict on the errors after a reading.
+    """
+    found = after(world(Phase.PROGRESSING, remembered=remembered, readings={"errors": reading}))
+    return MetricEvidence.from_state(found.evidence[0].state), found.verdicts[0]  # type: ignore[arg-type]
+
+
+def test_new_counts_are_added_once() -> None:
+    """
+    The same block twice changes nothing the second time.
+    """
+    once, _ = judged(Measured(block(GOOD)))
+    twice, _ = judged(Measured(block(GOOD)), evidence=(kept(once),))
+    assert (once.step.candidate.n, once.counted_until, twice) == (100, ago(10), once)
+
+
+@pytest.mark.parametrize(
+    "at", [step(in_place_since=None), step("100")], ids=["before the traffic is in place", "with nothing to compare"]
+)
+def test_counts_are_left_out_when_they_tell_nothing(at: Any) -> None:  # noqa: ANN401
+    """
+    The evidence stays as it is.
+    """
+    elsewhere = world(
+        Phase.PROGRESSING, remembered={"step": at}, readings={"errors": Measured(block(GOOD))},
+        route=route({"1": "100", "2": "0"}),
+    )  # fmt: skip
+    assert after(elsewhere).evidence == (kept(metric_evidence()),)
+
+
+@pytest.mark.parametrize(
+    ("reading", "name"),
+    [(NoData("no series"), VerdictName.NO_DATA), (Unavailable("connection refused"), VerdictName.UNAVAILABLE)],
+    ids=["no data", "an outage"],
+)
+def test_no_counts_are_no_verdict(reading: NoData | Unavailable, name: VerdictName) -> None:
+    """
+    Even where the evidence would suffice; it is kept as it is.
+    """
+    certain = metric_evidence(ok=9.0)
+    evidence, said = judged(reading, evidence=(kept(certain),))
+    assert (evidence, said.verdict, said.message) == (certain, name, reading.message)
+
+
+def test_counts_of_nothing_are_no_verdict_either() -> None:
+    """
+    The source answered, and no request of the candidate is in it: that is said.
+    """
+    unused = metric_evidence(counts=(0.0, 0.0, 950.0, 1.0))
+    _, said = judged(Measured(block((0.0, 0.0, 950.0, 1.0))), evidence=(kept(unused),))
+    assert (said.verdict, said.message, said.seconds_left) == (VerdictName.NO_DATA, NOTHING_COUNTED, None)
+
+
+def test_sufficient_evidence_passes() -> None:
+    """
+    With its numbers; nothing is left to wait for.
+    """
+    _, said = judged(Measured(block(GOOD)), evidence=(kept(metric_evidence(ok=5.0)),))
+    assert (said.verdict, said.candidate.n, said.stable.x, said.seconds_left) == (VerdictName.PASSED, "100", "2", None)
+
+
+def test_open_evidence_tells_how_long_it_will_take() -> None:
+    """
+    At the rates of the whole step.
+    """
+    _, said = judged(Measured(block(GOOD)))
+    assert (said.verdict, said.message) == (VerdictName.INCONCLUSIVE, "")
+    assert said.seconds_left is not None
+    assert 0 < said.seconds_left < 3600
+
+
+def test_a_candidate_above_its_margin_has_no_time_left_to_tell() -> None:
+    """
+    At these rates it will not be certified: the obstacle is named.
+    """
+    _, said = judged(Measured(block((50.0, 4.0, 950.0, 1.0))), evidence=(kept(metric_evidence(harm=-20.0)),))
+    assert (said.verdict, said.seconds_left, said.message) == (VerdictName.INCONCLUSIVE, None, "AboveMargin")
+
+
+def test_a_metric_that_was_not_due_keeps_its_verdict() -> None:
+    """
+    Nothing was read: nothing changes.
+    """
+    found = after(world(Phase.PROGRESSING))
+    assert (found.verdicts, found.evidence) == ((verdict(),), (kept(metric_evidence()),))
+
+
+def test_a_metric_that_is_new_in_the_spec_begins_with_fresh_evidence() -> None:
+    """
+    One that was taken out is forgotten.
+    """
+    ratio = {"name": "fraud", "ratio": {"total": "a{$arm}", "bad": "b{$arm}"}}
+    found = after(world(Phase.PROGRESSING, sections={"analysis": {"metrics": [ratio]}}))
+    assert ([item.name for item in found.evidence], found.verdicts) == (["fraud"], ())
+
+
+@pytest.mark.parametrize(
+    ("phase", "annotations", "expected"),
+    [
+        (Phase.STABLE, {ANNOTATION_RETRY: "new"}, "new"),
+        (Phase.FAILED, {ANNOTATION_RETRY: "new"}, "old"),
+        (Phase.PAUSED, {ANNOTATION_RETRY: "new"}, "old"),
+        (Phase.STABLE, {}, "old"),
+    ],
+    ids=["seen where nothing acts on it", "open while failed", "open while paused", "taken away"],
+)
+def test_a_retry_never_fires_later_by_surprise(phase: Phase, annotations: dict[str, str], expected: str) -> None:
+    """
+    Outside the phases that act on it, the annotation counts as seen.
+    """
+    assert after(world(phase, annotations=annotations, remembered={"retry_seen": "old"})).retry_seen == expected
+
+
+def test_an_object_without_a_rollout_stays_as_it_is() -> None:
+    """
+    Nothing is folded into an empty memory.
+    """
+    assert assess(deployment(), observed(), NOW).status == Status()
+
+
+@pytest.mark.parametrize(
+    ("changes", "programmed", "counted"),
+    [
+        ({}, Share("5%"), Share("5%")),
+        ({"route": route({"1": "100"})}, None, Share("5%")),
+        ({"remembered": {"evidence": ()}}, Share("5%"), None),
+    ],
+    ids=["all known", "not listed", "nothing counted"],
+)
+def test_the_shown_share_is_wanted_accepted_and_counted(
+    changes: dict[str, Any], programmed: Share | None, counted: Share | None
+) -> None:
+    """
+    Each absent when it is not known.
+    """
+    expected = TrafficStatus(wanted=Share("25%"), programmed=programmed, observed=counted)
+    assert traffic_status(situation(Phase.PROGRESSING, **changes), Decimal(25)) == expected
+
+
+def test_without_a_candidate_no_share_is_shown() -> None:
+    """
+    There is nothing to split.
+    """
+    assert traffic_status(situation(Phase.STABLE), Decimal(0)) is None
+    assert rev("1") != rev("2")
