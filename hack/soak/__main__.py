@@ -1,8 +1,9 @@
 """
 `make soak`: the acceptance figures, measured on the real cluster and written to docs/measured.md and docs/reports/.
 
-Parts: demo (the whole story), bad (the failing version alone), kills (good and bad versions while the operator is
-killed), idle (nothing writes to an object at rest; runs beside the others). Every count is the client's own.
+Parts: bad (the failing version alone), demo (the whole story, with the operator's memory and API requests), kills (good
+and bad versions while the operator is killed), outages (of Prometheus and the API server), idle (nothing writes to an
+object at rest; runs beside the others). Every count of requests is the client's own.
 """
 
 import argparse
@@ -15,14 +16,26 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo.rig import QUICK, Rig, cancelled, failed, keep_killing, operator_memory_mb, stable_at
+from demo import outages
+from demo.rig import (
+    QUICK,
+    Rig,
+    answers_by_version,
+    cancelled,
+    failed,
+    keep_killing,
+    operator_memory_mb,
+    returned,
+    stable_at,
+)
 from demo.sight import NAMESPACE
-from demo.stage import ROOT, Stage, prepare
+from demo.stage import ROOT, Stage, StageError, prepare, run
 from demo.story import Telling, rollout, tell
 
 REPORTS = ROOT / "docs/reports"
@@ -30,6 +43,8 @@ PAGE = ROOT / "docs/measured.md"
 SIDE_BY_SIDE = 4
 IDLE_SECONDS = 600
 QUIET_SECONDS = 5
+OPERATOR = "system:serviceaccount:modelramp-system:"
+WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
 def say(text: str) -> None:
@@ -49,16 +64,36 @@ def keep(name: str, result: Any) -> None:  # noqa: ANN401 - whatever JSON holds
     path.write_text(json.dumps([*known, result], indent=1) + "\n")
 
 
+def api_requests(stage: Stage, since: datetime) -> dict[str, int] | None:
+    """
+    The operator's requests by verb and resource since then, from the audit log; None without the local cluster.
+    """
+    if stage.context:
+        return None
+    tool = [
+        sys.executable,
+        str(ROOT / "hack/cluster"),
+        "audit",
+        "--since",
+        since.isoformat(),
+        "--user",
+        OPERATOR,
+        "--json",
+    ]
+    found = json.loads(run(tool, stage.environment))
+    return {f"{item['verb']} {item['resource']}": item["requests"] for item in found}
+
+
 def play_demo(stage: Stage) -> None:
     """
     The whole story once.
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), datetime.now(UTC)
     telling = asyncio.run(tell(stage, 50, lambda _: None))
     counts = telling.counts
     acts = [asdict(act) for act in telling.acts]
     keep("demo", {"acts": acts, "sent": counts.sent if counts else 0, "lost": counts.lost if counts else None,
-                  "seconds": round(time.monotonic() - began, 1)})  # fmt: skip
+                  "seconds": round(time.monotonic() - began, 1), "api_requests": api_requests(stage, since)})  # fmt: skip
     say(
         f"demo: {[(act['version'], act['outcome'], act['bad_answers']) for act in acts]}, lost {counts and counts.lost}"
     )
@@ -98,20 +133,21 @@ def play_kills(stage: Stage, turn: int) -> None:
     rigs = [Rig(stage, name, dict(overrides)) for name in names]
 
     async def one(rig: Rig, version: int) -> dict[str, Any]:
-        async with rig.traffic(rate=25):
+        async with rig.traffic(rate=25) as client:
             rig.apply(version)
-            wanted = failed if version == 3 else (lambda sight: stable_at(sight, 2))
-            end = await rig.until(wanted, 600)
-            before = rig.client.snapshot().answers if rig.client else {}
+            try:
+                end = await rig.until(failed if version == 3 else (lambda sight: stable_at(sight, 2)), 600)
+            except StageError as error:  # one that does not end is a figure, too
+                say(str(error))
+                end = rig.looks[-1].sight
+            rejected_at = answers_by_version(client.snapshot()).get("3", 0)
             await asyncio.sleep(QUIET_SECONDS)
-            counts = rig.client.snapshot() if rig.client else None
-        later = {
-            f"{k}": n for k, n in (counts.answers if counts else {}).items() if k[0] == "3" and n > before.get(k, 0)
-        }
+            counts = client.snapshot()
+        late = max(answers_by_version(counts).get("3", 0) - rejected_at, returned(counts, "3"))
         return {
-            "version": version, "outcome": end.phase, "lost": counts.lost if counts else None,
-            "bad": counts.bad(str(version)) if counts else None, "answers_after_rejection": later if version == 3 else {},
-            "counted_twice": rig.counted_twice(str(version)), "seconds": round(rig.looks[-1][0] - rig.looks[0][0], 1),
+            "version": version, "outcome": end.phase, "sent": counts.sent, "lost": counts.lost,
+            "bad": counts.bad(str(version)), "answers_after_rejection": late if version == 3 else 0,
+            "counted_twice": rig.counted_twice(str(version)), "seconds": round(rig.looks[-1].at - rig.looks[0].at, 1),
         }  # fmt: skip
 
     async def play() -> list[dict[str, Any]]:
@@ -131,8 +167,38 @@ def play_kills(stage: Stage, turn: int) -> None:
     say(f"kills {turn + 1}: done")
 
 
+def play_outages(stage: Stage) -> None:
+    """
+    Prometheus away for a minute and the API server for half a minute, in one rollout under load.
+    """
+    try:
+        seen = asyncio.run(outages.play_outages(stage, "outages"))
+    except StageError as error:
+        keep("outages", {"outcome": str(error)})
+        say(f"outages: {error}")
+        return
+    finally:
+        Rig(stage, "outages").delete(wait=False)
+    keep("outages", {
+        "outcome": seen.outcome, "sent": seen.counts.sent, "lost": seen.counts.lost,
+        "noticed_seconds": round(seen.noticed_seconds, 1), "shares_while_away": list(seen.shares_while_away),
+        "went_on_seconds": round(seen.went_on_seconds, 1), "counted_twice": list(seen.counted_twice),
+        "after_api_server_seconds": round(seen.after_api_server_seconds, 1),
+    })  # fmt: skip
+    say(f"outages: {seen.outcome}, {seen.counts.lost} lost, noticed after {seen.noticed_seconds:.0f} s")
+
+
 def _mean(values: list[float]) -> str:
     return f"{statistics.mean(values):.1f}" if values else "-"
+
+
+def _requests(run: dict[str, Any]) -> str:
+    """
+    All requests of a story, and those that write.
+    """
+    asked = {key: n for key, n in (run.get("api_requests") or {}).items() if not key.endswith(" leases")}
+    writes = sum(n for key, n in asked.items() if key.split()[0] in WRITES)
+    return f"{sum(asked.values())}, of them {writes} writes" if asked else "-"
 
 
 def page() -> str:
@@ -145,6 +211,7 @@ def page() -> str:
         return json.loads(path.read_text()) if path.exists() else []
 
     demo, bad, kills, idle, size = (load(name) for name in ("demo", "bad", "kills", "idle", "size"))
+    outage = load("outages")
     thirds = [act for run in demo for act in run["acts"] if act["version"] == "3"] + bad
     answers = [act["bad_answers"] for act in thirds]
     seconds = [act["seconds"] for run in demo for act in run["acts"] if act["version"] == "2"]
@@ -160,8 +227,11 @@ def page() -> str:
         ("rollouts with the operator killed at random", f"{len(kills)}, ended as they should: "
          f"{sum(k['outcome'] == ('Failed' if k['version'] == 3 else 'Stable') for k in kills)}"),
         ("lost requests in these", str(sum(k["lost"] or 0 for k in kills))),
-        ("answers of a rejected version after its rejection", str(sum(len(k["answers_after_rejection"]) for k in kills))),
+        ("answers of a rejected version after its rejection", str(sum(k["answers_after_rejection"] for k in kills))),
         ("looks at which evidence was counted twice", str(sum(len(k["counted_twice"]) for k in kills))),
+        ("Prometheus away for a minute, the API server for half a minute: ended as", "; ".join(f"{o['outcome']}, {o.get('lost', '-')} lost of {o.get('sent', '-')}" for o in outage) or "-"),
+        ("the condition said so, and it went on after Prometheus' return, in seconds", "; ".join(f"{o['noticed_seconds']}, {o['went_on_seconds']}" for o in outage if "noticed_seconds" in o) or "-"),
+        ("API requests of the operator in one story of three rollouts, without its Lease", "; ".join(_requests(run) for run in demo)),
         ("writes to an idle object and what it owns", "; ".join(f"{i['writes']} in {i['seconds']} s" for i in idle) or "-"),
         ("operator's resident memory", "; ".join(f"{s['memory_mb']:.0f} MB" for s in size) or "-"),
     ]  # fmt: skip
@@ -181,30 +251,48 @@ def main() -> None:
     parser.add_argument("--demos", type=int, default=3)
     parser.add_argument("--bad", type=int, default=2, help="runs of the bad version alone, beside those of the demos")
     parser.add_argument("--kills", type=int, default=5, help=f"rounds of {SIDE_BY_SIDE} rollouts")
+    parser.add_argument("--outages", type=int, default=2, help="rollouts through both outages")
+    parser.add_argument(
+        "--only", choices=("bad", "demo", "kills", "outages", "idle"), action="append", help="this part"
+    )
     parser.add_argument("--page", action="store_true", help="only write the page from the reports that are there")
     arguments = parser.parse_args()
     if not arguments.page:
-        stage = prepare(os.environ.get("CONTEXT") or None)
-        stage.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=180s")
-        idle = Rig(stage, "idle")
-        asyncio.run(idle.deploy(1))
-        time.sleep(15)
-        before, since = idle.versions(), time.monotonic()
-        for _ in range(arguments.bad):
-            play_bad(stage)
-        for _ in range(arguments.demos):
-            Rig(stage, "digits").delete()
-            play_demo(stage)
-        keep("size", {"memory_mb": operator_memory_mb(stage)})
-        for turn in range(arguments.kills):
-            play_kills(stage, turn)
-        time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
-        after = idle.versions()
-        writes = sum(int(after.get(name) != version) for name, version in before.items())
-        keep("idle", {"writes": writes, "seconds": round(time.monotonic() - since)})
+        play(prepare(os.environ.get("CONTEXT") or None), arguments, set(arguments.only or ()))
     PAGE.write_text(page())
     say(f"written: {PAGE.relative_to(ROOT)}")
     subprocess.run(["git", "-C", str(ROOT), "--no-pager", "diff", "--stat", "--", "docs"], check=False)
+
+
+def play(stage: Stage, arguments: argparse.Namespace, only: set[str]) -> None:
+    """
+    The parts, the most important first; none named: all.
+    """
+
+    def wanted(part: str) -> bool:
+        return not only or part in only
+
+    stage.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=180s")
+    idle = Rig(stage, "idle")
+    if wanted("idle"):
+        asyncio.run(idle.deploy(1))
+        time.sleep(15)  # the cluster's own controllers write a little later than the operator
+    before, since = (idle.versions() if wanted("idle") else {}), time.monotonic()
+    for _ in range(arguments.bad if wanted("bad") else 0):
+        play_bad(stage)
+    for _ in range(arguments.demos if wanted("demo") else 0):
+        Rig(stage, "digits").delete()
+        play_demo(stage)
+        keep("size", {"memory_mb": round(operator_memory_mb(stage), 1)})
+    for turn in range(arguments.kills if wanted("kills") else 0):
+        play_kills(stage, turn)
+    for _ in range(arguments.outages if wanted("outages") else 0):
+        play_outages(stage)
+    if wanted("idle"):
+        time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
+        after = idle.versions()
+        writes = sum(int(after.get(name) != version) for name, version in before.items())
+        keep("idle", {"writes": writes, "objects": len(before), "seconds": round(time.monotonic() - since)})
 
 
 if __name__ == "__main__":

@@ -3,15 +3,12 @@ Killed operators, a Prometheus that is away, an API server that restarts: the ro
 """
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 
 import pytest
+from demo.outages import play_outages
 from demo.rig import Rig, cancelled, failed, guilty, keep_killing, returned, scale, stable_at
-from demo.stage import ROOT, Stage
+from demo.stage import Stage
 
 pytestmark = pytest.mark.cluster
 
@@ -52,52 +49,14 @@ def test_a_killed_operator_changes_no_outcome(stage: Stage) -> None:
     bad.delete()
 
 
-async def api_server_down(seconds: float) -> None:
-    """
-    The API server's process is killed, and healed by the cluster's own `up` after so many seconds.
-    """
-    tool = [sys.executable, str(ROOT / "hack/cluster")]
-    status = await asyncio.to_thread(subprocess.run, [*tool, "status"], text=True, capture_output=True, check=False)
-    pid = next(int(line.split()[-1]) for line in status.stdout.splitlines() if line.startswith("apiserver "))
-    os.kill(pid, signal.SIGKILL)
-    await asyncio.sleep(seconds)
-    environment = {**os.environ, "MODELRAMP_EMBEDDED": "1"}
-    await asyncio.to_thread(subprocess.run, [*tool, "up"], check=True, capture_output=True, env=environment)
-
-
-def unreachable(rig: Rig) -> bool:
-    """
-    The last look's condition says that the metrics cannot be read.
-    """
-    return rig.looks[-1][1].conditions.get("AnalysisPassing") == "Unknown MetricSourceUnreachable"
-
-
 def test_outages_hold_the_rollout_and_it_goes_on_by_itself(stage: Stage) -> None:
     """Prometheus is away for a minute in the first step, the API server for half a minute in the second."""
-
-    async def play() -> Rig:
-        rig = Rig(stage, "outages")
-        await rig.deploy(1)
-        async with rig.traffic():
-            rig.apply(2)
-            await rig.until(lambda sight: bool(sight.verdicts) and sight.step.startswith("1/"), 120)
-            await asyncio.to_thread(scale, stage, "monitoring", "prometheus", 0)
-            await rig.until(lambda _: unreachable(rig), 45)
-            for _ in range(40):
-                sight = await rig.look()
-                assert sight.step.startswith("1/")
-                await asyncio.sleep(1)
-            await asyncio.to_thread(scale, stage, "monitoring", "prometheus", 1)
-            await rig.until(lambda sight: sight.step.startswith("2/"), 180)
-            await api_server_down(30)
-            await rig.until(lambda sight: stable_at(sight, 2), 240)
-        return rig
-
-    rig = asyncio.run(play())
-    counts = rig.client.snapshot()
-    assert (counts.lost, guilty(counts)) == (0, set())
-    assert rig.counted_twice("2") == []
-    rig.delete()
+    seen = asyncio.run(play_outages(stage, "outages"))
+    assert seen.shares_while_away == ("10%",)
+    assert seen.outcome == "Stable"
+    assert (seen.counts.lost, guilty(seen.counts)) == (0, set())
+    assert seen.counted_twice == ()
+    Rig(stage, "outages").delete()
 
 
 def test_everything_goes_with_the_object_also_while_the_operator_is_down(stage: Stage) -> None:
