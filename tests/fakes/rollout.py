@@ -169,12 +169,12 @@ def step(percent: str = "5", **changes: Any) -> StepStatus:  # noqa: ANN401 - an
     return StepStatus(**{"traffic": Share(f"{percent}%"), **fields, **changes})
 
 
-def verdict(name: VerdictName = VerdictName.INCONCLUSIVE, **changes: Any) -> VerdictStatus:  # noqa: ANN401 - any field
+def verdict(said: VerdictName = VerdictName.INCONCLUSIVE, /, **changes: Any) -> VerdictStatus:  # noqa: ANN401 - any field
     """
     A verdict on the errors.
     """
     counts = {"candidate": ArmCounts(n="50", x="0"), "stable": ArmCounts(n="950", x="1")}
-    fields = {"name": "errors", "verdict": name, "evidence": "3.1 of 20", "harm": "0.4 of 100", **counts}
+    fields = {"name": "errors", "verdict": said, "evidence": "3.1 of 20", "harm": "0.4 of 100", **counts}
     return VerdictStatus(**{**fields, **changes})
 
 

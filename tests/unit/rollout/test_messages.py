@@ -1,0 +1,184 @@
+from typing import Any
+
+import pytest
+from fakes.rollout import arm, arms, candidate, kept, metric_evidence, route, situation, step, verdict
+
+from modelramp.api.status import VerdictName
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.memory import DRAINING
+from modelramp.rollout.messages import MESSAGES, message, waiting_message
+from modelramp.rollout.observed import WarmUpReading
+
+BACK = {"1": "100", "2": "0"}
+
+
+@pytest.mark.parametrize("reason", MESSAGES, ids=str)
+@pytest.mark.parametrize("remembered", [{}, {"candidate": None, "stable": None, "step": None, "verdicts": ()}])
+def test_every_reason_has_words_also_when_little_is_known(reason: Reason, remembered: dict[str, Any]) -> None:
+    """
+    No sentence needs a candidate, a stable revision, a step or a verdict to be spoken.
+    """
+    said = message(reason, situation(Phase.PROGRESSING, remembered=remembered))
+    assert 10 < len(said) <= 1024
+
+
+def test_a_rollback_tells_the_counts_it_rests_on() -> None:
+    """
+    With the evidence reached of what is needed.
+    """
+    said = message(Reason.ANALYSIS_FAILED, situation(Phase.PROGRESSING))
+    assert said.endswith(
+        "is worse than allowed at step 1/4 at 5%: errors: candidate 0 bad of 50, stable 1 of 950, "
+        "harm evidence 0.4 of 100, not-worse evidence 3.1 of 20"
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "reason", "words"),
+    [
+        (arm("2", crash_looping="container m restarted 5 times"), Reason.CANDIDATE_CRASH_LOOPING, "restarted 5 times"),
+        (arm("2", out_of_memory="container m was OOM-killed"), Reason.CANDIDATE_OUT_OF_MEMORY, "was OOM-killed"),
+    ],
+)
+def test_a_guardrail_tells_what_broke(workload: Any, reason: Reason, words: str) -> None:  # noqa: ANN401
+    """
+    In the words of who saw it.
+    """
+    assert message(reason, situation(Phase.PROGRESSING, arms=arms(workload))).endswith(words)
+
+
+def test_a_kill_for_memory_is_told_also_when_crashes_are_ignored() -> None:
+    """
+    A container that is killed for memory keeps crashing as well: what rolled back is what is told.
+    """
+    both = arm("2", crash_looping="container m restarted 5 times", out_of_memory="container m was OOM-killed")
+    said = message(Reason.CANDIDATE_OUT_OF_MEMORY, situation(Phase.PROGRESSING, arms=arms(both)))
+    assert said.endswith("ran out of memory: container m was OOM-killed")
+
+
+def test_a_pause_tells_which_metric_is_missing() -> None:
+    """
+    Only the missing ones.
+    """
+    verdicts = (verdict(VerdictName.PASSED), verdict(VerdictName.NO_DATA, name="fraud", message="no series"))
+    said = message(Reason.METRICS_UNAVAILABLE, situation(Phase.PROGRESSING, remembered={"verdicts": verdicts}))
+    assert said == "step 1/4 at 5%: metrics were missing at its deadline (fraud: no series); goes on when they are back"
+
+
+def test_a_message_is_cut_where_the_status_ends() -> None:
+    """
+    At 1024 characters, whatever the API server or a store said.
+    """
+    long = {"verdicts": (verdict(VerdictName.NO_DATA, message="x" * 1024), verdict(VerdictName.NO_DATA))}
+    said = message(Reason.METRICS_UNAVAILABLE, situation(Phase.PROGRESSING, remembered=long))
+    waited = waiting_message(situation(Phase.PROGRESSING, refused="x" * 5000))
+    assert (len(said), len(waited)) == (1024, 1024)
+
+
+def waited(phase: Phase, **changes: Any) -> str:  # noqa: ANN401 - as `world`
+    """
+    What is waited for in a world.
+    """
+    return waiting_message(situation(phase, **changes))
+
+
+def test_a_refusal_is_told_first() -> None:
+    """
+    Nothing else matters before it is mended.
+    """
+    assert waited(Phase.PREPARING, refused="quota") == "refused by the API server: quota"
+
+
+COLD = {"candidate": candidate(warm=False)}
+FAILED = WarmUpReading(sent=20, failed=3, p95_seconds=0.1, message="3 of 20 failed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arms": arms(arm("1"))}, "0 of 2 pods ready"),
+        ({"arms": arms(arm("1"), arm("2", ready=1))}, "1 of 2 pods ready"),
+        ({"remembered": COLD}, "2 of 2 pods ready, not warm yet"),
+        ({"remembered": COLD, "warm_up": FAILED}, "2 of 2 pods ready, not warm yet; warm-up: 3 of 20 failed"),
+        ({"remembered": {"candidate": None}}, "0 of 2 pods ready"),
+    ],
+    ids=["not created", "half ready", "cold", "warm-up failed", "no candidate"],
+)
+def test_a_preparation_tells_what_is_missing(changes: dict[str, Any], words: str) -> None:
+    """
+    Pods, or the warm-up, and how it went.
+    """
+    assert waited(Phase.PREPARING, **changes) == f"waiting for the candidate: {words}"
+
+
+def test_a_ready_candidate_keeps_the_last_words() -> None:
+    """
+    It waits for the gateway only, a matter of seconds.
+    """
+    assert waited(Phase.PREPARING, remembered={"message": "version 2 is the candidate"}) == "version 2 is the candidate"
+
+
+OPEN = "errors: evidence 3.1 of 20 that the rate is below 1.25 x stable + 2.00%"
+
+
+@pytest.mark.parametrize(
+    ("remembered", "words"),
+    [
+        ({}, OPEN),
+        ({"verdicts": (verdict(seconds_left=90),)}, f"{OPEN}, about 90 s more at present traffic"),
+        ({"verdicts": (verdict(message="AboveMargin"),)}, f"{OPEN} (AboveMargin)"),
+        ({"verdicts": (verdict(VerdictName.NO_DATA, message="no series"),)}, "errors: no series"),
+        ({"verdicts": (verdict(VerdictName.PASSED), verdict(VerdictName.UNAVAILABLE, name="b", message="down"))},
+         "b: down"),
+        ({"verdicts": (verdict(VerdictName.PASSED),), "step": step(in_place_since=ago(5))},
+         "certified; soaking for 2 min"),
+        ({"verdicts": ()}, "waiting for the first counts of the step"),
+        ({"verdicts": (), "step": None}, "waiting for the gateway to give the candidate 0%"),
+    ],
+    ids=["open", "with a forecast", "with an obstacle", "no data", "one of two is open", "soaking", "nothing counted",
+         "no step"],
+)  # fmt: skip
+def test_a_step_tells_what_it_waits_for(remembered: dict[str, Any], words: str) -> None:
+    """
+    Each open metric with what it has and what it needs.
+    """
+    assert waited(Phase.PROGRESSING, remembered=remembered) == words
+
+
+def test_a_step_waits_for_the_gateway_first() -> None:
+    """
+    Nothing is judged before the share is in place.
+    """
+    assert waited(Phase.PROGRESSING, route=route(BACK)) == "waiting for the gateway to give the candidate 5%"
+
+
+def test_a_contradicted_split_is_told() -> None:
+    """
+    The weights are not what users get.
+    """
+    wrong = {"evidence": (kept(metric_evidence(counts=(500.0, 0.0, 500.0, 0.0))),)}
+    assert waited(Phase.PROGRESSING, remembered=wrong).startswith("holding: the counted share")
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        (Phase.PROMOTING, "waiting for the gateway to give the candidate everything"),
+        (Phase.ROLLING_BACK, f"version 2 is worse than allowed{DRAINING}"),
+        (Phase.PAUSED, "paused for want of evidence"),
+    ],
+    ids=str,
+)
+def test_other_phases_tell_their_cause(phase: Phase, words: str) -> None:
+    """
+    In the words the phase began with.
+    """
+    assert waited(phase) == words
+
+
+def test_draining_is_told_once() -> None:
+    """
+    However often it is looked at.
+    """
+    again = {"message": f"version 2 is worse than allowed{DRAINING}"}
+    assert waited(Phase.ROLLING_BACK, remembered=again) == f"version 2 is worse than allowed{DRAINING}"
