@@ -4,7 +4,7 @@ Folding what was seen into the memory, before any rule is asked.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis import (
     ALPHA_OK,
@@ -105,6 +105,8 @@ def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading:
                 forecast = seconds_left(kept, _so_far(s, kept, block), limits.ok)
                 left = None if forecast.seconds is None else round(forecast.seconds)
                 message = "" if forecast.obstacle is None else str(forecast.obstacle)
+        case unknown:
+            assert_never(unknown)
     return VerdictStatus(
         name=name,
         verdict=verdict,

@@ -41,9 +41,12 @@ def _step(s: Situation) -> str:
     return f"step {s.status.step.display} at {s.step_percent.normalize():f}%" if s.status.step else "the step"
 
 
-def _arm_trouble(s: Situation) -> str:
-    arm = s.candidate_arm
-    return (arm.crash_looping or arm.out_of_memory or "") if arm else ""
+def _crashing(s: Situation) -> str:
+    return (s.candidate_arm.crash_looping or "") if s.candidate_arm else ""
+
+
+def _out_of_memory(s: Situation) -> str:
+    return (s.candidate_arm.out_of_memory or "") if s.candidate_arm else ""
 
 
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
@@ -55,8 +58,8 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
     Reason.ABORT_REQUESTED: lambda s: f"{_candidate(s)} was aborted by annotation; {_stable(s)} takes over",
     Reason.ANALYSIS_FAILED: lambda s: f"{_candidate(s)} is worse than allowed at {_step(s)}: {_counts(s)}",
-    Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_arm_trouble(s)}",
-    Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_arm_trouble(s)}",
+    Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_crashing(s)}",
+    Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_out_of_memory(s)}",
     Reason.CANDIDATE_UNHEALTHY: lambda s: (
         f"{_candidate(s)} had too few ready pods for {s.spec.analysis.guardrails.not_ready_for}"
     ),
