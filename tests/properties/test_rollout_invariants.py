@@ -1,0 +1,489 @@
+"""
+What holds in every cycle of any rollout: random models, events and faults in the small world, virtual time.
+
+Each plot is run once and every invariant looks at all of its cycles. Half of the plots are disturbed: the operator
+crashes before or after any write, writes fail, news are lost, the object is read as it was some versions ago.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenarios.parts import NEVER, Model, utc
+from scenarios.world import BEGIN, Crash, Faults, Turn, World, spec_of
+
+from modelramp.analysis import Block, Counts
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.status import VerdictName
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.ports import PortError
+from modelramp.rollout import Plan, decide
+from modelramp.rollout.assess import assess
+from modelramp.rollout.needs import counted_from
+from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, Unavailable
+from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.situation import SETTLE, Situation
+
+PLOTS: Final = 10
+CALM_AFTER: Final = 150.0  # faults end here, in virtual seconds
+BOUND: Final = 1200.0  # three step deadlines and a progress deadline; no run may take longer to end or to pause
+SPINS: Final = 8  # transitions a still world may need to come to rest
+NOTHING: Final = Decimal(0)
+GATES: Final = {"step_passed", "last_step_passed"}
+TIMED: Final = GATES | {
+    "candidate_unhealthy",
+    "preparation_overdue",
+    "route_overdue",
+    "promotion_overdue",
+    "promotion_in_place",
+    "step_overdue",
+    "step_overdue_without_metrics",
+}
+TROUBLES: Final = ("none", "none", "none", "crashes", "memory", "unready", "dies", "never ready", "blinks")
+EVENTS: Final = ("none", "none", "superseded", "reverted", "aborted", "retried", "outage", "contested", "deaf gateway")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """
+    How the second version behaves, what happens meanwhile, and whether the operator is disturbed.
+    """
+
+    failing: float
+    trouble: str
+    trouble_at: float
+    event: str
+    event_at: float
+    requests_per_second: float
+    disturbed: bool
+    seed: int
+
+
+plots: Final = st.builds(
+    Plot,
+    failing=st.sampled_from([0.0, 0.0, 0.02, 0.08, 0.5]),
+    trouble=st.sampled_from(TROUBLES),
+    trouble_at=st.integers(min_value=1, max_value=120).map(float),
+    event=st.sampled_from(EVENTS),
+    event_at=st.integers(min_value=41, max_value=180).map(float),
+    requests_per_second=st.sampled_from([2.0, 50.0, 200.0]),
+    disturbed=st.booleans(),
+    seed=st.integers(min_value=0, max_value=2**16),
+)
+
+
+@dataclass
+class Watched(Faults):
+    """
+    Faults while they last; and what no write may ever do, checked against the gateway's real state.
+    """
+
+    seed: int
+    disturbed: bool
+    world: World = field(init=False)
+    violations: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """
+        Seed.
+        """
+        self.random = random.Random(self.seed)
+
+    def _strikes(self, chance: float) -> bool:
+        calm = not self.disturbed or self.world.now - BEGIN > CALM_AFTER
+        return not calm and self.random.random() < chance
+
+    def at_write(self, name: str, write: Callable[[], None]) -> None:
+        """
+        Crash before or after the write, or fail it; a write that happens is checked.
+        """
+        if self._strikes(0.08):
+            raise Crash(name)
+        if self._strikes(0.05):
+            raise PortError(name)
+        before = dict(self.world.gateway.written)
+        self._check_release(name)
+        write()
+        self._check_rejected(name, before)
+        if self._strikes(0.08):
+            raise Crash(name)
+
+    def _check_release(self, name: str) -> None:
+        """
+        Pods that still get traffic are not taken away.
+        """
+        released = name.removeprefix("Scale(").removesuffix(" x0)")
+        if name.startswith("Scale(") and name.endswith(" x0)") and self.world.gateway.effective.get(released, 0) > 0:
+            self.violations.append(f"{name} while the gateway still sends requests there")
+
+    def _check_rejected(self, name: str, before: dict[str, Decimal]) -> None:
+        """
+        The share of a revision that was rejected does not rise.
+        """
+        if not name.startswith("Traffic("):
+            return
+        status, target = self.world.deployment.status, self.world.gateway.written
+        on_trial = status.candidate.revision if status.candidate and status.phase is not Phase.ROLLING_BACK else None
+        for rejection in status.rejected:
+            name_ = rejection.revision
+            if name_ != on_trial and target.get(name_, NOTHING) > before.get(name_, NOTHING):
+                self.violations.append(f"{name}: {name_} was rejected")
+
+    def loses_event(self) -> bool:
+        """
+        Three news in ten.
+        """
+        return self._strikes(0.3)
+
+    def versions_behind(self) -> int:
+        """
+        Up to three, one time in five.
+        """
+        return self.random.randint(1, 3) if self._strikes(0.2) else 0
+
+
+def model_of(plot: Plot) -> Model:
+    """
+    The second version.
+    """
+
+    def errors(_share: Decimal, age: float) -> float:
+        return 1.0 if plot.trouble == "dies" and age > plot.trouble_at else plot.failing
+
+    return Model(
+        errors=errors,
+        ready_after=NEVER if plot.trouble == "never ready" else 4.0,
+        crash_loops_after=plot.trouble_at if plot.trouble == "crashes" else NEVER,
+        out_of_memory_after=plot.trouble_at if plot.trouble == "memory" else NEVER,
+        unready={"unready": (plot.trouble_at, NEVER), "dies": (plot.trouble_at, NEVER)}.get(
+            plot.trouble, (plot.trouble_at, plot.trouble_at + 10) if plot.trouble == "blinks" else (NEVER, NEVER)
+        ),
+        unready_pods=2 if plot.trouble == "dies" else 1,
+    )
+
+
+def happens(world: World, event: str) -> None:
+    """
+    The plot's event.
+    """
+    candidate = world.deployment.status.candidate
+    match event:
+        case "superseded":
+            world.apply(spec_of("3"))
+        case "reverted":
+            world.apply(spec_of("1"))
+        case "aborted":
+            world.apply(annotations={ANNOTATION_ABORT: candidate.revision if candidate else "nobody"})
+        case "retried":
+            world.apply(annotations={ANNOTATION_RETRY: "again"})
+        case "outage":
+            world.store.up = False
+            world.at(world.now - BEGIN + 60, lambda: setattr(world.store, "up", True))
+        case "contested":
+            world.gateway.contested_by = "argocd"
+            world.at(world.now - BEGIN + 60, lambda: setattr(world.gateway, "contested_by", None))
+        case "deaf gateway":
+            world.gateway.accept_after = NEVER
+            world.at(world.now - BEGIN + 90, lambda: hears_again(world))
+        case _:
+            assert event == "none"
+
+
+def hears_again(world: World) -> None:
+    """
+    The gateway accepts what was written last, and goes on accepting.
+    """
+    world.gateway.accept_after, world.gateway.accepts_at = 2.0, world.now + 2.0
+
+
+def ended(world: World) -> bool:
+    """
+    At rest, after all that was to happen.
+    """
+    return world.now - BEGIN > CALM_AFTER and not world.script and at_rest(world)
+
+
+def at_rest(world: World) -> bool:
+    """
+    Nothing is in flight and nothing left over, or only a human goes on from here.
+    """
+    status = world.deployment.status
+    if status.phase is Phase.PAUSED:
+        return status.reason is Reason.ANALYSIS_INCONCLUSIVE  # anything else goes on by itself
+    return status.phase in {Phase.STABLE, Phase.FAILED} and len(world.cluster.workloads) == 1
+
+
+def telling(world: World) -> list[Turn]:
+    """
+    The cycles that moved or did something, and one in six of those that only waited.
+    """
+    turns = world.turns
+    return [turn for i, turn in enumerate(turns) if turn.plan.because.rule or turn.plan.effects or i % 6 == 0]
+
+
+@cache
+def told(plot: Plot) -> World:
+    """
+    The plot's world after its run. Not to be changed.
+    """
+    faults = Watched(seed=plot.seed, disturbed=plot.disturbed)
+    world = World(
+        models={"1": Model(), "2": model_of(plot), "3": Model()},
+        seed=plot.seed,
+        requests_per_second=plot.requests_per_second,
+        faults=faults,
+        resync_seconds=20.0 if plot.disturbed else NEVER,
+    )
+    faults.world = world
+    world.at(0.0, lambda: world.apply(spec_of("1")))
+    world.at(40.0, lambda: world.apply(spec_of("2")))
+    world.at(plot.event_at, lambda: happens(world, plot.event))
+    world.run(BOUND, until=ended)
+    return world
+
+
+def situation(turn: Turn) -> Situation:
+    """
+    What the rules were asked about.
+    """
+    return assess(turn.deployment, turn.observed, utc(turn.at))
+
+
+def again(turn: Turn, *, observed: Observed | None = None, at: datetime | None = None) -> Plan:
+    """
+    The decision on the same memory, with something else seen or another time.
+    """
+    return decide(turn.deployment, observed or turn.observed, at or utc(turn.at))
+
+
+def routes(plan: Plan) -> Iterator[SetTraffic]:
+    """
+    What the plan writes to the route.
+    """
+    return (effect for effect in plan.effects if isinstance(effect, SetTraffic))
+
+
+def shares_are_percents_and_sum_to_100(turn: Turn) -> None:
+    """
+    1. Whatever is written to the route.
+    """
+    for effect in routes(turn.plan):
+        assert all(0 <= percent <= 100 for percent in effect.shares.values())
+        assert sum(effect.shares.values()) == Decimal(100)
+
+
+def carried_out(observed: Observed, deployment: MLModelDeployment, effect: Effect) -> Observed:
+    """
+    The world right after an effect: no new pod is ready yet, the gateway has accepted.
+    """
+    arms, route = dict(observed.arms), observed.route
+    match effect:
+        case EnsureWorkload():
+            arms[effect.revision] = Arm(
+                revision=effect.revision, wanted_replicas=effect.replicas, pods=0, ready=0, role=effect.role
+            )
+        case ScaleWorkload():
+            arms[effect.revision] = replace(arms[effect.revision], wanted_replicas=effect.replicas)
+        case SetRole():
+            arms[effect.revision] = replace(arms[effect.revision], role=effect.role)
+        case DeleteWorkload():
+            del arms[effect.revision]
+        case SetTraffic():
+            route = replace(
+                route, shares=effect.shares, acceptance=Acceptance.ACCEPTED, traffic_hash=deployment.traffic_hash
+            )
+    return replace(observed, arms=arms, route=route)
+
+
+def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
+    """
+    2. Deterministic; with the plan carried out and the clock still, nothing is planned after the transitions are over.
+    """
+    assert again(turn) == turn.plan
+    deployment, observed, plan = turn.deployment, turn.observed, turn.plan
+    for _ in range(SPINS):
+        deployment = replace(deployment, status=plan.status)
+        for effect in plan.effects:
+            observed = carried_out(observed, deployment, effect)
+        plan = decide(deployment, observed, utc(turn.at))
+        if plan.status == deployment.status and not plan.effects and plan.because.rule is None:
+            return
+    pytest.fail(f"still planning: {plan.because} {plan.effects}")
+
+
+def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
+    """
+    3. A step's share is left upwards only when the route was in place, soaked, and every metric certified.
+    """
+    s, plan = situation(turn), turn.plan
+    for effect in routes(plan):
+        share, allowed = effect.shares.get(s.candidate or "", NOTHING), s.step_percent
+        promoting = turn.deployment.status.phase is Phase.PROMOTING
+        if not effect.raises_exposure or s.stable is None or share <= allowed or promoting:
+            continue
+        if plan.because.rule == "candidate_listed":
+            assert share == plan.status.step.traffic.percent == s.next_step[1].percent  # type: ignore[union-attr,index] - a step was entered
+            continue
+        assert plan.because.rule in GATES
+        assert s.step is not None
+        assert s.status.step is not None
+        assert s.status.step.in_place_since is not None
+        assert s.now - s.status.step.in_place_since >= max(s.step.soak, SETTLE)
+        assert s.observed.route.acceptance is Acceptance.ACCEPTED
+        assert s.observed.route.shares[s.candidate or ""] == s.step.percent
+        if s.step.next_share is not None:
+            assert [v.verdict for v in s.status.verdicts] == [VerdictName.PASSED] * len(s.judged_metrics)
+            assert share <= Decimal(str(s.step.next_share)) * 100
+
+
+def failed_evidence_takes_all_traffic_away_at_once(turn: Turn) -> None:
+    """
+    4. In one decision, from any state in which metrics are judged.
+    """
+    s = situation(turn)
+    begin = counted_from(s)
+    if s.status.phase not in {Phase.PROGRESSING, Phase.PAUSED} or begin is None or s.step is None:
+        return
+    if s.step.next_share is None:
+        return
+    after = max([begin, *(item.counted_until for item in s.evidence.values() if item.counted_until)])
+    awful = Block(after, after + timedelta(seconds=5), Counts(500, 500), Counts(5000, 0))
+    seen = replace(turn.observed, readings={metric.title: Measured(awful) for metric in s.judged_metrics})
+    plan = again(turn, observed=seen)
+    assert plan.status.phase is Phase.ROLLING_BACK
+    assert plan.status.traffic is not None
+    assert plan.status.traffic.wanted.percent == 0
+    given = turn.observed.route.shares.get(s.candidate or "", NOTHING)
+    stable_ready = turn.observed.arms[s.stable or ""].ready > 0
+    written = [effect.shares[s.candidate or ""] for effect in routes(plan)]
+    assert written == [NOTHING] or given == NOTHING or not stable_ready
+
+
+def nothing_unready_gets_traffic_and_nothing_reached_is_released(turn: Turn) -> None:
+    """
+    5. No route raises an arm without ready endpoints; no arm is released that the observed route still reaches.
+    """
+    given = turn.observed.route.shares
+    for effect in routes(turn.plan):
+        for revision, percent in effect.shares.items():
+            if percent > given.get(revision, NOTHING):
+                assert turn.observed.arms[revision].ready > 0
+    for effect in turn.plan.effects:
+        if isinstance(effect, DeleteWorkload):
+            assert turn.observed.arms[effect.revision].pods == 0
+            assert effect.revision not in given
+        if isinstance(effect, ScaleWorkload) and effect.replicas == 0:
+            assert given.get(effect.revision, NOTHING) == 0
+            assert turn.observed.route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
+            assert turn.observed.drain is None or turn.observed.drain.empty(effect.revision)
+
+
+def absent_data_never_passes(turn: Turn) -> None:
+    """
+    6. Neither what was seen, nor the same look with the data taken away.
+    """
+    for name, reading in turn.observed.readings.items():
+        if isinstance(reading, NoData | Unavailable):
+            said = {verdict.name: verdict.verdict for verdict in situation(turn).status.verdicts}
+            assert said.get(name) is not VerdictName.PASSED
+    s = situation(turn)
+    if s.step is not None and s.step.next_share is not None:
+        for absent in (NoData("nothing"), Unavailable("away")):
+            seen = replace(turn.observed, readings={metric.title: absent for metric in s.judged_metrics})
+            assert again(turn, observed=seen).because.rule not in GATES
+
+
+def a_rejected_revision_is_not_begun_without_retry(turn: Turn) -> None:
+    """
+    7. By any rule.
+    """
+    status, begun = turn.deployment.status, turn.plan.status.candidate
+    before = status.candidate.revision if status.candidate else None
+    if begun is None or begun.revision == before:
+        return
+    if begun.revision in {rejection.revision for rejection in status.rejected}:
+        wanted = turn.deployment.annotations.get(ANNOTATION_RETRY)
+        assert wanted is not None
+        assert wanted != status.retry_seen
+
+
+def a_clock_set_back_advances_nothing(turn: Turn) -> None:
+    """
+    9. No deadline passes, no soak ends, no delay is over.
+    """
+    plan = again(turn, at=utc(BEGIN) - timedelta(days=1))
+    assert plan.because.rule not in TIMED
+    assert not any(isinstance(effect, ScaleWorkload) and effect.replicas == 0 for effect in plan.effects)
+
+
+def no_write_exposes_the_rejected_or_releases_the_reached(world: World) -> None:
+    """
+    Against the gateway's real state, whatever crashed, got lost or was read late.
+    """
+    assert world.faults.violations == []  # type: ignore[attr-defined] - `told` puts them there
+
+
+def it_ends_or_waits_for_a_human(world: World) -> None:
+    """
+    8. Within a bound: Stable or Failed with one workload left, or paused and saying how it goes on.
+    """
+    assert at_rest(world), world.deployment.status.message
+    if world.phase is Phase.PAUSED:
+        assert "a retry goes on from here" in world.deployment.status.message
+
+
+OF_CYCLES: Final = (
+    shares_are_percents_and_sum_to_100,
+    the_same_is_decided_and_a_still_world_comes_to_rest,
+    exposure_rises_only_through_a_passed_gate,
+    failed_evidence_takes_all_traffic_away_at_once,
+    nothing_unready_gets_traffic_and_nothing_reached_is_released,
+    absent_data_never_passes,
+    a_rejected_revision_is_not_begun_without_retry,
+    a_clock_set_back_advances_nothing,
+)
+OF_RUNS: Final = (no_write_exposes_the_rejected_or_releases_the_reached, it_ends_or_waits_for_a_human)
+
+
+@settings(max_examples=PLOTS)
+@given(plot=plots)
+def test_any_rollout_keeps_every_invariant(plot: Plot) -> None:
+    """
+    In each of its cycles, and as a whole; the traceback names the invariant that broke.
+    """
+    world = told(plot)
+    for turn in telling(world):
+        for keeps in OF_CYCLES:
+            keeps(turn)
+    for holds in OF_RUNS:
+        holds(world)
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize(("failing", "outcome"), [(0.0, Reason.PROMOTED), (0.5, Reason.ROLLED_BACK)])
+def test_a_disturbed_rollout_ends_as_an_undisturbed_one(seed: int, failing: float, outcome: Reason) -> None:
+    """
+    A good version is promoted and a bad one rolled back, through crashes, lost news and late reads.
+    """
+    calm = Plot(
+        failing=failing,
+        trouble="none",
+        trouble_at=1.0,
+        event="none",
+        event_at=41.0,
+        requests_per_second=50.0,
+        disturbed=False,
+        seed=seed,
+    )
+    for plot in (calm, replace(calm, disturbed=True)):
+        history = told(plot).deployment.status.history
+        assert [entry.outcome for entry in history] == [Reason.PROMOTED, outcome]
+        assert told(plot).faults.violations == []  # type: ignore[attr-defined] - `told` puts them there
