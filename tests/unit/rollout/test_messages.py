@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from fakes.rollout import arm, arms, candidate, kept, metric_evidence, route, situation, step, verdict
+from fakes.rollout import ago, arm, arms, candidate, kept, metric_evidence, route, situation, step, verdict
 
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
