@@ -44,5 +44,4 @@ def test_without_the_row_a_story_goes_another_way(rule: Rule) -> None:
     """
     story, at = first_use(rule)
     without = tuple(row for row in RULES if row is not rule)
-    assert told_until(told(story, rules=without, cut_at=at), at) != told_until(world_of(story), at)
-    assert told_until(told(story, cut_at=at), at) == told_until(world_of(story), at)
+    assert told_until(told(story, rules=without, cut_at=at + 1), at) != told_until(world_of(story), at)
