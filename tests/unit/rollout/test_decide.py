@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, rev, route, step, verdict, world
+from fakes.rollout import NO_ROUTE, NOW, arm, arms, rev, route, step, verdict, world
 
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase
@@ -112,7 +112,9 @@ def test_a_first_visit_begins_the_phase_now() -> None:
     An object that was never visited has no instant to keep.
     """
     shown = decide(*world(Phase.PENDING, remembered={"phase_since": None}), NOW).status
-    moved = decide(*world(Phase.PROGRESSING, remembered={"phase_since": None, "verdicts": (verdict("Passed"),)}), NOW)
+    moved = decide(
+        *world(Phase.PROGRESSING, remembered={"phase_since": None, "verdicts": (verdict(VerdictName.PASSED),)}), NOW
+    )
     assert (shown.phase_since, moved.status.phase_since) == (NOW, NOW)
 
 
@@ -123,4 +125,3 @@ def test_the_wanted_share_is_shown_beside_the_accepted_one() -> None:
     traffic = decide(*world(Phase.ROLLING_BACK, route=route({"1": "95", "2": "5"})), NOW).status.traffic
     assert traffic is not None
     assert (traffic.wanted, traffic.programmed) == ("0%", "5%")
-    assert ago(0) == NOW

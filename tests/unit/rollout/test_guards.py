@@ -17,7 +17,7 @@ from fakes.rollout import (
     verdict,
 )
 
-from modelramp.api.names import ANNOTATION_ABORT
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout import guards
@@ -266,7 +266,7 @@ def test_a_retry_of_a_rejected_revision_is_acted_on_only_when_failed() -> None:
     """
     Elsewhere the annotation is too early.
     """
-    annotations = {guards.ANNOTATION_RETRY: "1"}
+    annotations = {ANNOTATION_RETRY: "1"}
     found = [
         guards.new_revision(situation(phase, version="2", annotations=annotations))
         for phase in (Phase.FAILED, Phase.ROLLING_BACK)
