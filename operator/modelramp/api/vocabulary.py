@@ -83,8 +83,6 @@ class Reason(StrEnum):
     """The spec is valid."""
     INVALID_SPEC = "InvalidSpec"
     """The spec cannot be carried out; the message lists every problem with its path."""
-    SERVING = "Serving"
-    """A stable revision serves with ready endpoints."""
     NOT_SERVING = "NotServing"
     """No revision serves yet, or the stable one has no ready endpoint."""
     COMPLETE = "Complete"

@@ -94,6 +94,14 @@ def _listed(s: Situation, arm: Arm) -> bool:
     )
 
 
+def _unlisted(s: Situation, arm: Arm) -> bool:
+    """
+    The gateway accepted a route that does not name the revision, or there is no route.
+    """
+    route = s.observed.route
+    return arm.revision not in route.shares and route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
+
+
 def wanted_shares(s: Situation) -> Mapping[str, Decimal]:
     """
     Percent by revision, zeros included; empty while nothing may be routed to.
@@ -146,7 +154,7 @@ def _retirement(s: Situation) -> Iterator[Effect]:
             yield SetRole(revision=arm.revision, role=Role.RETIRED)
         if arm.wanted_replicas > 0 and _released(s, arm):
             yield ScaleWorkload(revision=arm.revision, replicas=0, grows=False)
-        if arm.wanted_replicas == 0 and arm.pods == 0 and arm.revision not in s.observed.route.shares:
+        if arm.wanted_replicas == 0 and arm.pods == 0 and _unlisted(s, arm):
             yield DeleteWorkload(revision=arm.revision)
 
 

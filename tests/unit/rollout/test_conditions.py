@@ -146,7 +146,7 @@ def condition(status: str) -> Condition:
     What was said of Ready an hour ago.
     """
     return Condition(
-        type=ConditionType.READY, status=status, reason=Reason.SERVING, message="",
+        type=ConditionType.READY, status=status, reason=Reason.COMPLETE, message="",
         last_transition_time=ago(3600), observed_generation=6,
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ def test_a_refused_spec_leaves_everything_else_as_it_was() -> None:
     shown = {one.type: (one.status, one.reason) for one in after.conditions}
     assert shown == {
         ConditionType.ACCEPTED: ("False", Reason.INVALID_SPEC),
-        ConditionType.READY: ("True", Reason.SERVING),
+        ConditionType.READY: ("True", Reason.COMPLETE),
         ConditionType.PROGRESSING: ("Unknown", Reason.INVALID_SPEC),
         ConditionType.ANALYSIS_PASSING: ("Unknown", Reason.INVALID_SPEC),
         ConditionType.TRAFFIC_PROGRAMMED: ("Unknown", Reason.INVALID_SPEC),
