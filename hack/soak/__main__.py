@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import time
@@ -35,8 +34,9 @@ from demo.rig import (
     stable_at,
 )
 from demo.sight import NAMESPACE
-from demo.stage import ROOT, Stage, StageError, prepare, run
+from demo.stage import OPERATOR_IMAGE, ROOT, Stage, StageError, prepare, run
 from demo.story import Telling, rollout, tell
+from soak.page import page
 
 REPORTS = ROOT / "docs/reports"
 PAGE = ROOT / "docs/measured.md"
@@ -44,7 +44,6 @@ SIDE_BY_SIDE = 4
 IDLE_SECONDS = 600
 QUIET_SECONDS = 5
 OPERATOR = "system:serviceaccount:modelramp-system:"
-WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
 def say(text: str) -> None:
@@ -70,17 +69,8 @@ def api_requests(stage: Stage, since: datetime) -> dict[str, int] | None:
     """
     if stage.context:
         return None
-    tool = [
-        sys.executable,
-        str(ROOT / "hack/cluster"),
-        "audit",
-        "--since",
-        since.isoformat(),
-        "--user",
-        OPERATOR,
-        "--json",
-    ]
-    found = json.loads(run(tool, stage.environment))
+    asked = ["audit", "--since", since.isoformat(), "--user", OPERATOR, "--json"]
+    found = json.loads(run([sys.executable, str(ROOT / "hack/cluster"), *asked], stage.environment))
     return {f"{item['verb']} {item['resource']}": item["requests"] for item in found}
 
 
@@ -97,6 +87,32 @@ def play_demo(stage: Stage) -> None:
     say(
         f"demo: {[(act['version'], act['outcome'], act['bad_answers']) for act in acts]}, lost {counts and counts.lost}"
     )
+
+
+def add_demo(path: Path) -> None:
+    """
+    Take over what `make demo ARGS="--report FILE"` counted.
+    """
+    told = json.loads(path.read_text())
+    counted = told["client"]
+    keep("demo", {"acts": told["acts"], "sent": counted["sent"], "lost": counted["lost"],
+                  "seconds": round(told["seconds"], 1)})  # fmt: skip
+
+
+def sizes(stage: Stage) -> dict[str, Any]:
+    """
+    How much memory the operator has now, how large its image is as the node tells it, and on what machine.
+    """
+    nodes = stage.get("nodes")["items"]
+    images = [image for node in nodes for image in node["status"]["images"] if OPERATOR_IMAGE in image["names"]]
+    return {
+        "memory_mb": round(operator_memory_mb(stage), 1),
+        "image_mb": round(images[0]["sizeBytes"] / 1e6) if images else None,
+        "cpus": sum(int(node["status"]["capacity"]["cpu"]) for node in nodes),
+        "memory_gib": round(
+            sum(int(node["status"]["capacity"]["memory"].removesuffix("Ki")) for node in nodes) / 2**20
+        ),
+    }
 
 
 def play_bad(stage: Stage) -> None:
@@ -188,61 +204,6 @@ def play_outages(stage: Stage) -> None:
     say(f"outages: {seen.outcome}, {seen.counts.lost} lost, noticed after {seen.noticed_seconds:.0f} s")
 
 
-def _mean(values: list[float]) -> str:
-    return f"{statistics.mean(values):.1f}" if values else "-"
-
-
-def _requests(run: dict[str, Any]) -> str:
-    """
-    All requests of a story, and those that write.
-    """
-    asked = {key: n for key, n in (run.get("api_requests") or {}).items() if not key.endswith(" leases")}
-    writes = sum(n for key, n in asked.items() if key.split()[0] in WRITES)
-    return f"{sum(asked.values())}, of them {writes} writes" if asked else "-"
-
-
-def page() -> str:
-    """
-    docs/measured.md from the reports.
-    """
-
-    def load(name: str) -> list[dict[str, Any]]:
-        path = REPORTS / f"{name}.json"
-        return json.loads(path.read_text()) if path.exists() else []
-
-    demo, bad, kills, idle, size = (load(name) for name in ("demo", "bad", "kills", "idle", "size"))
-    outage = load("outages")
-    thirds = [act for run in demo for act in run["acts"] if act["version"] == "3"] + bad
-    answers = [act["bad_answers"] for act in thirds]
-    seconds = [act["seconds"] for run in demo for act in run["acts"] if act["version"] == "2"]
-    sent, lost = sum(run["sent"] for run in demo + bad), sum(run["lost"] or 0 for run in demo + bad)
-    promoted = sum(act["outcome"] == "Promoted" for run in demo for act in run["acts"] if act["version"] == "2")
-    rows = [
-        ("the demo's story, runs", str(len(demo))),
-        ("requests sent in these and the runs of the bad version alone", f"{sum(run['sent'] for run in demo + bad):,}"),
-        ("lost, not failed by a version itself", f"{lost} of {sent:,}"),
-        ("version 2 promoted", f"{promoted} of {len(demo)}, in {_mean(seconds)} s on average"),
-        ("bad answers of version 3 until its share was 0", f"mean {_mean(answers)} of {len(answers)} runs: {answers}"),
-        ("for comparison: Flagger at a 10 s interval, same rate and share of errors", "26 in 60 s"),
-        ("rollouts with the operator killed at random", f"{len(kills)}, ended as they should: "
-         f"{sum(k['outcome'] == ('Failed' if k['version'] == 3 else 'Stable') for k in kills)}"),
-        ("lost requests in these", str(sum(k["lost"] or 0 for k in kills))),
-        ("answers of a rejected version after its rejection", str(sum(k["answers_after_rejection"] for k in kills))),
-        ("looks at which evidence was counted twice", str(sum(len(k["counted_twice"]) for k in kills))),
-        ("Prometheus away for a minute, the API server for half a minute: ended as", "; ".join(f"{o['outcome']}, {o.get('lost', '-')} lost of {o.get('sent', '-')}" for o in outage) or "-"),
-        ("the condition said so, and it went on after Prometheus' return, in seconds", "; ".join(f"{o['noticed_seconds']}, {o['went_on_seconds']}" for o in outage if "noticed_seconds" in o) or "-"),
-        ("API requests of the operator in one story of three rollouts, without its Lease", "; ".join(_requests(run) for run in demo)),
-        ("writes to an idle object and what it owns", "; ".join(f"{i['writes']} in {i['seconds']} s" for i in idle) or "-"),
-        ("operator's resident memory", "; ".join(f"{s['memory_mb']:.0f} MB" for s in size) or "-"),
-    ]  # fmt: skip
-    table = "\n".join(f"| {what} | {figure} |" for what, figure in rows)
-    return (
-        "# Measured\n\nGenerated by `make soak` from docs/reports/: one node, two cores, the local cluster of this repository, "
-        "50 requests a second through Contour, a scikit-learn model in MLServer, Prometheus scraping every 5 s. All counts are "
-        f"the client's own.\n\n| what | figure |\n| --- | --- |\n{table}\n"
-    )
-
-
 def main() -> None:
     """
     Play the parts and write the page.
@@ -255,11 +216,14 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("bad", "demo", "kills", "outages", "idle"), action="append", help="this part"
     )
+    parser.add_argument("--add", type=Path, nargs="*", default=[], help='reports of `make demo ARGS="--report FILE"`')
     parser.add_argument("--page", action="store_true", help="only write the page from the reports that are there")
     arguments = parser.parse_args()
+    for path in arguments.add:
+        add_demo(path)
     if not arguments.page:
         play(prepare(os.environ.get("CONTEXT") or None), arguments, set(arguments.only or ()))
-    PAGE.write_text(page())
+    PAGE.write_text(page(REPORTS))
     say(f"written: {PAGE.relative_to(ROOT)}")
     subprocess.run(["git", "-C", str(ROOT), "--no-pager", "diff", "--stat", "--", "docs"], check=False)
 
@@ -283,16 +247,16 @@ def play(stage: Stage, arguments: argparse.Namespace, only: set[str]) -> None:
     for _ in range(arguments.demos if wanted("demo") else 0):
         Rig(stage, "digits").delete()
         play_demo(stage)
-        keep("size", {"memory_mb": round(operator_memory_mb(stage), 1)})
     for turn in range(arguments.kills if wanted("kills") else 0):
         play_kills(stage, turn)
-    for _ in range(arguments.outages if wanted("outages") else 0):
-        play_outages(stage)
+    keep("size", sizes(stage))
     if wanted("idle"):
         time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
         after = idle.versions()
         writes = sum(int(after.get(name) != version) for name, version in before.items())
         keep("idle", {"writes": writes, "objects": len(before), "seconds": round(time.monotonic() - since)})
+    for _ in range(arguments.outages if wanted("outages") else 0):
+        play_outages(stage)
 
 
 if __name__ == "__main__":
