@@ -253,7 +253,7 @@ def play(stage: Stage, arguments: argparse.Namespace, only: set[str]) -> None:
     if wanted("idle"):
         time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
         after = idle.versions()
-        writes = sum(int(after.get(name) != version) for name, version in before.items())
+        writes = sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
         keep("idle", {"writes": writes, "objects": len(before), "seconds": round(time.monotonic() - since)})
     for _ in range(arguments.outages if wanted("outages") else 0):
         play_outages(stage)
