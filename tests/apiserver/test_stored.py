@@ -50,7 +50,7 @@ FULL_STATUS: Final[dict[str, Any]] = {
         {
             "type": "Ready",
             "status": "True",
-            "reason": "Serving",
+            "reason": "Complete",
             "message": "",
             "lastTransitionTime": AT,
             "observedGeneration": 1,
