@@ -14,8 +14,10 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,7 @@ def play_demo(stage: Stage) -> None:
     """
     The whole story once.
     """
+    Rig(stage, "digits").delete()
     began, since = time.monotonic(), datetime.now(UTC)
     telling = asyncio.run(tell(stage, 50, lambda _: None))
     counts = telling.counts
@@ -167,14 +170,16 @@ def play_kills(stage: Stage, turn: int) -> None:
         }  # fmt: skip
 
     async def play() -> list[dict[str, Any]]:
-        await asyncio.gather(*(rig.deploy(1) for rig in rigs))
         generator = random.Random(turn)
         pauses = [generator.uniform(4, 20) for _ in range(100)]
-        killer = asyncio.create_task(keep_killing(stage, pauses))
+        killer: asyncio.Task[None] | None = None
         try:
+            await asyncio.gather(*(rig.deploy(1) for rig in rigs))
+            killer = asyncio.create_task(keep_killing(stage, pauses))
             return await asyncio.gather(*(one(rig, 2 + n % 2) for n, rig in enumerate(rigs)))
         finally:
-            await cancelled(killer)
+            if killer:
+                await cancelled(killer)
             for rig in rigs:
                 rig.delete(wait=False)
 
@@ -212,7 +217,8 @@ def main() -> None:
     parser.add_argument("--demos", type=int, default=3)
     parser.add_argument("--bad", type=int, default=2, help="runs of the bad version alone, beside those of the demos")
     parser.add_argument("--kills", type=int, default=5, help=f"rounds of {SIDE_BY_SIDE} rollouts")
-    parser.add_argument("--outages", type=int, default=2, help="rollouts through both outages")
+    parser.add_argument("--outages", type=int, default=1, help="rollouts through both outages")
+    parser.add_argument("--minutes", type=float, default=90, help="begin no further round after so many")
     parser.add_argument(
         "--only", choices=("bad", "demo", "kills", "outages", "idle"), action="append", help="this part"
     )
@@ -242,21 +248,41 @@ def play(stage: Stage, arguments: argparse.Namespace, only: set[str]) -> None:
         asyncio.run(idle.deploy(1))
         time.sleep(15)  # the cluster's own controllers write a little later than the operator
     before, since = (idle.versions() if wanted("idle") else {}), time.monotonic()
-    for _ in range(arguments.bad if wanted("bad") else 0):
-        play_bad(stage)
-    for _ in range(arguments.demos if wanted("demo") else 0):
-        Rig(stage, "digits").delete()
-        play_demo(stage)
-    for turn in range(arguments.kills if wanted("kills") else 0):
-        play_kills(stage, turn)
+    rounds: list[tuple[str, Callable[[], None]]] = [
+        *[("bad", partial(play_bad, stage))] * arguments.bad,
+        *[("demo", partial(play_demo, stage))] * arguments.demos,
+        *[("kills", partial(play_kills, stage, turn)) for turn in range(arguments.kills)],
+        ("idle", partial(look_at_idle, stage, idle, before, since)),
+        *[("outages", partial(play_outages, stage))] * arguments.outages,
+    ]
+    end = time.monotonic() + arguments.minutes * 60
+    for part, round_ in rounds:
+        if wanted(part) and time.monotonic() < end:
+            attempt(part, round_)
+
+
+def look_at_idle(stage: Stage, idle: Rig, before: dict[str, str], since: float) -> None:
+    """
+    What was written to the idle object since then, at least ten minutes; and the operator's size.
+    """
     keep("size", sizes(stage))
-    if wanted("idle"):
-        time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
-        after = idle.versions()
-        writes = sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
-        keep("idle", {"writes": writes, "objects": len(before), "seconds": round(time.monotonic() - since)})
-    for _ in range(arguments.outages if wanted("outages") else 0):
-        play_outages(stage)
+    time.sleep(max(0.0, since + IDLE_SECONDS - time.monotonic()))
+    after = idle.versions()
+    writes = sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
+    keep("idle", {"writes": writes, "objects": len(before), "seconds": round(time.monotonic() - since)})
+    say(f"idle: {writes} writes")
+
+
+def attempt(part: str, round_: Callable[[], None]) -> None:
+    """
+    A round that breaks is told and kept, and costs no other; the page is written after each.
+    """
+    try:
+        round_()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the figures of the others stay
+        say(f"{part} BROKE: {type(error).__name__}: {error}")
+        keep("broken", {"part": part, "error": f"{type(error).__name__}: {error}"})
+    PAGE.write_text(page(REPORTS))
 
 
 if __name__ == "__main__":

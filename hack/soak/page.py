@@ -33,7 +33,7 @@ def page(reports: Path) -> str:
         return json.loads(path.read_text()) if path.exists() else []
 
     demo, bad, kills, idle, size = (load(name) for name in ("demo", "bad", "kills", "idle", "size"))
-    outage = load("outages")
+    outage, broken = load("outages"), load("broken")
     thirds = [act for run in demo for act in run["acts"] if act["version"] == "3"] + bad
     answers = [act["bad_answers"] for act in thirds]
     seconds = [act["seconds"] for run in demo for act in run["acts"] if act["version"] == "2"]
@@ -56,6 +56,7 @@ def page(reports: Path) -> str:
         ("API requests of the operator in one story of three rollouts, without its Lease", "; ".join(_requests(run) for run in demo)),
         ("writes to an idle object and what it owns", "; ".join(f"{i['writes']} in {i['seconds']} s" for i in idle) or "-"),
         ("operator's resident memory, with up to six objects", "; ".join(f"{s['memory_mb']:.0f} MB" for s in size) or "-"),
+        ("rounds of the soak that broke", "; ".join(f"{b['part']}: {b['error'][:120]}" for b in broken) or "none"),
         ("operator's image, as the node tells it", f"{size[-1]['image_mb']} MB" if size else "-"),
     ]  # fmt: skip
     table = "\n".join(f"| {what} | {figure} |" for what, figure in rows)
