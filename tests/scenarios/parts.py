@@ -216,6 +216,8 @@ class Gateway:
     """Hash of the spec's traffic section it was written for."""
     effective: Mapping[str, Decimal] = field(default_factory=dict)
     accepts_at: float = NEVER
+    pending: bool = False
+    """What was written last is not accepted yet, even if an earlier route with the same shares was."""
     log: list[tuple[float, Mapping[str, Decimal]]] = field(default_factory=list)
     """Every share that became effective."""
 
@@ -225,9 +227,8 @@ class Gateway:
         """
         if not self.written:
             return RouteState(controller=CONTROLLER, contested_by=self.contested_by)
-        accepted = self.written == self.effective
         return RouteState(
-            acceptance=Acceptance.ACCEPTED if accepted else Acceptance.PENDING,
+            acceptance=Acceptance.PENDING if self.pending else Acceptance.ACCEPTED,
             shares=self.written,
             contested_by=self.contested_by,
             controller=CONTROLLER,
@@ -241,7 +242,7 @@ class Gateway:
 
         def change() -> None:
             self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
-            self.accepts_at = self.now + self.accept_after
+            self.accepts_at, self.pending = self.now + self.accept_after, True
 
         listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
         self.write(f"Traffic({listed})", change)
@@ -252,7 +253,7 @@ class Gateway:
         """
         self.now = now
         if self.accepts_at <= now:
-            self.accepts_at, self.effective = NEVER, self.written
+            self.accepts_at, self.effective, self.pending = NEVER, self.written, False
             self.log.append((now, self.effective))
 
     def real_split(self) -> Mapping[str, float]:
