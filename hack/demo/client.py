@@ -33,7 +33,12 @@ class Second:
     """What was answered in one second of the run, counted when the answer (or its loss) came."""
 
     answers: Mapping[tuple[str | None, int], int]
-    lost: int
+    transport_errors: Mapping[str, int]
+
+    @property
+    def lost(self) -> int:
+        """Requests that got no answer at all."""
+        return sum(self.transport_errors.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,19 @@ class Snapshot:
     def unsigned(self) -> int:
         """Answers of any status without a version: they never reached a model, or their model cannot be told."""
         return sum(n for (version, _), n in self.answers.items() if version is None)
+
+    def losses(self) -> dict[int, dict[str, int]]:
+        """
+        What was lost in which second of the run: `-/503` for an answer that no model signed, `reset` for none at all.
+
+        Empty when nothing was lost. Adds up to `lost`.
+        """
+        found: dict[int, dict[str, int]] = {}
+        for at, second in enumerate(self.seconds):
+            unsigned = {key: n for key, n in second.answers.items() if key[0] is None}
+            if unsigned or second.transport_errors:
+                found[at] = {**keyed(unsigned), **second.transport_errors}
+        return found
 
     def bad(self, version: str) -> int:
         """Answers of 500 and above that this version itself signed."""
@@ -248,7 +266,7 @@ class LoadClient:
             first_answer=MappingProxyType(dict(self._first)),
             last_answer=MappingProxyType(dict(self._last)),
             latencies=tuple(self._latencies),
-            seconds=tuple(Second(MappingProxyType(Counter(a)), e.total()) for a, e in self._seconds),
+            seconds=tuple(Second(MappingProxyType(Counter(a)), MappingProxyType(Counter(e))) for a, e in self._seconds),
         )
 
 

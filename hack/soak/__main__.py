@@ -164,7 +164,7 @@ def play_kills(stage: Stage, turn: int) -> None:
             counts = client.snapshot()
         late = max(answers_by_version(counts).get("3", 0) - rejected_at, returned(counts, "3"))
         return {
-            "version": version, "outcome": end.phase, "sent": counts.sent, "lost": counts.lost,
+            "version": version, "outcome": end.phase, "sent": counts.sent, "lost": counts.lost, "losses": counts.losses(),
             "bad": counts.bad(str(version)), "answers_after_rejection": late if version == 3 else 0,
             "counted_twice": rig.counted_twice(str(version)), "seconds": round(rig.looks[-1].at - rig.looks[0].at, 1),
         }  # fmt: skip

@@ -247,7 +247,7 @@ def snapshot_of(seconds: list[dict[tuple[str | None, int], int]], elapsed: float
         first_answer={},
         last_answer={},
         latencies=(),
-        seconds=tuple(Second(answers, 0) for answers in seconds),
+        seconds=tuple(Second(answers, {}) for answers in seconds),
     )
 
 

@@ -25,7 +25,7 @@ def _counts(*seconds: dict[tuple[str | None, int], int]) -> Snapshot:
         first_answer={},
         last_answer={},
         latencies=(),
-        seconds=tuple(Second(second, 0) for second in seconds),
+        seconds=tuple(Second(second, {}) for second in seconds),
     )
 
 
