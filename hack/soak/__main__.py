@@ -107,7 +107,9 @@ def sizes(stage: Stage) -> dict[str, Any]:
     How much memory the operator has now, how large its image is as the node tells it, and on what machine.
     """
     nodes = stage.get("nodes")["items"]
-    images = [image for node in nodes for image in node["status"]["images"] if OPERATOR_IMAGE in image["names"]]
+    images = [
+        image for node in nodes for image in node["status"]["images"] if OPERATOR_IMAGE in (image.get("names") or [])
+    ]
     return {
         "memory_mb": round(operator_memory_mb(stage), 1),
         "image_mb": round(images[0]["sizeBytes"] / 1e6) if images else None,
@@ -121,7 +123,11 @@ def sizes(stage: Stage) -> dict[str, Any]:
 def play_bad(stage: Stage) -> None:
     """
     The failing version against a healthy stable one, with the demo's own manifest.
+
+    Raises:
+        StageError: the version never answered, so its bad answers say nothing.
     """
+    Rig(stage, "digits").delete()  # a version that was rejected once is not begun again
 
     async def play() -> Telling:
         telling = Telling()
@@ -135,9 +141,11 @@ def play_bad(stage: Stage) -> None:
 
     telling = asyncio.run(play())
     counts = telling.counts
+    if counts is None or "3" not in counts.first_answer:
+        raise StageError(f"version 3 never answered: {telling.acts[-1].outcome}")
     keep(
         "bad",
-        {**asdict(telling.acts[0]), "sent": counts.sent if counts else 0, "lost": counts.lost if counts else None},
+        {**asdict(telling.acts[0]), "sent": counts.sent, "lost": counts.lost, "losses": counts.losses()},
     )
     say(f"bad version: {telling.acts[0].outcome}, {telling.acts[0].bad_answers} bad answers")
 
