@@ -1,0 +1,258 @@
+"""Buckets: exact at their edges, refused between them, coarsened without losing a call."""
+
+import math
+
+import pytest
+
+from modelramp.analysis import Counts
+from modelramp.analysis.histogram import (
+    Histogram,
+    NativeHistogram,
+    NoSuchEdgeError,
+    classic_pair,
+    on_common_edges,
+)
+
+CALLS = Histogram((0.1, 0.25, 0.5, 1.0), (400.0, 900.0, 990.0, 1000.0), 1000.0)
+
+
+def test_above_an_edge_is_what_is_not_below_it() -> None:
+    """x = n - cum(edge), and its share."""
+    assert CALLS.counts(0.25) == Counts(1000.0, 100.0)
+    assert [CALLS.tail(edge) for edge in CALLS.edges] == [0.6, 0.1, 0.01, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "nearest"),
+    [(0.3, "0.25 and 0.5"), (0.05, "0.1 and 0.25"), (7.0, "0.5 and 1"), (0.2, "0.1 and 0.25"), (0.9, "0.5 and 1")],
+)
+def test_a_threshold_between_edges_is_refused_and_the_edges_are_listed(threshold: float, nearest: str) -> None:
+    """The user is told what could be asked instead, the two nearest first."""
+    with pytest.raises(NoSuchEdgeError) as refused:
+        CALLS.counts(threshold)
+    expected = f"{threshold:g} is not a bucket edge; nearest {nearest}; the edges are 0.1, 0.25, 0.5, 1"
+    assert expected == str(refused.value)
+    assert (refused.value.threshold, refused.value.edges) == (threshold, CALLS.edges)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [((), "nearest none; the edges are none"), ((0.5,), "nearest 0.5; the edges are 0.5")],
+)
+def test_few_edges_are_listed_as_well(edges: tuple[float, ...], message: str) -> None:
+    """An idle native histogram has none."""
+    with pytest.raises(NoSuchEdgeError, match=message):
+        Histogram(edges, (0.0,) * len(edges), 0.0).tail(0.3)
+
+
+@pytest.mark.parametrize(
+    ("edges", "below", "n", "message"),
+    [
+        ((0.5, 0.1), (1.0, 2.0), 3.0, "ascending"),
+        ((0.5, 0.5), (1.0, 2.0), 3.0, "ascending"),
+        ((-0.1,), (1.0,), 3.0, "at least 0"),
+        ((math.inf,), (1.0,), 3.0, "finite"),
+        ((math.nan,), (1.0,), 3.0, "finite"),
+        ((0.1,), (1.0, 2.0), 3.0, "2 cumulative counts for 1"),
+        ((0.1, 0.5), (2.0, 1.0), 3.0, "not cumulative"),
+        ((0.1,), (4.0,), 3.0, "not cumulative"),
+        ((0.1,), (-1.0,), 3.0, "not cumulative"),
+        ((0.1,), (math.nan,), 3.0, "not cumulative"),
+        ((), (), -1.0, "not cumulative"),
+        ((0.1,), (1.0,), math.inf, "not cumulative"),
+        ((0.1,), (1.0,), math.nan, "not cumulative"),
+    ],
+)
+def test_what_no_counting_gives_is_refused(
+    edges: tuple[float, ...], below: tuple[float, ...], n: float, message: str
+) -> None:
+    """A damaged page must not become evidence."""
+    with pytest.raises(ValueError, match=message):
+        Histogram(edges, below, n)
+
+
+def test_buckets_come_in_any_order_but_with_the_whole() -> None:
+    """Without +Inf nobody knows how many calls there were."""
+    buckets = {0.5: 990.0, math.inf: 1000.0, 0.1: 400.0, 1.0: 1000.0, 0.25: 900.0}
+    assert CALLS == Histogram.from_buckets(buckets)
+    del buckets[math.inf]
+    with pytest.raises(ValueError, match=r"no \+Inf bucket beside the edges 0.5, 0.1, 1, 0.25"):
+        Histogram.from_buckets(buckets)
+
+
+def test_series_of_one_arm_add_up() -> None:
+    """Same edges only; others are coarsened first."""
+    assert Histogram((0.1, 0.5), (5.0, 9.0), 10.0) == (
+        Histogram((0.1, 0.5), (1.0, 2.0), 2.0) + Histogram((0.1, 0.5), (4.0, 7.0), 8.0)
+    )
+    with pytest.raises(ValueError, match="different edges: 0.1; and 0.2"):
+        _ = Histogram((0.1,), (1.0,), 2.0) + Histogram((0.2,), (1.0,), 2.0)
+
+
+def test_the_tail_inside_a_bucket_follows_a_power_law() -> None:
+    """From 10 % at 0.25 to 1 % at 0.5: at their geometric mean it is the geometric mean."""
+    assert CALLS.tail_at(math.sqrt(0.25 * 0.5)) == pytest.approx(math.sqrt(0.1 * 0.01))
+    pareto = Histogram((1.0, 4.0), (0.0, 937.5), 1000.0)  # tail = value ** -2
+    assert pareto.tail_at(2.0) == pytest.approx(0.25)
+    assert [CALLS.tail_at(edge) for edge in CALLS.edges] == [CALLS.tail(edge) for edge in CALLS.edges]
+
+
+def test_below_the_first_edge_the_tail_falls_exponentially() -> None:
+    """A logarithm has no 0: half-way to an edge above which 60 % lie it is the root of 0.6. An edge at 0 is the same."""
+    assert CALLS.tail_at(0.05) == pytest.approx(math.sqrt(0.6))
+    assert CALLS.tail_at(0.0) == 1.0
+    from_zero = Histogram((0.0, 1.0), (200.0, 800.0), 1000.0)
+    assert from_zero.tail_at(0.5) == pytest.approx(math.sqrt(0.8 * 0.2))
+
+
+def test_where_the_tail_ends_it_falls_evenly() -> None:
+    """The logarithm of 0 is of no use."""
+    assert CALLS.tail_at(math.sqrt(0.5 * 1.0)) == pytest.approx(0.005)
+    assert Histogram((1.0,), (10.0,), 10.0).tail_at(0.25) == pytest.approx(0.75)
+    assert Histogram((1.0, 2.0), (10.0, 10.0), 10.0).tail_at(1.5) == 0.0
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, math.nan, math.inf])
+def test_beyond_the_last_edge_nothing_is_known(value: float) -> None:
+    """Neither there nor below 0."""
+    with pytest.raises(ValueError, match="the edges are 0.1, 0.25, 0.5, 1"):
+        CALLS.tail_at(value)
+    with pytest.raises(ValueError, match="the edges are none"):
+        Histogram((), (), 5.0).tail_at(value)
+
+
+def test_no_call_has_no_tail() -> None:
+    """Neither 0 nor 1 would be true."""
+    with pytest.raises(ValueError, match="nothing was observed"):
+        Histogram((0.1,), (0.0,), 0.0).tail(0.1)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "around"),
+    [
+        (0.2, (None, 0.1)),
+        (0.4, (0.1, 0.1)),
+        (0.5, (0.1, 0.25)),
+        (0.9, (0.25, 0.25)),
+        (0.99, (0.5, 0.5)),
+        (0.995, (0.5, 1.0)),
+    ],
+)
+def test_edges_around_a_quantile(quantile: float, around: tuple[float | None, float | None]) -> None:
+    """Both edges of its bucket, or the one it is."""
+    assert CALLS.edges_around(quantile) == around
+
+
+def test_a_quantile_may_lie_beyond_the_last_edge() -> None:
+    """Then there is no upper edge; without edges there is none at all."""
+    assert Histogram((0.1, 0.5), (1.0, 9.0), 10.0).edges_around(0.95) == (0.5, None)
+    assert Histogram((), (), 10.0).edges_around(0.5) == (None, None)
+
+
+def test_rounding_does_not_move_a_quantile_off_its_edge() -> None:
+    """0.07 * 100 is a little more than 7 in binary."""
+    assert Histogram((0.1, 0.5), (7.0, 100.0), 100.0).edges_around(0.07) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize(("quantile", "n"), [(0.0, 1.0), (1.0, 1.0), (math.nan, 1.0), (0.5, 0.0)])
+def test_no_quantile(quantile: float, n: float) -> None:
+    with pytest.raises(ValueError, match="no quantile"):
+        Histogram((0.1,), (0.0,), n).edges_around(quantile)
+
+
+def test_arms_with_other_buckets_meet_at_their_common_edges() -> None:
+    """A bucket of the coarsened form holds what its parts held."""
+    other = Histogram((0.2, 0.25, 0.3, 1.0), (1.0, 3.0, 4.0, 6.0), 8.0)
+    candidate, stable = on_common_edges(CALLS, other)
+    assert candidate == Histogram((0.25, 1.0), (900.0, 1000.0), 1000.0)
+    assert stable == Histogram((0.25, 1.0), (3.0, 6.0), 8.0)
+    with pytest.raises(NoSuchEdgeError):
+        CALLS.restricted([0.1, 0.2])
+
+
+def test_nothing_in_common_is_an_error_that_names_both() -> None:
+    """Which of the two to change is for the user to say."""
+    with pytest.raises(ValueError, match=r"candidate 0.1, 0.25, 0.5, 1; stable 0.2, 3$"):
+        on_common_edges(CALLS, Histogram((0.2, 3.0), (0.0, 0.0), 0.0))
+
+
+def test_native_buckets_become_classic() -> None:
+    """Schema 0: bucket i reaches from 2^(i-1) to 2^i, its upper edge included."""
+    native = NativeHistogram(0, ((-1, 3.0), (0, 4.0), (3, 2.0)), zero=1.0, zero_threshold=2.0**-128)
+    assert native.classic() == Histogram((0.25, 0.5, 1.0, 4.0, 8.0), (1.0, 4.0, 8.0, 8.0, 10.0), 10.0)
+
+
+def test_a_wanted_edge_is_counted_where_the_schema_has_it() -> None:
+    """Above all calls it is as exact as anywhere; 3 is no power of two, and no edge lies at 0 or infinity."""
+    native = NativeHistogram(0, ((1, 5.0),))
+    wanted = native.classic([16.0, 3.0, 0.0, math.inf, math.nan, 1.7e308, 5e-324])
+    assert wanted == Histogram((5e-324, 1.0, 2.0, 16.0), (0.0, 0.0, 5.0, 5.0), 5.0)
+
+
+def test_resolution_is_reduced_without_moving_a_call_across_an_edge() -> None:
+    """Schema 3 to 1 merges four neighbours; every edge that is left counts what it did."""
+    native = NativeHistogram(3, tuple((index, float(index + 20)) for index in range(-17, 19)), zero=2.0)
+    coarse = native.coarsened(1)
+    assert coarse.schema == 1
+    assert coarse.buckets[0] == (-4, 3.0 + 4.0)  # indices -17 and -16 only: -19 and -18 are empty
+    fine, merged = native.classic(), coarse.classic()
+    assert merged.n == fine.n
+    assert all(merged.counts(edge) == fine.counts(edge) for edge in set(merged.edges) & set(fine.edges))
+    assert len(set(merged.edges) & set(fine.edges)) == len(merged.edges) - 2  # its outermost lie further out
+    assert native.coarsened(3) == native
+    with pytest.raises(ValueError, match="schema 1 cannot be refined to 3"):
+        coarse.coarsened(3)
+
+
+@pytest.mark.parametrize("schema", range(-4, 9))
+def test_an_edge_of_a_coarser_schema_is_an_edge_of_every_finer_one(schema: int) -> None:
+    """Equal as floats, so that an edge planned at one resolution is found at another."""
+    planned = NativeHistogram(-4, ((0, 1.0), (1, 1.0))).classic().edges
+    assert set(planned) <= set(NativeHistogram(schema, ()).classic(planned).edges)
+    if schema < 8:
+        coarse = {2.0 ** (index * 2.0**-schema) for index in range(-40, 40)} - {math.inf}
+        assert coarse & set(NativeHistogram(8, ()).classic(coarse).edges) == {one for one in coarse if one > 0.0}
+
+
+def test_both_arms_get_the_coarser_resolution() -> None:
+    """A server reduced one arm's: the other follows, and the edges are those of both and the wanted ones."""
+    fine = NativeHistogram(1, ((1, 2.0), (2, 3.0), (3, 4.0)))
+    coarse = NativeHistogram(0, ((3, 5.0),), zero=1.0)
+    candidate, stable = classic_pair(fine, coarse, wanted=[32.0, 2.0**0.5])
+    assert candidate == Histogram((1.0, 2.0, 4.0, 8.0, 32.0), (0.0, 5.0, 9.0, 9.0, 9.0), 9.0)
+    assert stable == Histogram((1.0, 2.0, 4.0, 8.0, 32.0), (1.0, 1.0, 1.0, 6.0, 6.0), 6.0)
+    assert classic_pair(coarse, fine) == (stable.restricted([1, 2, 4, 8]), candidate.restricted([1, 2, 4, 8]))
+
+
+def test_native_series_add_up() -> None:
+    """At the coarser resolution; below the higher zero threshold no edge is exact any more."""
+    fine = NativeHistogram(1, ((-3, 2.0), (2, 3.0)), zero=1.0, zero_threshold=0.25)
+    coarse = NativeHistogram(0, ((1, 5.0), (2, 1.0)), zero=4.0, zero_threshold=0.5)
+    assert fine + coarse == NativeHistogram(0, ((-1, 2.0), (1, 8.0), (2, 1.0)), zero=5.0, zero_threshold=0.5)
+    assert (fine + coarse).classic() == Histogram((0.5, 1.0, 2.0, 4.0), (7.0, 7.0, 15.0, 16.0), 16.0)
+
+
+def test_a_bucket_beyond_every_float_is_the_infinite_one() -> None:
+    """Its calls count in the whole only."""
+    assert NativeHistogram(-4, ((64, 3.0),)).classic() == Histogram((2.0**1008,), (0.0,), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("schema", "buckets", "zero", "threshold", "message"),
+    [
+        (9, (), 0.0, 0.0, "schema 9 is not within -4 to 8"),
+        (-53, (), 0.0, 0.0, "schema -53"),
+        (0, ((2, 1.0), (1, 1.0)), 0.0, 0.0, "must ascend"),
+        (0, ((1, 1.0), (1, 1.0)), 0.0, 0.0, "must ascend"),
+        (0, ((1, -1.0),), 0.0, 0.0, "not counts"),
+        (0, ((1, math.inf),), 0.0, 0.0, "not counts"),
+        (0, (), -1.0, 0.0, "not counts"),
+        (0, (), 0.0, math.nan, "not counts"),
+    ],
+)
+def test_what_no_exporter_gives_is_refused(
+    schema: int, buckets: tuple[tuple[int, float], ...], zero: float, threshold: float, message: str
+) -> None:
+    """Custom buckets (schema -53) are classic ones in disguise and come as such."""
+    with pytest.raises(ValueError, match=message):
+        NativeHistogram(schema, buckets, zero, threshold)
