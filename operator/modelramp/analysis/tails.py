@@ -199,12 +199,12 @@ def plan_tails(stable: Histogram, question: Question | None = None) -> TailPlan:
             stable.counts(seconds)
             limit = JudgedEdge(seconds, Null(rho=0.0, epsilon=round(1.0 - quantile, SHARE_DECIMALS)))
             return TailPlan((limit,), (limit,))
-        case QuantileGrowth():
-            return _growth_plan(stable, question)
         case None:
             harm = _judging(stable)
             gates = sorted({_nearest(stable, harm, tail) for tail in DEFAULT_TAILS})
             return TailPlan(tuple(map(JudgedEdge, harm)), tuple(map(JudgedEdge, gates)))
+        case _:
+            return _growth_plan(stable, question)
 
 
 def _growth_plan(stable: Histogram, question: QuantileGrowth) -> TailPlan:

@@ -17,7 +17,7 @@ CALLS = Histogram((0.1, 0.25, 0.5, 1.0), (400.0, 900.0, 990.0, 1000.0), 1000.0)
 
 
 def test_above_an_edge_is_what_is_not_below_it() -> None:
-    """x = n - cum(edge), and its share."""
+    """All less those at or below it, and the share of that."""
     assert CALLS.counts(0.25) == Counts(1000.0, 100.0)
     assert [CALLS.tail(edge) for edge in CALLS.edges] == [0.6, 0.1, 0.01, 0.0]
 
@@ -74,7 +74,7 @@ def test_what_no_counting_gives_is_refused(
 def test_buckets_come_in_any_order_but_with_the_whole() -> None:
     """Without +Inf nobody knows how many calls there were."""
     buckets = {0.5: 990.0, math.inf: 1000.0, 0.1: 400.0, 1.0: 1000.0, 0.25: 900.0}
-    assert CALLS == Histogram.from_buckets(buckets)
+    assert Histogram.from_buckets(buckets) == CALLS
     del buckets[math.inf]
     with pytest.raises(ValueError, match=r"no \+Inf bucket beside the edges 0.5, 0.1, 1, 0.25"):
         Histogram.from_buckets(buckets)
@@ -85,7 +85,7 @@ def test_series_of_one_arm_add_up() -> None:
     assert Histogram((0.1, 0.5), (5.0, 9.0), 10.0) == (
         Histogram((0.1, 0.5), (1.0, 2.0), 2.0) + Histogram((0.1, 0.5), (4.0, 7.0), 8.0)
     )
-    with pytest.raises(ValueError, match="different edges: 0.1; and 0.2"):
+    with pytest.raises(ValueError, match=r"different edges: 0.1; and 0.2"):
         _ = Histogram((0.1,), (1.0,), 2.0) + Histogram((0.2,), (1.0,), 2.0)
 
 
@@ -98,7 +98,7 @@ def test_the_tail_inside_a_bucket_follows_a_power_law() -> None:
 
 
 def test_below_the_first_edge_the_tail_falls_exponentially() -> None:
-    """A logarithm has no 0: half-way to an edge above which 60 % lie it is the root of 0.6. An edge at 0 is the same."""
+    """A logarithm has no 0: half-way to an edge above which 60 % lie it is the root of 0.6. An edge at 0 is alike."""
     assert CALLS.tail_at(0.05) == pytest.approx(math.sqrt(0.6))
     assert CALLS.tail_at(0.0) == 1.0
     from_zero = Histogram((0.0, 1.0), (200.0, 800.0), 1000.0)
@@ -115,7 +115,7 @@ def test_where_the_tail_ends_it_falls_evenly() -> None:
 @pytest.mark.parametrize("value", [1.5, -0.1, math.nan, math.inf])
 def test_beyond_the_last_edge_nothing_is_known(value: float) -> None:
     """Neither there nor below 0."""
-    with pytest.raises(ValueError, match="the edges are 0.1, 0.25, 0.5, 1"):
+    with pytest.raises(ValueError, match=r"the edges are 0.1, 0.25, 0.5, 1"):
         CALLS.tail_at(value)
     with pytest.raises(ValueError, match="the edges are none"):
         Histogram((), (), 5.0).tail_at(value)
