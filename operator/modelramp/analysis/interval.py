@@ -27,9 +27,8 @@ LOG_RATIOS: Final = tuple((j - POINTS // 2) * LOG_STEP for j in range(POINTS))
 EXCESSES: Final = tuple(map(math.expm1, LOG_RATIOS))
 """The ratios minus 1."""
 
-DEEPEST: Final = 99.9999
-"""A likelihood is kept down to exp(-99.9999) of the greatest. All that decides lies within exp(-6.5) of it, and what is
-kept too high there adds less than 1e-41 of the evidence a block."""
+DEEPEST: Final = 99999.9
+"""Depths beyond it, which take millions of events, are cut off. All that decides at 95 % lies less than 6.5 deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ class RatioSequence:
     """
     The likelihoods of the ratios after some blocks.
 
-    Only differences between them matter, so each is kept as its distance below the greatest, in four decimals, in
-    memory as in the stored form: at most 259 bytes of compact JSON, and a restart changes nothing. That is also what
-    the changing split costs: with one split throughout, four sums would do.
+    Only differences between them matter, so each is kept as its distance below the greatest, in six digits of which at
+    most four are decimals, in memory as in the stored form: at most 259 bytes of compact JSON, and a restart changes
+    nothing. All 33 are needed because the split changes; with one split throughout, four sums would do.
 
     Attributes:
         depths: One for each of ``LOG_RATIOS``: greatest logarithm of a likelihood minus this one's, 0 to ``DEEPEST``.
@@ -97,15 +96,16 @@ class RatioSequence:
             for log_ratio, excess, depth in zip(LOG_RATIOS, EXCESSES, self.depths, strict=True)
         ]
         top = max(logs)
-        return RatioSequence(tuple(min(round(top - log, LOG_DECIMALS), DEEPEST) for log in logs))
+        return RatioSequence(tuple(_stored(top - log) for log in logs))
 
     def interval(self, alpha: float = 0.05) -> RatioInterval:
         """
         Ratios not refuted so far.
 
         It contains the true ratio at all times together with probability at least 1 - ``alpha``, if that ratio is the
-        same in all blocks; the rates may change as they like. However much was counted, it is never narrower than
-        about one step of the grid, a factor of 1.24. Between two ratios of the grid a bound errs outwards.
+        same in all blocks; the rates may change as they like. However much was counted, its bounds stay about as far
+        from the truth as the nearest ratio of the grid is: midway between two, a factor of 1.24 stays open. Between two
+        ratios of the grid a bound errs outwards, but for the rounding of the depths.
 
         Args:
             alpha: Probability of ever missing the truth, above 0, below 1.
@@ -163,16 +163,27 @@ def _crossing(depths: Sequence[float], refuted: float) -> float | None:
     """
     How far from the first ratio (in its logarithm) everything is refuted; None if not even the first is.
 
-    The logarithm of the likelihood is concave in that of the ratio, so a depth is convex: between two ratios it lies
-    above the straight lines through the next two on either side, extended. Up to where such a line is at ``refuted``,
-    all is refuted. Interpolating between the two ratios themselves would err inwards.
+    Between two ratios of the grid a depth sags below their straight line by at most s (1 - s) / 2 times the largest
+    curvature there (s = 0 to 1 from one to the other); interpolating straight would err inwards. Every block's
+    likelihood is logistic in the logarithm of the ratio, where a curvature changes by at most a factor e per unit. The
+    one between two ratios is therefore at most exp(LOG_STEP) times the second difference at either of them.
     """
     if depths[0] < refuted:
         return None
-    inside = next(j for j, depth in enumerate(depths) if depth < refuted)  # the deepest of 0 always is
-    outside, bounds = inside - 1, [0.0]
-    if inside + 1 < len(depths) and depths[inside + 1] < depths[inside]:  # falling towards the inside
-        bounds.append(1.0 - (refuted - depths[inside]) / (depths[inside] - depths[inside + 1]))
-    if outside > 0 and depths[outside] < depths[outside - 1] < DEEPEST:  # one cut off makes the line too flat
-        bounds.append((depths[outside] - refuted) / (depths[outside - 1] - depths[outside]))
-    return (outside + max(bounds)) * LOG_STEP
+    inside = next(j for j, depth in enumerate(depths) if depth < refuted)  # the depth of 0 always is
+    outside = inside - 1
+    known = [
+        left - 2.0 * middle + right
+        for left, middle, right in (depths[j - 1 : j + 2] for j in (outside, inside) if 0 < j < len(depths) - 1)
+        if max(left, right) < DEEPEST  # a depth cut off makes the curvature look too small
+    ]
+    if not known:
+        return outside * LOG_STEP
+    sag = 0.5 * math.exp(LOG_STEP) * max(min(known), 0.0)
+    above, fall = depths[outside] - refuted, depths[outside] - depths[inside] + sag
+    # The smaller root of above - fall s + sag s^2, written so that a sag of 0 divides nothing.
+    return (outside + 2.0 * above / (fall + math.sqrt(fall * fall - 4.0 * sag * above))) * LOG_STEP
+
+
+def _stored(depth: float) -> float:
+    return min(round(depth, min(LOG_DECIMALS, 6 - len(str(int(depth))))), DEEPEST)
