@@ -270,6 +270,7 @@ def test_the_threshold_follows_the_accounts_opened_and_the_alarm_stays() -> None
     nobody = dict.fromkeys("abcd", Counts())
     calm = replace(guard, accounts=(("a", rich), *guard.accounts[1:]))
     assert not run(calm, nobody, 1).flagged
+    assert not run(replace(calm, accounts=calm.accounts[:3]), nobody, 1).flagged  # one was opened and is gone
     assert run(replace(calm, opened=3, accounts=calm.accounts[:3]), nobody, 1).culprit == "a"
     richer = EProcess(HARM_GRID, (9.0,) * len(HARM_GRID), 0.0)
     alarm = run(replace(calm, accounts=(("a", EProcess(HARM_GRID, (8.0,) * 8, 0.0)), ("b", richer))), nobody, 1)
