@@ -149,7 +149,7 @@ def test_a_surer_interval_is_wider() -> None:
 
 @pytest.mark.parametrize(("millions", "factor"), [(1, 1.043), (500, 1.242)])
 def test_depths_cut_off_widen_the_interval_to_the_next_ratios(millions: int, factor: float) -> None:
-    """50 million exposures of 1 % leave 4 %; with all other depths cut off the neighbours on the grid are the bounds."""
+    """50 million exposures of 1 % leave 4 %; with all other depths cut off, the grid's neighbours are the bounds."""
     n = 500_000 * millions
     found = observed([block_of((n, n / 100), (n, n / 100))] * 50)
     assert (found.depths.count(DEEPEST) == POINTS - 1) is (millions == 500)

@@ -86,7 +86,7 @@ def test_no_strata_change_nothing() -> None:
 def test_bounds_of_the_wealth_are_those_of_the_plain_update() -> None:
     """What is lost stays lost, too little is given up, too much is not kept, the rest has four decimals."""
     account = EProcess((2.0, 3.0, 5.0, 8.0), (LOG_ZERO, -998.0, 998.0, 0.1), 0.25)
-    after = multiplied(account, [5000.0, -1.5, 1.5, 0.123456])
+    after = multiplied(account, [9500.0, -1.5, 1.5, 0.123456])
     assert after == EProcess(account.grid, (LOG_ZERO, LOG_ZERO, 999.0, 0.2235), 0.25)
 
 
