@@ -120,13 +120,18 @@ class Histogram:
             raise ValueError("nothing was observed, so there is no share of it")
         return counted.x / counted.n
 
-    def tail_at(self, value: float) -> float:
+    def tail_at(self, value: float, *, lenient: bool = False) -> float:
         """
         Estimate the share of the observations above any value up to the last edge.
 
         The logarithm of the tail is taken as linear in the logarithm of the value between two edges (a power law), in
         the value itself below the first edge above 0. Where the tail has come to 0 at the upper edge, the tail itself
         is. For tails that thin out faster than a power law, a lognormal's too, the estimate is at or below the truth.
+
+        Args:
+            value: From 0 to the last edge.
+            lenient: Take it as linear in the value throughout (an exponential law). Never below the other estimate, and
+                at or above the truth for tails that thin out slower than exponentially.
 
         Raises:
             ValueError: If ``value`` is negative or above the last edge, where nothing is known, or nothing is counted.
@@ -139,7 +144,8 @@ class Histogram:
         if value == high:
             return above_high
         low, above_low = (self.edges[place - 1], self.tail(self.edges[place - 1])) if place else (0.0, 1.0)
-        part = math.log(value / low) / math.log(high / low) if low > 0.0 else value / high
+        even = lenient or low == 0.0
+        part = (value - low) / (high - low) if even else math.log(value / low) / math.log(high / low)
         if above_high == 0.0:
             return above_low * (1.0 - part)
         return math.exp((1.0 - part) * math.log(above_low) + part * math.log(above_high))

@@ -168,7 +168,7 @@ def plan_tails(stable: Histogram, question: Question | None = None) -> TailPlan:
     question       harm: refute "candidate's tail <="    not worse: refute "candidate's tail >="
     ============== ===================================== ====================================================
     OverThreshold  at that edge, the step's margin       the same edge, the step's margin
-    QuantileGrowth all tails, 1.1 rho_b tail_s           edges nearest the quantile, rho_b tail_s
+    QuantileGrowth all tails, 1.1 rho'_b tail_s          edges nearest the quantile, rho_b tail_s
     QuantileLimit  at that edge, 1 - quantile            the same edge, 1 - quantile
     None           all tails, the step's margin          edges nearest a tail of 10 % and of 1 %, the step's margin
     ============== ===================================== ====================================================
@@ -176,9 +176,10 @@ def plan_tails(stable: Histogram, question: Question | None = None) -> TailPlan:
     "All tails" are the edges above which stable has 0.01 to 50 % of its calls; of more than 8, those whose tails are
     nearest to 8 values evenly spread in the logarithm from the heaviest to the lightest of them.
 
-    A growth delta is translated once for each edge b, rho_b = tail_s(b / (1 + delta)) / tail_s(b), interpolated as in
-    ``Histogram.tail_at`` (a little strict for most latencies; hence the 10 % of slack before harm). An edge with fewer
-    than 20 calls above it in the look-back has no such ratio and is left out. Gating are the edges of the bucket that
+    A growth delta is translated once for each edge b, rho_b = tail_s(b / (1 + delta)) / tail_s(b), interpolated by
+    ``Histogram.tail_at``: strictly for the gates and leniently (rho'_b) for harm, so that between buckets the doubt
+    neither promotes nor rolls back. An edge with fewer than 20 calls above it in the look-back has no such ratio and is
+    left out. Gating are the edges of the bucket that
     holds the quantile, as far as they have a ratio and at most 50 % of the calls above them; where one has a tail
     within a factor of 2 of 1 - quantile, only such.
 
@@ -224,8 +225,8 @@ def _growth_plan(stable: Histogram, question: QuantileGrowth) -> TailPlan:
             f" {HEAVIEST:.0%} of them, in {stable.n:g} calls: look back further or add buckets"
         )
     return TailPlan(
-        harm=tuple(_stretched(stable, edge, question.growth, RHO_HARM) for edge in harm),
-        gates=tuple(_stretched(stable, edge, question.growth, 1.0) for edge in near or around),
+        harm=tuple(_allowed(stable, edge, question.growth, harm=True) for edge in harm),
+        gates=tuple(_allowed(stable, edge, question.growth, harm=False) for edge in near or around),
     )
 
 
@@ -255,9 +256,9 @@ def _measured(stable: Histogram, edge: float) -> bool:
     return stable.counts(edge).x >= FEWEST_EVENTS and stable.tail(edge) <= HEAVIEST
 
 
-def _stretched(stable: Histogram, edge: float, growth: float, slack: float) -> JudgedEdge:
-    ratio = stable.tail_at(edge / (1.0 + growth)) / stable.tail(edge)
-    return JudgedEdge(edge, Null(rho=round(slack * ratio, RATIO_DECIMALS), epsilon=0.0))
+def _allowed(stable: Histogram, edge: float, growth: float, *, harm: bool) -> JudgedEdge:
+    ratio = stable.tail_at(edge / (1.0 + growth), lenient=harm) / stable.tail(edge)
+    return JudgedEdge(edge, Null(rho=round((RHO_HARM if harm else 1.0) * ratio, RATIO_DECIMALS), epsilon=0.0))
 
 
 def _row(judged: JudgedEdge) -> list[float]:

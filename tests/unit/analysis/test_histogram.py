@@ -97,6 +97,14 @@ def test_the_tail_inside_a_bucket_follows_a_power_law() -> None:
     assert [CALLS.tail_at(edge) for edge in CALLS.edges] == [CALLS.tail(edge) for edge in CALLS.edges]
 
 
+def test_a_lenient_tail_follows_an_exponential() -> None:
+    """Half-way between the edges it is the geometric mean; never below the strict one."""
+    assert CALLS.tail_at(0.375, lenient=True) == pytest.approx(math.sqrt(0.1 * 0.01))
+    assert CALLS.tail_at(0.75, lenient=True) == pytest.approx(0.005)  # to 0, evenly
+    values = [number / 100 for number in range(101)]
+    assert all(CALLS.tail_at(value, lenient=True) >= CALLS.tail_at(value) - 1e-15 for value in values)
+
+
 def test_below_the_first_edge_the_tail_falls_exponentially() -> None:
     """A logarithm has no 0: half-way to an edge above which 60 % lie it is the root of 0.6. An edge at 0 is alike."""
     assert CALLS.tail_at(0.05) == pytest.approx(math.sqrt(0.6))

@@ -143,8 +143,8 @@ def test_growth_becomes_a_ratio_of_tails() -> None:
     ratio = 10.0 * 1.6 ** -math.log2(10.0)
     assert quarter.gates == (JudgedEdge(0.5, Null(round(ratio, 6), 0.0)),)
     assert [one.edge for one in quarter.harm] == [0.25, 0.5, 1.0]
-    assert quarter.harm[1].null == Null(round(1.1 * ratio, 6), 0.0)
-    assert quarter.harm[0].null == Null(round(1.1 * 10.0 * LOOK_BACK.tail_at(0.2), 6), 0.0)
+    assert quarter.harm[1].null == Null(round(1.1 * 10.0**0.4, 6), 0.0)  # 0.4 is two fifths of the way down from 0.5
+    assert quarter.harm[0].null == Null(round(1.1 * 6.0 ** (1 / 3), 6), 0.0)  # 0.2, a third from 10 % up to 60 %
 
 
 def gates(stable: Histogram, quantile: float) -> list[float]:
