@@ -2,8 +2,6 @@
 From the stored object to the types of the core, and the identity of a revision.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +9,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from modelramp.api.names import MAX_NAME_LENGTH, REVISION_LENGTH
+from modelramp.api.names import MAX_NAME_LENGTH
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.status import Status
 
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_TOO_LONG: Final = f"must be at most {MAX_NAME_LENGTH} characters, because revisions are named after it"
 NAME_SHAPE: Final = "must be a DNS label that begins with a letter, because Services are named after it"
-_LEAVES_PODS_ALONE: Final = ("replicas", "warmUp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +76,18 @@ class MLModelDeployment:
         return traffic_hash(self.spec)
 
 
-def _digest(value: object) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:REVISION_LENGTH]
-
-
 def traffic_hash(spec: MLModelDeploymentSpec) -> str:
     """
     A hash of everything of the spec that the route is rendered from, shares apart; kept on the route as an annotation.
     """
-    return _digest(spec.traffic.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return spec.traffic_hash
 
 
 def revision_of(spec: MLModelDeploymentSpec) -> str:
     """
-    The identity of model and serving: a hash of what changes the pods, in canonical JSON.
-
-    Fields at their default are left out, so that a version of the operator that knows more fields, or a CRD that
-    writes more defaults, gives an unchanged object the same revision. Replicas and warm-up are not part of it.
+    The identity of model and serving: a hash of what changes the pods.
     """
-    serving = spec.serving.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    identity = {
-        "model": spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        "serving": {key: value for key, value in serving.items() if key not in _LEAVES_PODS_ALONE},
-    }
-    return _digest(identity)
+    return spec.revision
 
 
 def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:

@@ -87,24 +87,18 @@ def _counted(s: Situation, step: Step, kept: MetricEvidence, reading: Reading) -
     return kept.skip_until(begin).observe(reading.block, limits, wealth_of(s.spec.strategy, s.spec.analysis))
 
 
-def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading: Reading) -> VerdictStatus:
+def _verdict(name: str, kept: MetricEvidence, reading: Reading) -> VerdictStatus:
     """
     The opinion on one metric after this look.
     """
-    left, message, verdict = None, "", VerdictName(kept.verdict().value)
+    message, verdict = "", VerdictName(kept.verdict().value)
     match reading:
         case Unavailable():
             verdict, message = VerdictName.UNAVAILABLE, reading.message
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
-        case Measured(block):
-            if verdict is VerdictName.NO_DATA:
-                message = NOTHING_COUNTED
-            if step.next_share is not None and verdict is VerdictName.INCONCLUSIVE:
-                limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
-                forecast = seconds_left(kept, _so_far(s, kept, block), limits.ok)
-                left = None if forecast.seconds is None else round(forecast.seconds)
-                message = "" if forecast.obstacle is None else str(forecast.obstacle)
+        case Measured():
+            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else ""
         case unknown:
             assert_never(unknown)
     return VerdictStatus(
@@ -114,7 +108,6 @@ def _verdict(step: Step, s: Situation, name: str, kept: MetricEvidence, reading:
         harm=evidence_text(kept.harm_log, ALPHA_ROLLBACK),
         candidate=ArmCounts(n=count_text(kept.rollout.candidate.n), x=count_text(kept.rollout.candidate.x)),
         stable=ArmCounts(n=count_text(kept.rollout.stable.n), x=count_text(kept.rollout.stable.x)),
-        seconds_left=left,
         message=message[:1024],
     )
 
@@ -124,6 +117,30 @@ def _so_far(s: Situation, kept: MetricEvidence, block: Block) -> Block:
     The whole step as one block: the steadiest estimate of its rates.
     """
     return Block(counted_from(s) or block.start, block.end, kept.step.candidate, kept.step.stable)
+
+
+def forecasts(s: Situation) -> tuple[VerdictStatus, ...]:
+    """
+    The verdicts, with the time still needed where this look brought counts; shown, and never decided on.
+    """
+    return tuple(_forecast(s, verdict) for verdict in s.status.verdicts)
+
+
+def _forecast(s: Situation, verdict: VerdictStatus) -> VerdictStatus:
+    reading, kept, step = s.observed.readings.get(verdict.name), s.evidence.get(verdict.name), s.step
+    share = step.next_share if step is not None else None
+    if share is None or kept is None or not isinstance(reading, Measured):
+        return verdict
+    if verdict.verdict is not VerdictName.INCONCLUSIVE:
+        return verdict
+    limits = margins(s.spec.strategy.canary.blast_radius.fraction, share)
+    left = seconds_left(kept, _so_far(s, kept, reading.block), limits.ok)
+    return verdict.model_copy(
+        update={
+            "seconds_left": None if left.seconds is None else round(left.seconds),
+            "message": "" if left.obstacle is None else str(left.obstacle),
+        }
+    )
 
 
 def _judged(s: Situation) -> dict[str, object]:
@@ -141,7 +158,7 @@ def _judged(s: Situation) -> dict[str, object]:
         reading = s.observed.readings.get(name)
         if reading is not None:
             evidence[name] = _counted(s, step, evidence[name], reading)
-            said[name] = _verdict(step, s, name, evidence[name], reading)
+            said[name] = _verdict(name, evidence[name], reading)
     return {
         "evidence": tuple(EvidenceState(name=name, state=dict(item.to_state())) for name, item in evidence.items()),
         "verdicts": tuple(said[name] for name in names if name in said),

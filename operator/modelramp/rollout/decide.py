@@ -12,7 +12,7 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.assess import assess, traffic_status
+from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import candidate_percent, difference, retired
 from modelramp.rollout.messages import message, waiting_message
@@ -52,6 +52,7 @@ def _shown(s: Situation, *, moved: bool) -> Status:
     """
     The status with everything that is shown but never decided on.
     """
+    s = _seen(s, s.status.model_copy(update={"verdicts": forecasts(s)}))
     arm = s.observed.arms.get(s.stable or "")
     labels = f"{LABEL_DEPLOYMENT}={s.deployment.name},{LABEL_REVISION}={s.stable}"
     face = s.status.model_copy(
@@ -72,7 +73,7 @@ def _seen(s: Situation, status: Status) -> Situation:
     return Situation(deployment=s.deployment, status=status, observed=s.observed, now=s.now)
 
 
-def _wake_at(s: Situation, *, moved: bool) -> datetime | None:
+def wake_at(s: Situation, *, moved: bool) -> datetime | None:
     """
     At once after a transition; soon while something is awaited; never at rest.
     """
@@ -86,6 +87,19 @@ def _wake_at(s: Situation, *, moved: bool) -> datetime | None:
     return s.now + POLL
 
 
+def transition(
+    deployment: MLModelDeployment, observed: Observed, now: datetime, rules: tuple[Rule, ...] = RULES
+) -> tuple[Situation, Rule | None]:
+    """
+    The situation after at most one rule, and the rule; None: nothing changes. `now` is in whole seconds.
+
+    All of the decision, and nothing of what is shown or done about it.
+    """
+    before = assess(deployment, observed, now)
+    rule = first_match(before, rules)
+    return (before if rule is None else _seen(before, _move(before, rule))), rule
+
+
 def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rules: tuple[Rule, ...] = RULES) -> Plan:
     """
     Assess what was seen, pick the first rule that holds, and name the difference between wanted and seen.
@@ -93,9 +107,7 @@ def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rul
     `now` is aware UTC. `rules` is the table, an argument so that tests can take rows away.
     """
     now = now.replace(microsecond=0)
-    before = assess(deployment, observed, now)
-    rule = first_match(before, rules)
-    after = before if rule is None else _seen(before, _move(before, rule))
+    after, rule = transition(deployment, observed, now, rules)
     status = _shown(after, moved=rule is not None)
     because = Because(
         rule=None if rule is None else rule.when.__name__,
@@ -106,5 +118,5 @@ def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rul
     )
     final = _seen(after, status)
     return Plan(
-        status=status, effects=difference(final), wake_at=_wake_at(final, moved=rule is not None), because=because
+        status=status, effects=difference(final), wake_at=wake_at(final, moved=rule is not None), because=because
     )

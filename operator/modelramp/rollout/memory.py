@@ -72,7 +72,11 @@ def enter_first_step(s: Situation, _reason: Reason) -> Status:
     """
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
     evidence = tuple(
-        EvidenceState(name=m.title, state=dict(MetricEvidence.begin(wealth).to_state())) for m in s.judged_metrics
+        EvidenceState(
+            name=m.title,
+            state=dict(MetricEvidence.begin(wealth, phi=s.observed.overdispersion.get(m.title, 1.0)).to_state()),
+        )
+        for m in s.judged_metrics
     )
     return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
 

@@ -143,6 +143,8 @@ class Observed:
     route: RouteState = field(default_factory=RouteState)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By metric name; a metric that was not due has none."""
+    overdispersion: Mapping[str, float] = field(default_factory=dict)
+    """By metric name, at least 1, from the stable pods' history; a metric without one is taken as 1."""
     drain: Drain | None = None
     """None: not asked for, or not to be had."""
     warm_up: WarmUpReading | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, cast
 
 from modelramp.analysis import MetricEvidence, MetricState, combine_harm
@@ -20,7 +21,7 @@ SETTLE: Final = timedelta(
 )  # Contour holds route changes back up to 500 ms; in-cluster proxies follow within seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what is derived is derived once
 class Situation:
     """
     What is wanted, remembered and seen, at one instant.
@@ -67,14 +68,14 @@ class Situation:
         """
         return self.observed.arms.get(self.candidate) if self.candidate else None
 
-    @property
+    @cached_property
     def step(self) -> Step | None:
         """
         The present step, at the share that was entered; None: none is.
         """
         return step_of(self.spec.strategy, self.status.step.traffic.percent) if self.status.step else None
 
-    @property
+    @cached_property
     def next_step(self) -> tuple[int, Step] | None:
         """
         The step after the present one (the first, before any) with its index; None: promotion follows.
@@ -95,14 +96,14 @@ class Situation:
         """
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
-    @property
+    @cached_property
     def evidence(self) -> Mapping[str, MetricEvidence]:
         """
         The evidence kept, by metric.
         """
         return {item.name: MetricEvidence.from_state(cast("MetricState", item.state)) for item in self.status.evidence}
 
-    @property
+    @cached_property
     def harm_log(self) -> float:
         """
         Natural logarithm of the harm evidence of all metrics together; 0 without any.

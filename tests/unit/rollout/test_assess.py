@@ -27,7 +27,7 @@ from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import CandidateStatus, Status, TrafficStatus, VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.assess import NOTHING_COUNTED, assess, traffic_status
+from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
 from modelramp.rollout.observed import Measured, NoData, Unavailable, WarmUpReading
 
 GOOD = (50.0, 0.0, 950.0, 1.0)
@@ -37,7 +37,8 @@ def after(asked: World, now: datetime = NOW) -> Status:
     """
     The memory with what was seen folded in.
     """
-    return assess(*asked, now).status
+    found = assess(*asked, now)
+    return found.status.model_copy(update={"verdicts": forecasts(found)})
 
 
 def health(before: CandidateStatus, ready: int) -> CandidateStatus | None:

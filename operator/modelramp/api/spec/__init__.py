@@ -6,10 +6,12 @@ as CEL, so that `kubectl apply` refuses the object, and here, so that a file can
 proves on random documents that both agree.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
+from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
@@ -161,6 +163,20 @@ class MLModelDeploymentSpec(ApiModel):
     strategy: Strategy = Strategy()
     analysis: Analysis = Analysis()
     automation: Automation = Automation()
+
+    @cached_property  # a spec is frozen, and asked for it many times in every decision
+    def revision(self) -> str:
+        """
+        The identity of model and serving.
+        """
+        return identity.revision(self.model, self.serving)
+
+    @cached_property
+    def traffic_hash(self) -> str:
+        """
+        The identity of what the route is rendered from, shares apart.
+        """
+        return identity.traffic_hash(self.traffic)
 
     @model_validator(mode="before")
     @classmethod

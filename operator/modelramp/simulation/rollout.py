@@ -1,0 +1,210 @@
+"""
+One rollout in virtual time: the operator's decisions, a gateway that obeys at once, and invented traffic.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+from modelramp.analysis import Block
+from modelramp.analysis.dispersion import estimate_dispersion
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.status import StableStatus, Status
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.counters import GATEWAY_COUNTERS
+from modelramp.rollout.decide import transition, wake_at
+from modelramp.rollout.desired import wanted_shares
+from modelramp.rollout.needs import needs
+from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState, WarmUpReading
+from modelramp.rollout.rules import Rule
+from modelramp.rollout.situation import Situation
+from modelramp.rollout.strategy import compile_steps
+from modelramp.simulation.traffic import Traffic, TrafficModel
+
+BEGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LONGEST: Final = timedelta(days=30)
+STABLE_REVISION: Final = "stable"
+CONTROLLER: Final = next(iter(GATEWAY_COUNTERS))  # any whose counters are known: the counts are made here
+HISTORY_WINDOW_SECONDS: Final = 60.0
+HISTORY_WINDOWS: Final = 360  # six hours: the hourly scale needs five windows
+
+
+class Outcome(StrEnum):
+    """
+    How a run ended.
+    """
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    INCONCLUSIVE = "Inconclusive"
+    """A step deadline passed without sufficient evidence; the operator pauses there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """
+    A transition.
+
+    Attributes:
+        seconds: Since the candidate was begun.
+        phase: Where it led.
+        percent: The candidate's share afterwards.
+        message: What the operator said.
+
+    """
+
+    seconds: float
+    phase: str
+    percent: Decimal
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    What became of one rollout.
+
+    Attributes:
+        outcome: How it ended.
+        seconds: From the candidate's beginning to the decision.
+        requests: Of both arms, until then.
+        bad: Bad requests of the candidate, until then.
+        culprit: The metric with the most harm evidence where it was rolled back by evidence; None otherwise.
+        moments: The transitions.
+
+    """
+
+    outcome: Outcome
+    seconds: float
+    requests: int
+    bad: int
+    culprit: str | None
+    moments: tuple[Moment, ...]
+
+
+def _learnt(traffic: Traffic) -> dict[str, float]:
+    """
+    The overdispersion of each metric, estimated from stable's look-back as before a real rollout.
+    """
+    histories = traffic.history(HISTORY_WINDOWS, HISTORY_WINDOW_SECONDS)
+    return {
+        name: estimate_dispersion(pods, window_seconds=HISTORY_WINDOW_SECONDS).phi for name, pods in histories.items()
+    }
+
+
+class _World:
+    """
+    A cluster in which all goes well but the requests.
+    """
+
+    def __init__(self, deployment: MLModelDeployment, model: TrafficModel, rng: Random) -> None:
+        """
+        Stable serves everything; the candidate's pods are ready as soon as they are wanted.
+        """
+        stable = StableStatus(revision=STABLE_REVISION, version="stable", since=BEGIN)
+        self.deployment = replace(deployment, status=Status(phase=Phase.STABLE, stable=stable))
+        self.traffic = Traffic(model, rng)
+        self._onset = model.onset
+        self._overdispersion = _learnt(self.traffic) if model.stable_pods > 1 else {}
+        self._last_percent = compile_steps(deployment.spec.strategy)[-1].percent
+        self.now = BEGIN
+        replicas = deployment.spec.serving.replicas
+        self._arms = {
+            revision: Arm(revision=revision, wanted_replicas=replicas, pods=replicas, ready=replicas)
+            for revision in (STABLE_REVISION, deployment.revision)
+        }
+        warm_up = deployment.spec.serving.warm_up
+        self._warm = None if warm_up is None else WarmUpReading(sent=warm_up.requests, failed=0, p95_seconds=0.0)
+        self.route = RouteState(
+            acceptance=Acceptance.ACCEPTED, shares={STABLE_REVISION: Decimal(100)}, controller=CONTROLLER
+        )
+
+    @property
+    def seconds(self) -> float:
+        return (self.now - BEGIN).total_seconds()
+
+    def look(self) -> tuple[Situation, Rule | None]:
+        """
+        One decision, and what follows from it.
+        """
+        bare = Observed(arms=self._arms, route=self.route, warm_up=self._warm, overdispersion=self._overdispersion)
+        asked = needs(self.deployment, bare, self.now).counters
+        readings = {}
+        if asked:
+            window = asked[0].window
+            self.traffic.until((window.after - BEGIN).total_seconds())
+            made = self.traffic.until((window.until - BEGIN).total_seconds())
+            readings = {q.name: Measured(Block(q.window.after, q.window.until, *made[q.name])) for q in asked}
+        after, rule = transition(self.deployment, replace(bare, readings=readings), self.now)
+        self.deployment = replace(self.deployment, status=after.status)
+        if rule is not None:
+            self._obey(after)
+        return after, rule
+
+    def _obey(self, s: Situation) -> None:
+        """
+        The gateway follows at once.
+        """
+        shares = dict(wanted_shares(s))
+        if shares != dict(self.route.shares):
+            self.route = replace(self.route, shares=shares, traffic_hash=s.deployment.traffic_hash)
+            percent = shares.get(s.deployment.revision, Decimal(0))
+            self.traffic.split(float(percent) / 100.0, self.seconds)
+            first = self.traffic.differs_from == float("inf") and percent > 0
+            if first and (not self._onset.in_last_step or percent == self._last_percent):
+                self.traffic.differs_from = self.seconds + self._onset.seconds
+
+
+def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str) -> Run:
+    """
+    Roll the deployment's spec out once against the model's traffic.
+
+    The stable revision exists already. The rates of all metrics that the spec judges must be in the model.
+
+    Raises:
+        ValueError: A metric has no rates, or the run does not end within 30 days of virtual time.
+
+    """
+    missing = {metric.title for metric in deployment.spec.analysis.metrics} - set(model.rates)
+    if missing:
+        raise ValueError(f"no rates for {', '.join(sorted(missing))}")
+    world, moments = _World(deployment, model, Random(seed)), list[Moment]()
+    while world.now - BEGIN < LONGEST:
+        after, rule = world.look()
+        if rule is not None:
+            moments.append(
+                Moment(
+                    world.seconds,
+                    str(after.status.phase),
+                    world.route.shares.get(deployment.revision, Decimal(0)),
+                    after.status.message,
+                )
+            )
+        if rule is not None and (outcome := _outcome(after)):
+            world.traffic.until(world.seconds)
+            return Run(
+                outcome, world.seconds, world.traffic.requests, world.traffic.bad, _culprit(after), tuple(moments)
+            )
+        world.now = max(world.now, wake_at(after, moved=rule is not None) or world.now)
+    raise ValueError(f"no end within {LONGEST.days} days of virtual time")
+
+
+def _outcome(s: Situation) -> Outcome | None:
+    match s.status.phase:
+        case Phase.PROMOTING:
+            return Outcome.PROMOTED
+        case Phase.ROLLING_BACK:
+            return Outcome.ROLLED_BACK
+        case Phase.PAUSED:
+            return Outcome.INCONCLUSIVE
+        case _:
+            return None
+
+
+def _culprit(s: Situation) -> str | None:
+    if s.status.reason is not Reason.ANALYSIS_FAILED:
+        return None
+    return max(s.evidence, key=lambda name: s.evidence[name].harm_log)

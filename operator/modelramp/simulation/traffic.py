@@ -1,0 +1,186 @@
+"""
+Invented traffic: requests that fail at given rates, alone or in clusters, alike on all pods or not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from modelramp.analysis import Counts
+from modelramp.analysis.dispersion import PodHistory
+from modelramp.simulation.chance import geometric, multiplier, poisson
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """
+    One metric's rates of bad events.
+
+    Attributes:
+        stable: Per request of the stable arm, 0 to 1.
+        candidate: Per request of the candidate, 0 to 1.
+
+    Raises:
+        ValueError: If a rate is out of range.
+
+    """
+
+    stable: float
+    candidate: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rate."""
+        if not (0.0 <= self.stable <= 1.0 and 0.0 <= self.candidate <= 1.0):
+            raise ValueError(f"not rates from 0 to 1: stable {self.stable}, candidate {self.candidate}")
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """
+    When the candidate begins to differ from stable.
+
+    Attributes:
+        seconds: After the candidate's first request, or after the beginning of the last step.
+        in_last_step: Which of the two.
+
+    """
+
+    seconds: float = 0.0
+    in_last_step: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficModel:
+    """
+    The world a rollout meets.
+
+    Attributes:
+        rps: Requests a second to both arms together, above 0.
+        rates: Rates by metric name. The first metric's bad events are the bad requests that are counted.
+        onset: Until then the candidate behaves like stable.
+        stable_pods: Pods of the stable arm, at least 1.
+        candidate_pods: Pods of the candidate, at least 1.
+        pod_deviation: Relative standard deviation of a pod's own rates, for as long as it lives; 0: all alike.
+        burst: Mean size of a cluster of bad events, at least 1; 1: they come alone.
+
+    Raises:
+        ValueError: If a number is out of range, or no metric is given.
+
+    """
+
+    rps: float
+    rates: Mapping[str, Rates]
+    onset: Onset = field(default_factory=Onset)
+    stable_pods: int = 1
+    candidate_pods: int = 1
+    pod_deviation: float = 0.0
+    burst: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no world."""
+        if not 0.0 < self.rps < float("inf") or not self.rates:
+            raise ValueError(f"traffic needs a rate above 0 and a metric: {self.rps} requests a second")
+        if min(self.stable_pods, self.candidate_pods) < 1 or self.pod_deviation < 0.0 or self.burst < 1.0:
+            raise ValueError("traffic needs a pod in each arm, a deviation of at least 0 and clusters of at least 1")
+
+
+Measured = Mapping[str, tuple[Counts, Counts]]
+"""Candidate's and stable's counts by metric."""
+
+
+class Traffic:
+    """
+    One run's requests, made as time passes. Seconds count from the beginning of the run.
+    """
+
+    def __init__(self, model: TrafficModel, rng: Random) -> None:
+        """
+        Draw the pods; nothing has been asked yet.
+        """
+        self._model, self._rng = model, rng
+        self._candidate_pods = [multiplier(rng, model.pod_deviation) for _ in range(model.candidate_pods)]
+        self._stable_pods = [multiplier(rng, model.pod_deviation) for _ in range(model.stable_pods)]
+        self._at = 0.0
+        self._share = 0.0
+        self.differs_from = float("inf")
+        """When the candidate begins to differ from stable."""
+        self.requests = 0
+        self.bad = 0
+        """Bad requests of the candidate, by the first metric."""
+
+    def split(self, share: float, at: float) -> None:
+        """
+        Give the candidate another share (0 to 1) from `at` on.
+        """
+        self.until(at)
+        self._share = share
+
+    def until(self, at: float) -> Measured:
+        """
+        Make the requests up to `at` and return the counts since the last call.
+        """
+        if self._at < self.differs_from < at:
+            first, second = self._made(self.differs_from), self._made(at)
+            return {name: (c + second[name][0], s + second[name][1]) for name, (c, s) in first.items()}
+        return self._made(at)
+
+    def history(self, windows: int, seconds: float) -> dict[str, list[PodHistory]]:
+        """
+        What the stable pods counted before the rollout, in so many windows of so many seconds, by metric.
+        """
+        pods, rng = self._stable_pods, self._rng
+        requests = [[poisson(rng, self._model.rps * seconds / len(pods)) for _ in range(windows)] for _ in pods]
+        return {
+            name: [
+                PodHistory(tuple(Counts(n, self._bad(n, rates.stable, [pod])) for n in row))
+                for pod, row in zip(pods, requests, strict=True)
+            ]
+            for name, rates in self._model.rates.items()
+        }
+
+    def _made(self, at: float) -> dict[str, tuple[Counts, Counts]]:
+        seconds, model, rng = at - self._at, self._model, self._rng
+        if seconds <= 0.0:
+            return {name: (Counts(), Counts()) for name in model.rates}
+        differs = self._at >= self.differs_from
+        self._at = at
+        candidates = poisson(rng, model.rps * self._share * seconds)
+        stables = poisson(rng, model.rps * (1.0 - self._share) * seconds)
+        made = {}
+        for name, rates in model.rates.items():
+            rate = rates.candidate if differs else rates.stable
+            bad = self._bad(candidates, rate, self._candidate_pods)
+            made[name] = (Counts(candidates, bad), Counts(stables, self._bad(stables, rates.stable, self._stable_pods)))
+        self.requests += candidates + stables
+        self.bad += int(next(iter(made.values()))[0].x)
+        return made
+
+    def _bad(self, requests: int, rate: float, pods: list[float]) -> int:
+        """
+        Bad ones among the requests, spread evenly over the pods.
+        """
+        expected = min(1.0, rate * sum(pods) / len(pods)) * requests
+        if expected >= requests:
+            return requests
+        if rate > _OFTEN and self._model.burst <= 1.0:
+            return _binomial(self._rng, requests, expected / requests)
+        clusters = poisson(self._rng, expected / self._model.burst)
+        bad = (
+            clusters
+            if self._model.burst <= 1.0
+            else sum(geometric(self._rng, self._model.burst) for _ in range(clusters))
+        )
+        return min(requests, bad)
+
+
+_OFTEN = 0.2  # where independent requests are told apart from Poisson events
+_WHOLE_SAMPLE = 2000
+
+
+def _binomial(rng: Random, n: int, p: float) -> int:
+    """
+    Exact up to 2,000 requests; above, the normal approximation, whose error is far below one deviation.
+    """
+    if n <= _WHOLE_SAMPLE:
+        return sum(rng.random() < p for _ in range(n))
+    return min(n, max(0, round(rng.gauss(n * p, (n * p * (1.0 - p)) ** 0.5))))
