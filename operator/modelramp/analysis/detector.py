@@ -34,7 +34,7 @@ class Rule(StrEnum):
 
 class DetectorState(TypedDict):
     """
-    Stored form of ``Detector``: at most 170 bytes of compact JSON.
+    Stored form of ``Detector``: at most 200 bytes of compact JSON.
 
     ``until`` is ``counted_until`` as RFC 3339 in UTC, or empty for never.
     """

@@ -1,9 +1,9 @@
 """
 Whether answers or inputs are distributed otherwise than they should be, by more than a shift that matters.
 
-Each class (or each bucket edge of a number) is tested in both directions against a margin, so traffic that differs by
-less is never flagged, however much of it there is. Drift of answers may gate where a user asks for it; drift of inputs
-between the arms means a routing fault and holds. This module counts and compares. It decides neither.
+Each class (or bucket edge of a number) is tested in both directions against a margin: traffic that differs by less is
+not flagged, however much of it there is. Drift of answers may gate where a user asks for it; drift of inputs between
+the arms means a routing fault and holds. This module counts and compares, it decides neither.
 """
 
 import math
@@ -188,12 +188,12 @@ class DriftEvidence:
         """
         Count one block, once.
 
-        A block that ends at or before ``counted_until`` changes nothing, a gap before the block is allowed. Whether a
-        class is counted or all the others, whichever is rarer, goes by the blocks before this one.
+        A block that ends at or before ``counted_until`` changes nothing. Whether a class is counted or all the others,
+        whichever is rarer, goes by the blocks before this one.
 
         Raises:
             ValueError: If the block has other classes, has stable counts beside a fixed reference or lacks them without
-                one, or begins before ``counted_until`` and ends after it.
+                one, or overlaps what was counted.
 
         """
         width = len(self.distribution.names)
@@ -215,11 +215,7 @@ class DriftEvidence:
         return replace(self, bets=tuple(bet.start_wealth(wealth.per_step) for bet in self.bets))
 
     def moves(self, most: int = 3) -> tuple[Move, ...]:
-        """
-        Return what moved, strongest evidence first, at most ``most`` of them; only what has any evidence.
-
-        For people to read. That something moved goes by ``log_value``, which bounds the error over all classes.
-        """
+        """Return what moved, strongest evidence first, for people to read; ``log_value`` says whether anything did."""
         found = [
             Move(self.distribution.names[place], direction, bet.log_value, *self._shares(place))
             for (direction, place), bet in self._claims()
@@ -250,8 +246,8 @@ class DriftEvidence:
         return cls(
             distribution=distribution,
             bets=tuple(starmap(EProcess.from_state, zip(distribution.grids, state["bets"], strict=True))),
-            candidate=_restored(*state["candidate"]),
-            stable=_restored(*state["stable"]),
+            candidate=_restored(state["candidate"]),
+            stable=_restored(state["stable"]),
             phi=float(state["phi"]),
             counted_until=instant(state["until"]),
         )
@@ -320,8 +316,9 @@ def psi(candidate: Sequence[float], stable: Sequence[float], *, sampled: bool = 
     return index - (len(cells) - 1) * (1.0 / n_c + (1.0 / n_s if sampled else 0.0))
 
 
-def _restored(n: float, *events: float) -> Shares:
-    return tuple(Counts(float(n), float(x)) for x in events)
+def _restored(numbers: Sequence[float]) -> Shares:
+    n, *events = map(float, numbers)
+    return tuple(Counts(n, x) for x in events)
 
 
 def _events(arm: Shares) -> list[float]:
