@@ -105,14 +105,16 @@ def test_a_share_at_its_limit_keeps_the_bound_in_either_form(theta: float) -> No
 
 
 def test_the_guard_keeps_the_bound_over_blocks_of_different_shares() -> None:
-    """At the upper limit of one block, at the lower one of the next, or within: two blocks of four requests."""
+    """At the upper limit of one block, at the lower one of the next, or within: two blocks of four requests. Each side by itself."""
     for (first, second), (early, late) in product([(0.1, 0.6), (0.7, 0.5)], product([0.75, 1.0, 1.25], repeat=2)):
-        expected = 0.0
+        above = below = 0.0
         for (x, q), (y, again) in product(enumerate(binomial(4, first * early)), enumerate(binomial(4, second * late))):
             guard = SplitGuard.begin(ALL).observe(minute(0, Counts(x), Counts(4 - x)), first, ALL)
             guard = guard.observe(minute(1, Counts(y), Counts(4 - y)), second, ALL)
-            expected += q * again * math.exp(guard.log_value)
-        assert 0.0 < expected <= ROUNDING
+            above += q * again * math.exp(guard.above.log_value)
+            below += q * again * math.exp(guard.below.log_value)
+        assert min(above, below) > 0.0
+        assert max(above, below) <= ROUNDING
 
 
 def shares(place: int, candidate: tuple[int, ...], stable: tuple[int, ...]) -> ShareBlock:
@@ -141,16 +143,16 @@ def test_drift_keeps_the_bound_though_the_counted_outcome_follows_the_past(p: tu
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["stable arm", "training"])
 def test_drift_of_three_classes_keeps_the_bound(fixed: bool) -> None:  # noqa: FBT001
-    """Classes exclude each other, which the mean of their evidences does not mind."""
+    """Classes exclude each other, which the mean of their evidences does not mind. Each claim keeps it by itself."""
     law, reference = (0.2, 0.3, 0.5), (0.3, 0.2, 0.5)
     begun = DriftEvidence.begin(Distribution(("a", "b", "c"), reference if fixed else None, 0.1), ALL)
     stable = [(1.0, ())] if fixed else list(multinomial(4, reference))
-    expected = math.fsum(
-        q * r * math.exp(begun.observe(shares(0, k, other), ALL).log_value)
-        for q, k in multinomial(4, law)
-        for r, other in stable
-    )
-    assert 0.0 < expected <= ROUNDING
+    expected = [0.0] * len(begun.bets)
+    for (q, k), (r, other) in product(multinomial(4, law), stable):
+        after = begun.observe(shares(0, k, other), ALL)
+        expected = [mean + q * r * math.exp(bet.log_value) for mean, bet in zip(expected, after.bets, strict=True)]
+    assert min(expected) > 0.0
+    assert max(expected) <= ROUNDING
 
 
 @given(

@@ -61,11 +61,11 @@ def test_one_block_by_hand() -> None:
 @pytest.mark.parametrize(
     ("wanted", "true", "side", "within"),
     [
-        (0.1, 0.1, None, 2000),
-        (0.1, 0.12, None, 2000),
-        (0.5, 0.5, None, 2000),
-        (0.9, 0.9, None, 2000),
-        (1.0, 1.0, None, 2000),
+        (0.1, 0.1, None, 1200),
+        (0.1, 0.12, None, 1200),
+        (0.5, 0.5, None, 1200),
+        (0.9, 0.9, None, 1200),
+        (1.0, 1.0, None, 1200),
         (0.1, 0.2, Side.ABOVE, 900),
         (0.1, 0.0, Side.BELOW, 140),
         (0.5, 1.0, Side.ABOVE, 40),
