@@ -105,7 +105,7 @@ def test_a_share_at_its_limit_keeps_the_bound_in_either_form(theta: float) -> No
 
 
 def test_the_guard_keeps_the_bound_over_blocks_of_different_shares() -> None:
-    """At the upper limit of one block, at the lower one of the next, or within: two blocks of four requests. Each side by itself."""
+    """At the upper limit, at the lower one or within, in each of two blocks; each side by itself."""
     for (first, second), (early, late) in product([(0.1, 0.6), (0.7, 0.5)], product([0.75, 1.0, 1.25], repeat=2)):
         above = below = 0.0
         for (x, q), (y, again) in product(enumerate(binomial(4, first * early)), enumerate(binomial(4, second * late))):
