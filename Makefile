@@ -54,6 +54,10 @@ cluster-up: python ## start the local cluster, building what is missing
 cluster-down: python ## stop the local cluster and leave nothing behind
 	@$(CLUSTER) down $(ARGS)
 
+.PHONY: bars
+bars: venv ## measure by simulation what the evidence promises, and write docs/bars.md
+	@$(VENV)/python hack/bars $(ARGS)
+
 .PHONY: docs
 docs: venv ## write the generated files again: CRD, its copy in the chart, tables and diagram in docs/
 	@$(VENV)/python hack/generate.py

@@ -1,43 +1,18 @@
 """
-`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate it.
+`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate or replay it.
 """
 
 import argparse
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from modelramp import __version__
-from modelramp.api.scalars import Duration
-from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployments_in, name_of, spec_of
+from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
+from modelramp.cli.options import arm, at_least, named_rate, onset, positive, rate, whole
 from modelramp.cli.simulate import UnknownMetricError
 from modelramp.settings import InvalidSettingError, Settings
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text}") from None
-
-
-def _rate(text: str) -> float:
-    """
-    An error rate: `0.001` or `0.1%`.
-    """
-    value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to below 1 (or 100%), not {text}")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = _float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
-    return value
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -88,44 +63,6 @@ def _plan(arguments: argparse.Namespace) -> int:
     return 1 if any(step["late"] for plan in plans for step in plan["steps"]) else 0
 
 
-def _named_rate(text: str) -> tuple[str | None, float]:
-    """
-    `RATE`, or `NAME=RATE` for another metric than the first.
-    """
-    name, equals, rate = text.rpartition("=")
-    return (name if equals else None), _rate(rate)
-
-
-def _onset(text: str) -> tuple[float, bool]:
-    """
-    `10m`, or `last+10m` for a time after the beginning of the last step; seconds, and which of both.
-    """
-    in_last_step = text.startswith("last")
-    span = text.removeprefix("last").removeprefix("+") or "0s"
-    if re.fullmatch(Duration.PATTERN, span) is None:
-        raise argparse.ArgumentTypeError(f"must be a duration such as 10m or last+10m, not {text}")
-    return Duration(span).seconds, in_last_step
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {text}")
-        return int(text)
-
-    return number
-
-
-def _at_least(least: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = _float(text)
-        if not least <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"must be at least {least:g}, not {text}")
-        return value
-
-    return number
-
-
 def _simulate(arguments: argparse.Namespace) -> int:
     from modelramp.cli import simulate as cli  # noqa: PLC0415 - as in _run
     from modelramp.simulation import Onset, TrafficModel  # noqa: PLC0415 - as in _run
@@ -142,7 +79,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
             pod_deviation=arguments.pod_sd,
             burst=arguments.burst,
         )
-        deployment = cli.deployment_of(document, spec)
+        deployment = deployment_of(document, spec)
         runs = list(cli.runs_of(deployment, model, arguments.runs, arguments.seed, cli.Progress()))
         summary = cli.summarize(runs)
         answers.append({"name": deployment.name, **summary.as_json()})
@@ -157,36 +94,79 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
 def _simulate_parser(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    simulate.add_argument("--rps", type=_positive, required=True, help="requests a second to both arms together")
-    for arm in ("stable", "candidate"):
+    simulate.add_argument("--rps", type=positive, required=True, help="requests a second to both arms together")
+    for side in ("stable", "candidate"):
         simulate.add_argument(
-            f"--{arm}", type=_named_rate, action="append", required=True, metavar="[METRIC=]RATE",
-            help=f"the {arm} arm's rate of bad events: 0.001 or 0.1%%; of the first metric unless one is named",
+            f"--{side}", type=named_rate, action="append", required=True, metavar="[METRIC=]RATE",
+            help=f"the {side} arm's rate of bad events: 0.001 or 0.1%%; of the first metric unless one is named",
         )  # fmt: skip
     simulate.add_argument(
-        "--onset", type=_onset, default=(0.0, False), metavar="TIME",
+        "--onset", type=onset, default=(0.0, False), metavar="TIME",
         help="until then the candidate is as stable: 10m after its first request, last+10m after the last step began",
     )  # fmt: skip
-    simulate.add_argument("--pods", type=_whole(1), default=1, metavar="N", help="pods of stable (default 1)")
+    simulate.add_argument("--pods", type=whole(1), default=1, metavar="N", help="pods of stable (default 1)")
     simulate.add_argument(
-        "--candidate-pods", type=_whole(1), default=1, metavar="N", help="pods of the candidate (default 1)"
+        "--candidate-pods", type=whole(1), default=1, metavar="N", help="pods of the candidate (default 1)"
     )
     simulate.add_argument(
         "--pod-sd",
-        type=_at_least(0.0),
+        type=at_least(0.0),
         default=0.0,
         metavar="S",
         help="relative deviation of pods' own rates (default 0)",
     )
     simulate.add_argument(
-        "--burst", type=_at_least(1.0), default=1.0, metavar="B", help="mean size of clusters of bad events (default 1)"
+        "--burst", type=at_least(1.0), default=1.0, metavar="B", help="mean size of clusters of bad events (default 1)"
     )
-    simulate.add_argument("--runs", type=_whole(1), default=1, metavar="N", help="how many; 1 prints a timeline")
+    simulate.add_argument("--runs", type=whole(1), default=1, metavar="N", help="how many; 1 prints a timeline")
     simulate.add_argument(
-        "--seed", type=_whole(0), default=0, metavar="S", help="equal seeds give equal runs (default 0)"
+        "--seed", type=whole(0), default=0, metavar="S", help="equal seeds give equal runs (default 0)"
     )
     simulate.add_argument("--json", action="store_true", help="for programs")
     simulate.set_defaults(call=_simulate)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from modelramp.cli import replay as cli  # noqa: PLC0415 - as in _run
+    from modelramp.cli.matchers import Selector, SelectorError  # noqa: PLC0415 - as in _run
+
+    given = dict(arguments.arm)
+    missing = {"stable", "candidate"} - given.keys()
+    if missing:
+        print(f"modelramp: --arm {missing.pop()}=SELECTOR is missing", file=sys.stderr)  # noqa: T201 - the answer
+        return 2
+    document = deployments_in(arguments.file)[0]
+    try:
+        recording = cli.Recording(
+            series=cli.read_samples(arguments.samples),
+            stable=Selector.parse(given["stable"]),
+            candidate=Selector.parse(given["candidate"]),
+            weights=cli.read_weights(arguments.weights) if arguments.weights else (),
+        )
+        rows = list(cli.replay(deployment_of(document, spec_of(document)), recording))
+    except (cli.ReplayError, SelectorError) as error:
+        print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
+        return 2
+    print(json.dumps(rows) if arguments.json else cli.table(rows))  # noqa: T201 - the command's answer
+    return 0
+
+
+def _replay_parser(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument("file", metavar="FILE", help="YAML file of one object; - is standard input")
+    replay.add_argument(
+        "--samples", required=True, metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query"
+    )
+    replay.add_argument(
+        "--arm", type=arm, action="append", required=True, metavar="ARM=SELECTOR",
+        help="""label matchers that tell an arm: stable='{version="1"}' and candidate='{version="2"}'""",
+    )  # fmt: skip
+    replay.add_argument(
+        "--weights",
+        metavar="W",
+        help="JSON: [[t, percent], ...], the candidate's share from t on; else the first step's",
+    )
+    replay.add_argument("--json", action="store_true", help="for programs")
+    replay.set_defaults(call=_replay)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -202,12 +182,13 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(call=_check)
     plan = commands.add_parser("plan", help="show what a rollout will need: requests and time per step")
     plan.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    plan.add_argument("--rps", type=_positive, required=True, help="total traffic in requests a second")
+    plan.add_argument("--rps", type=positive, required=True, help="total traffic in requests a second")
     plan.add_argument(
-        "--stable-errors", type=_rate, default=0.0, metavar="RATE", help="stable's error rate: 0.001 or 0.1%%"
+        "--stable-errors", type=rate, default=0.0, metavar="RATE", help="stable's error rate: 0.001 or 0.1%%"
     )
     plan.add_argument("--json", action="store_true", help="for programs")
     plan.set_defaults(call=_plan)
+    _replay_parser(commands.add_parser("replay", help="the verdicts on recorded samples, block by block"))
     _simulate_parser(commands.add_parser("simulate", help="play whole rollouts with the operator's own decisions"))
     return parser
 

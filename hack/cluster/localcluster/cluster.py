@@ -13,7 +13,7 @@ from localcluster.builds import binary
 from localcluster.kube import get, kubectl, wait_until
 from localcluster.processes import Daemon
 from localcluster.progress import say
-from localcluster.settings import API_PORT, BIN, CGROUP, KUBECONFIG, NODE, STATE, ClusterError
+from localcluster.settings import API_PORT, BIN, CGROUP, KUBECONFIG, NODE, PODS_WEIGH, STATE, ClusterError
 
 #: Feature → the features it needs and the programs it is built from.
 FEATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -195,6 +195,10 @@ def _make_cgroup_root() -> None:
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (root / name).exists() and "cgroup.controllers" not in {p.name for p in root.iterdir()}:
                 (root / name).write_text((root.parent / name).read_text())
+        # By default all pods together weigh as much as one other program, and starve beside a compiler.
+        for name, default in (("cpu.shares", 1024), ("cpu.weight", 100)):
+            if (root / name).exists():
+                (root / name).write_text(str(PODS_WEIGH * default))
 
 
 def cgroup_roots() -> list[Path]:

@@ -53,6 +53,7 @@ PROXY_METRICS_PORT = API_PORT + 16
 
 BRIDGE = "mr0"
 NODE = "node1"
+PODS_WEIGH = 8  # against one other busy program of the machine: a node has its processors mostly to itself
 NODE_IP = "10.244.0.1"
 POD_SUBNET = "10.244.0.0/24"
 SERVICE_SUBNET = "10.96.0.0/16"

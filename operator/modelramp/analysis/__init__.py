@@ -5,6 +5,7 @@ Pure: no clock, no randomness, no I/O, nothing of Kubernetes or of any metric st
 """
 
 from modelramp.analysis.block import Block, Counts
+from modelramp.analysis.combination import Vote, combined_log, culprits
 from modelramp.analysis.counters import (
     Absence,
     ArmSeries,
@@ -33,7 +34,6 @@ from modelramp.analysis.evidence import (
     MetricState,
     Totals,
     Verdict,
-    combine_harm,
     harmful,
 )
 from modelramp.analysis.forecast import Obstacle, StepPlan, TimeLeft, plan, seconds_left
@@ -67,10 +67,12 @@ __all__ = [
     "TimeLeft",
     "Totals",
     "Verdict",
+    "Vote",
     "Wealth",
     "Window",
-    "combine_harm",
+    "combined_log",
     "count_block",
+    "culprits",
     "find_targets",
     "harmful",
     "increments",

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from modelramp.analysis.block import Block, Counts
-from modelramp.analysis.eprocess import HARM_GRID, LOG_ZERO, OK_GRID, EProcess, Wealth, log_sum_exp
+from modelramp.analysis.eprocess import HARM_GRID, OK_GRID, EProcess, Wealth
 from modelramp.analysis.margin import Margins
 
 ALPHA_ROLLBACK: Final = 0.01  # false rollbacks per rollout, all metrics together: one in 100
@@ -157,7 +157,7 @@ class MetricEvidence:
         return replace(self, counted_until=at)
 
     def verdict(self) -> Verdict:
-        """Return the opinion of this metric alone; rolling back goes by ``combine_harm`` over all of them."""
+        """Return the opinion of this metric alone; rolling back goes by ``combined_log`` over all of them."""
         if harmful(self.harm_log):
             return Verdict.FAILED
         if self.step.candidate.n == 0.0:
@@ -195,34 +195,6 @@ class MetricEvidence:
             phi=float(state["phi"]),
             counted_until=datetime.fromisoformat(until) if until else None,
         )
-
-
-def combine_harm(evidences: Sequence[MetricEvidence], weights: Sequence[float]) -> float:
-    """
-    Logarithm of the weighted mean of the metrics' evidence of harm.
-
-    Valid whatever the dependence between the metrics, and the only admissible way to merge (Vovk and Wang,
-    arXiv 1912.06116; Wang, 2409.19888). They are never multiplied.
-
-    Args:
-        evidences: One per gating metric. None of them: 0, nothing was learnt.
-        weights: As many numbers of at least 0, not all 0, fixed before the rollout; only their proportions matter.
-
-    Raises:
-        ValueError: If the weights do not fit.
-
-    """
-    if not evidences and not weights:
-        return 0.0
-    if len(evidences) != len(weights) or min(weights) < 0.0 or sum(weights) <= 0.0:
-        raise ValueError(f"{len(weights)} weights {tuple(weights)} for {len(evidences)} metrics")
-    whole = math.log(math.fsum(weights))
-    return log_sum_exp(
-        [
-            one.harm_log + math.log(weight) - whole if weight > 0.0 else LOG_ZERO
-            for one, weight in zip(evidences, weights, strict=True)
-        ]
-    )
 
 
 def harmful(log_value: float) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from modelramp.api.document import InvalidSpecError, Problem, parse_spec
+from modelramp.api.document import InvalidSpecError, MLModelDeployment, Problem, parse_spec
 from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.status import Status
 from modelramp.api.vocabulary import API_VERSION, KIND
 
 
@@ -66,4 +67,12 @@ def spec_of(document: dict[str, Any]) -> MLModelDeploymentSpec:
     return parse_spec(document)
 
 
-__all__ = ["InvalidSpecError", "UnreadableFileError", "deployments_in", "name_of", "spec_of"]
+def deployment_of(document: dict[str, Any], spec: MLModelDeploymentSpec) -> MLModelDeployment:
+    """
+    The manifest as the core sees a stored object, at its next version.
+    """
+    name = document["metadata"]["name"]
+    return MLModelDeployment(namespace="default", name=name, uid="none", generation=1, spec=spec, status=Status())
+
+
+__all__ = ["InvalidSpecError", "UnreadableFileError", "deployment_of", "deployments_in", "name_of", "spec_of"]

@@ -5,11 +5,10 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.api.status import Status
 from modelramp.rollout.numbers import duration_text
 from modelramp.simulation import Outcome, Rates, Run, Summary, TrafficModel, simulate, summarize
 
@@ -50,16 +49,6 @@ def rates_of(
     base = stables.get(names[0], 0.0)
     rates = {name: stables.get(name, base) for name in names}
     return {name: Rates(rate, candidates.get(name, rate)) for name, rate in rates.items()}
-
-
-def deployment_of(document: dict[str, Any], spec: MLModelDeploymentSpec) -> MLModelDeployment:
-    """
-    The manifest as the core sees a stored object, at its next version.
-    """
-    name = document["metadata"]["name"]
-    return MLModelDeployment(
-        namespace="simulated", name=name, uid="simulated", generation=1, spec=spec, status=Status()
-    )
 
 
 def runs_of(
@@ -149,4 +138,4 @@ def table(name: str, summary: Summary) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["Progress", "deployment_of", "rates_of", "runs_of", "summarize", "table", "timeline"]
+__all__ = ["Progress", "rates_of", "runs_of", "summarize", "table", "timeline"]

@@ -16,12 +16,14 @@ from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import candidate_percent, difference, retired
 from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.plan import Because, Plan
 from modelramp.rollout.rules import RULES, Rule, first_match
 from modelramp.rollout.situation import Situation
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
+LONGEST_SLEEP: Final = timedelta(seconds=15)
 AT_REST: Final = frozenset({Phase.PENDING, Phase.STABLE, Phase.FAILED})
 
 
@@ -83,7 +85,9 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
         return s.now + POLL if retired(s) else None
     in_place = s.status.step is not None and s.status.step.in_place_since is not None
     if s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and in_place:
-        return s.now + min(s.spec.analysis.interval.timedelta, timedelta(seconds=15))
+        look = s.now + min(s.spec.analysis.interval.timedelta, LONGEST_SLEEP)
+        due = next_counts_at(s)
+        return min(s.now + LONGEST_SLEEP, due) if due is not None and due > s.now else look
     return s.now + POLL
 
 

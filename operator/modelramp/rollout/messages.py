@@ -41,6 +41,10 @@ def _step(s: Situation) -> str:
     return f"step {s.status.step.display} at {s.step_percent.normalize():f}%" if s.status.step else "the step"
 
 
+def _culprits(s: Situation) -> str:
+    return f" in {' and '.join(s.culprits)}" if s.culprits else ", though not certain in any one metric,"
+
+
 def _crashing(s: Situation) -> str:
     return (s.candidate_arm.crash_looping or "") if s.candidate_arm else ""
 
@@ -57,7 +61,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
     Reason.ABORT_REQUESTED: lambda s: f"{_candidate(s)} was aborted by annotation; {_stable(s)} takes over",
-    Reason.ANALYSIS_FAILED: lambda s: f"{_candidate(s)} is worse than allowed at {_step(s)}: {_counts(s)}",
+    Reason.ANALYSIS_FAILED: lambda s: (
+        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}"
+    ),
     Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_crashing(s)}",
     Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_out_of_memory(s)}",
     Reason.CANDIDATE_UNHEALTHY: lambda s: (

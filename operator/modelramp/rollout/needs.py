@@ -86,6 +86,22 @@ def counted_from(s: Situation) -> datetime | None:
     return step.in_place_since + SETTLE if step is not None and step.in_place_since is not None else None
 
 
+def next_counts_at(s: Situation) -> datetime | None:
+    """
+    When the next block of some metric can be had, in whole seconds; None: no metric is counted in this step.
+    """
+    begin = counted_from(s)
+    if begin is None or s.step_percent == WHOLE:
+        return None
+    kept = (s.evidence.get(metric.title) for metric in s.judged_metrics)
+    ends = [item.counted_until for item in kept if item is not None]
+    if not ends:
+        return None
+    first = min(max(begin, end or begin) for end in ends)
+    due = first + s.spec.analysis.interval.timedelta + s.spec.analysis.prometheus.delay.timedelta
+    return due if due.microsecond == 0 else due.replace(microsecond=0) + timedelta(seconds=1)
+
+
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     begin = counted_from(s)
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}

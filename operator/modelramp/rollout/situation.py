@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final, cast
 
-from modelramp.analysis import MetricEvidence, MetricState, combine_harm
+from modelramp.analysis import ALPHA_ROLLBACK, MetricEvidence, MetricState, Vote, combined_log, culprits
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import AnalysisMode, Metric, MLModelDeploymentSpec
 from modelramp.api.status import Status
@@ -108,8 +108,21 @@ class Situation:
         """
         Natural logarithm of the harm evidence of all metrics together; 0 without any.
         """
-        evidences = list(self.evidence.values())
-        return combine_harm(evidences, [1 / len(evidences)] * len(evidences)) if evidences else 0.0
+        return combined_log(self.votes)
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """
+        The harm evidence of each metric; all count alike.
+        """
+        return tuple(Vote(name, item.harm_log) for name, item in self.evidence.items())
+
+    @property
+    def culprits(self) -> tuple[str, ...]:
+        """
+        The metrics whose harm is certain beside all others, strongest first; none: something is harmful, but not which.
+        """
+        return culprits(self.votes, alpha=ALPHA_ROLLBACK)
 
     def route_gives(self, revision: str | None, percent: Decimal) -> bool:
         """

@@ -72,7 +72,8 @@ class Run:
         seconds: From the candidate's beginning to the decision.
         requests: Of both arms, until then.
         bad: Bad requests of the candidate, until then.
-        culprit: The metric with the most harm evidence where it was rolled back by evidence; None otherwise.
+        culprit: The metric whose harm is most certain, where it was rolled back by evidence; None otherwise, or if no
+            single one is certain.
         moments: The transitions.
 
     """
@@ -205,6 +206,5 @@ def _outcome(s: Situation) -> Outcome | None:
 
 
 def _culprit(s: Situation) -> str | None:
-    if s.status.reason is not Reason.ANALYSIS_FAILED:
-        return None
-    return max(s.evidence, key=lambda name: s.evidence[name].harm_log)
+    failed = s.status.reason is Reason.ANALYSIS_FAILED
+    return next(iter(s.culprits), None) if failed else None

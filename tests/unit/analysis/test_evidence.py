@@ -17,7 +17,6 @@ from modelramp.analysis import (
     MetricState,
     Totals,
     Verdict,
-    combine_harm,
     harmful,
     margins,
     wealth_schedule,
@@ -193,30 +192,8 @@ def test_damaged_state_is_refused(part: str) -> None:
         MetricEvidence.from_state(damaged)  # type: ignore[arg-type]  # the point of the test
 
 
-def test_harm_of_several_metrics_is_their_weighted_mean() -> None:
-    """Only the proportions of the weights matter."""
-    loud, quiet = after(3, BAD), after(3)
-    expected = math.log(0.75 * math.exp(loud.harm_log) + 0.25 * math.exp(quiet.harm_log))
-    assert expected == pytest.approx(combine_harm([loud, quiet], [3.0, 1.0]))
-    assert combine_harm([loud, quiet], [0.75, 0.25]) == pytest.approx(combine_harm([loud, quiet], [3.0, 1.0]))
-    assert loud.harm_log == pytest.approx(combine_harm([loud], [1.0]))
-
-
-def test_a_metric_without_weight_has_no_say() -> None:
-    """It may be watched without gating."""
-    quiet = after(3)
-    assert quiet.harm_log == pytest.approx(combine_harm([after(3, BAD), quiet], [0.0, 1.0]))
-
-
-def test_no_metric_is_no_harm() -> None:
+def test_nothing_learnt_is_no_harm() -> None:
     """Nothing measured, nothing shown."""
-    assert combine_harm([], []) == 0.0
-    assert not harmful(combine_harm([], []))
+    assert not harmful(0.0)
     assert not harmful(LOG_ZERO)
-
-
-@pytest.mark.parametrize("weights", [[], [0.0], [-1.0], [1.0, 1.0]], ids=str)
-def test_weights_must_fit(weights: list[float]) -> None:
-    """One weight of at least 0 for each metric, not all 0."""
-    with pytest.raises(ValueError, match="weights"):
-        combine_harm([after(1)], weights)
+    assert harmful(math.log(100.0))

@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes.rollout import NO_ROUTE, NOW, arm, arms, rev, route, step, verdict, world
+from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, kept, metric_evidence, rev, route, step, verdict, world
 
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase
@@ -10,6 +10,7 @@ from modelramp.rollout import decide
 
 SOON = NOW + timedelta(seconds=2)
 LATER = NOW + timedelta(seconds=15)
+DUE = NOW + timedelta(seconds=10)  # an interval and a delay after the last counts
 OLD = arm("3", role="retired")
 
 
@@ -28,11 +29,13 @@ OLD = arm("3", role="retired")
         (Phase.PAUSED, {}, LATER),
         (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "4s"}}}, NOW + timedelta(seconds=4)),
         (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "10m"}}}, LATER),
+        (Phase.PROGRESSING, {"remembered": {"evidence": (kept(metric_evidence(counted_until=ago(10))),)}}, DUE),
         (Phase.STABLE, {"version": "2"}, NOW),
     ],
     ids=[
         "stable", "failed", "pending", "a retired revision is left", "preparing", "promoting", "rolling back",
         "the step's traffic is not in place", "a step", "paused", "a short interval", "a long interval",
+        "the next counts are due",
         "after a transition",
     ],
 )  # fmt: skip

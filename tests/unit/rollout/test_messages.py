@@ -24,13 +24,23 @@ def test_every_reason_has_words_also_when_little_is_known(reason: Reason, rememb
 
 def test_a_rollback_tells_the_counts_it_rests_on() -> None:
     """
-    With the evidence reached of what is needed.
+    With the evidence reached of what is needed, and the metric that is to blame.
     """
-    said = message(Reason.ANALYSIS_FAILED, situation(Phase.PROGRESSING))
+    blamed = {"evidence": (kept(metric_evidence(harm=6.0)), kept(metric_evidence(), "fallbacks"))}
+    said = message(Reason.ANALYSIS_FAILED, situation(Phase.PROGRESSING, remembered=blamed))
     assert said.endswith(
-        "is worse than allowed at step 1/4 at 5%: errors: candidate 0 bad of 50, stable 1 of 950, "
+        "is worse than allowed in errors at step 1/4 at 5%: errors: candidate 0 bad of 50, stable 1 of 950, "
         "harm evidence 0.4 of 100, not-worse evidence 3.1 of 20"
     )
+
+
+def test_a_rollback_that_no_single_metric_explains_says_so() -> None:
+    """
+    Two metrics may together be harmful beyond doubt, and each of them not.
+    """
+    together = {"evidence": (kept(metric_evidence(harm=4.6)), kept(metric_evidence(harm=4.6), "fallbacks"))}
+    said = message(Reason.ANALYSIS_FAILED, situation(Phase.PROGRESSING, remembered=together))
+    assert "is worse than allowed, though not certain in any one metric, at step 1/4" in said
 
 
 @pytest.mark.parametrize(

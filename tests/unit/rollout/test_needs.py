@@ -2,13 +2,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, candidate, kept, metric_evidence, rev, route, step, world
+from fakes.rollout import (
+    NO_ROUTE,
+    NOW,
+    ago,
+    arm,
+    arms,
+    candidate,
+    kept,
+    metric_evidence,
+    rev,
+    route,
+    situation,
+    step,
+    world,
+)
 
 from modelramp.analysis import Window
 from modelramp.api.spec import WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout import needs
-from modelramp.rollout.needs import CounterQuestion, Needs, WarmUpQuestion
+from modelramp.rollout.needs import CounterQuestion, Needs, WarmUpQuestion, next_counts_at
 
 MINUTES = timedelta(minutes=5)
 SHARES = {"1": "95", "2": "5"}
@@ -168,3 +182,35 @@ def test_a_warm_up_is_not_sent_without_need(changes: dict[str, Any]) -> None:
     Not to a candidate that is warm, not ready, or not what the spec's warm-up is meant for.
     """
     assert asked(Phase.PREPARING, **{"sections": WARM_UP, "remembered": COLD, **changes}).warm_up is None
+
+
+@pytest.mark.parametrize(
+    ("remembered", "delay", "seconds"),
+    [
+        ({}, "5s", -10),
+        ({"evidence": (kept(metric_evidence(counted_until=ago(10))),)}, "5s", 10),
+        ({"evidence": (kept(metric_evidence(counted_until=ago(10))),)}, "500ms", 6),
+        ({"evidence": (kept(metric_evidence(counted_until=None)),)}, "5s", 15 + 5 + 5 - 180),
+        ({"evidence": ()}, "5s", None),
+        ({"step": step(in_place_since=None)}, "5s", None),
+        ({"step": step("100")}, "5s", None),
+    ],
+    ids=[
+        "due",
+        "later",
+        "cut to whole seconds",
+        "nothing counted",
+        "no evidence",
+        "not in place",
+        "nothing to compare",
+    ],
+)
+def test_the_next_counts_are_due_an_interval_and_a_delay_after_the_last(
+    remembered: dict[str, Any], delay: str, seconds: float | None
+) -> None:
+    """
+    So that the next look comes neither before them nor long after.
+    """
+    sections = {"analysis": {"interval": "15s", "prometheus": {"delay": delay}}}
+    found = next_counts_at(situation(Phase.PROGRESSING, remembered=remembered, sections=sections))
+    assert found == (None if seconds is None else NOW + timedelta(seconds=seconds))

@@ -1,0 +1,100 @@
+"""
+PromQL vector selectors applied to recorded series, where no Prometheus is at hand.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+_QUOTED: Final = r'"((?:[^"\\\n]|\\.)*)"'
+_MATCHER: Final = re.compile(rf"([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*{_QUOTED}")
+_SELECTOR: Final = re.compile(
+    r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{\s*"
+    rf"(?:(?:{_MATCHER.pattern}|\$arm)(?:\s*,\s*(?:{_MATCHER.pattern}|\$arm))*)?\s*,?\s*\}}\s*"
+)
+_ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"'}
+_NAME: Final = "__name__"
+
+
+class SelectorError(Exception):
+    """
+    A text is no vector selector, or its regular expression none; the message repeats it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """
+    One label matcher. A label that is absent counts as empty, and regular expressions match whole values, as in PromQL.
+
+    Python's regular expressions stand in for RE2, which knows fewer forms.
+    """
+
+    label: str
+    operator: str
+    value: str
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """
+        Whether a series with these labels is selected.
+        """
+        found = labels.get(self.label, "")
+        match self.operator:
+            case "=":
+                return found == self.value
+            case "!=":
+                return found != self.value
+            case "=~":
+                return re.fullmatch(self.value, found) is not None
+            case _:
+                return re.fullmatch(self.value, found) is None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """
+    All matchers of a selector; a metric name is one of them.
+    """
+
+    matchers: tuple[Matcher, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Read `name{label="value"}`. Matchers that hold a placeholder (`$arm`, `${service}`) are left out.
+
+        Raises:
+            SelectorError: it is none.
+        """
+        whole = _SELECTOR.fullmatch(text)
+        if whole is None:
+            raise SelectorError(f'not label matchers such as {{version="1"}}: {text}')
+        name = [Matcher(_NAME, "=", whole[1])] if whole[1] else []
+        found = [
+            Matcher(label, operator, _plain(value))
+            for label, operator, value in _MATCHER.findall(text)
+            if "$" not in value
+        ]
+        for matcher in found:
+            try:
+                re.compile(matcher.value if matcher.operator in {"=~", "!~"} else "")
+            except re.error as error:
+                raise SelectorError(f"not a regular expression in {text}: {error}") from None
+        return cls((*name, *found))
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """
+        Whether a series with these labels is selected.
+        """
+        return all(matcher.holds(labels) for matcher in self.matchers)
+
+    def both(self, other: "Selector") -> "Selector":
+        """
+        What both select.
+        """
+        return Selector((*self.matchers, *other.matchers))
+
+
+def _plain(quoted: str) -> str:
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), quoted)

@@ -1,0 +1,92 @@
+"""
+Values of options on the command line, each refused with what is allowed.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+
+from modelramp.api.scalars import Duration
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text}") from None
+
+
+def rate(text: str) -> float:
+    """
+    An error rate: `0.001` or `0.1%`.
+    """
+    value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to below 1 (or 100%), not {text}")
+    return value
+
+
+def positive(text: str) -> float:
+    """
+    A number above 0.
+    """
+    value = _float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+def named_rate(text: str) -> tuple[str | None, float]:
+    """
+    `RATE`, or `NAME=RATE` for another metric than the first.
+    """
+    name, equals, value = text.rpartition("=")
+    return (name if equals else None), rate(value)
+
+
+def onset(text: str) -> tuple[float, bool]:
+    """
+    `10m`, or `last+10m` for a time after the beginning of the last step; seconds, and which of both.
+    """
+    in_last_step = text.startswith("last")
+    span = text.removeprefix("last").removeprefix("+") or "0s"
+    if re.fullmatch(Duration.PATTERN, span) is None:
+        raise argparse.ArgumentTypeError(f"must be a duration such as 10m or last+10m, not {text}")
+    return Duration(span).seconds, in_last_step
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """
+    A whole number of at least so many.
+    """
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {text}")
+        return int(text)
+
+    return number
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    """
+    A number of at least so much.
+    """
+
+    def number(text: str) -> float:
+        value = _float(text)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be at least {least:g}, not {text}")
+        return value
+
+    return number
+
+
+def arm(text: str) -> tuple[str, str]:
+    """
+    `stable=SELECTOR` or `candidate=SELECTOR`.
+    """
+    name, _, selector = text.partition("=")
+    if name not in {"stable", "candidate"} or not selector:
+        raise argparse.ArgumentTypeError(f"must be stable=SELECTOR or candidate=SELECTOR, not {text}")
+    return name, selector
