@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelramp.analysis.autocorrelation import autocorrelation_time
 from modelramp.analysis.betting import BETS, GaugeBlock, GaugeEvidence, GaugeMargins, clipped, log_stake
 from modelramp.analysis.block import Counts
-from modelramp.analysis.dispersion import PodGuard, PodHistory, autocorrelation_time, estimate_dispersion
+from modelramp.analysis.dispersion import PodHistory, estimate_dispersion
 from modelramp.analysis.eprocess import EProcess, Wealth
+from modelramp.analysis.podguard import PodGuard
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from modelramp.analysis import HARM_GRID, OK_GRID, EProcess, Margins, Null, Verdict, wealth_schedule
 from modelramp.analysis.histogram import Histogram, NativeHistogram, classic_pair
-from modelramp.analysis.tails import (
-    Calls,
-    JudgedEdge,
-    QuantileGrowth,
-    Question,
-    TailBlock,
-    TailEvidence,
-    TailPlan,
-    plan_tails,
-)
+from modelramp.analysis.tailplan import JudgedEdge, QuantileGrowth, Question, TailPlan, plan_tails
+from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -17,8 +17,7 @@ from modelramp.analysis.eprocess import LOG_ZERO, OK_GRID, EProcess, Null, log_f
 from modelramp.analysis.evidence import ALPHA_OK, MetricEvidence
 from modelramp.analysis.margin import margins
 
-STEPS: Final = 50  # at most; about five suffice
-PRECISION: Final = 1e-12
+PRECISION: Final = 1e-12  # of the time found
 
 
 class Obstacle(StrEnum):
@@ -157,13 +156,13 @@ def _growth_until_shown(process: EProcess, candidate: Counts, stable: Counts, nu
     if not arrivals:
         return None
     at = min(arrivals)  # by then one bet alone is there
-    for _ in range(STEPS):
-        # Newton's method on a convex function, from beyond its last zero: it comes down to it and never passes it.
+    while True:
+        # Newton's method on a convex function, from beyond its last zero: it comes down to it, in about five steps, and
+        # never passes it.
         grown = [log + pace * at for log, pace in bets]
         total = log_sum_exp(grown)
         slope = math.fsum(math.exp(log - total) * pace for log, (_, pace) in zip(grown, bets, strict=True))
         nearer = at - (total - goal) / slope
         if nearer >= at * (1.0 - PRECISION):
-            break
+            return at
         at = nearer
-    return at

@@ -10,6 +10,7 @@ from statistics import median
 
 import pytest
 
+from modelramp.analysis.autocorrelation import autocorrelation_time
 from modelramp.analysis.betting import (
     BETS,
     MIN_DIFFERENCES,
@@ -20,7 +21,6 @@ from modelramp.analysis.betting import (
     log_stake,
     scale_of_differences,
 )
-from modelramp.analysis.dispersion import autocorrelation_time
 from modelramp.analysis.eprocess import LOG_ZERO, EProcess, Wealth
 from modelramp.analysis.evidence import ALPHA_ROLLBACK, Verdict
 

@@ -10,19 +10,12 @@ from statistics import fmean
 
 import pytest
 
+from modelramp.analysis.autocorrelation import autocorrelation_time
 from modelramp.analysis.block import Counts
-from modelramp.analysis.dispersion import (
-    MAX_GUARDED,
-    MIN_WINDOWS,
-    Dispersion,
-    PodGuard,
-    PodHistory,
-    ScaleDispersion,
-    autocorrelation_time,
-    estimate_dispersion,
-)
+from modelramp.analysis.dispersion import MIN_WINDOWS, Dispersion, PodHistory, ScaleDispersion, estimate_dispersion
 from modelramp.analysis.eprocess import HARM_GRID, EProcess, Wealth
 from modelramp.analysis.evidence import PHI_UNKNOWN
+from modelramp.analysis.podguard import MAX_GUARDED, PodGuard
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

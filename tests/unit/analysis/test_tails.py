@@ -22,19 +22,16 @@ from modelramp.analysis import (
     wealth_schedule,
 )
 from modelramp.analysis.histogram import Histogram, NativeHistogram, NoSuchEdgeError
-from modelramp.analysis.tails import (
-    Calls,
+from modelramp.analysis.tailplan import (
     JudgedEdge,
     OverThreshold,
     QuantileGrowth,
     QuantileLimit,
     Question,
-    TailBlock,
-    TailEvidence,
     TailPlan,
-    TailState,
     plan_tails,
 )
+from modelramp.analysis.tails import Calls, TailBlock, TailEvidence, TailState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WEALTH = wealth_schedule(planned_blocks=960, later_steps=2)
