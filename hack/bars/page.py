@@ -27,24 +27,25 @@ def page(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+WORDS = {
+    "rolledBack": "rolled back", "promoted": "promoted", "missed": "missed", "changed": "decided otherwise",
+    "seconds": "found in", "p95": "95 % found in", "late": "found after", "bad": "bad answers",
+    "certified": "certified in", "certified95": "95 % certified in",
+}  # fmt: skip
+SHARES = {"rolledBack", "promoted", "missed", "changed"}
+
+
 def promise(one: dict[str, Any]) -> str:
     """
     What is promised of a row, and what was measured.
     """
+    share = one["measure"] in SHARES
+    unit = "" if share or one["measure"] == "bad" else " s"
+    value = "never" if one["value"] is None else f"{one['value']:.1%}" if share else f"{one['value']:,.0f}{unit}"
     if one["limit"] is None:
-        return "-"
-    words = {
-        "rolledBack": "rolled back",
-        "promoted": "promoted",
-        "seconds": "found in",
-        "bad": "bad",
-        "late": "found in",
-    }
-    share = one["measure"] in {"rolledBack", "promoted"}
-    number = f"{one['limit']:.1%}" if share else f"{one['limit']:,.0f}"
-    value = "never" if one["value"] is None else f"{one['value']:.1%}" if share else f"{one['value']:,.0f}"
-    unit = " s" if one["measure"] in {"seconds", "late"} else ""
-    return f"{words[one['measure']]} ≤ {number}{unit}: {value}"
+        return f"{WORDS[one['measure']]}: {value}"
+    number = f"{one['limit']:.1%}" if share else f"{one['limit']:,.0f}{unit}"
+    return f"{WORDS[one['measure']]} ≤ {number}: {value}"
 
 
 def kept(one: dict[str, Any]) -> str:

@@ -78,6 +78,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
             candidate_pods=arguments.candidate_pods,
             pod_deviation=arguments.pod_sd,
             burst=arguments.burst,
+            retries=arguments.retries,
+            incidents=arguments.incidents,
         )
         deployment = deployment_of(document, spec)
         runs = list(cli.runs_of(deployment, model, arguments.runs, arguments.seed, cli.Progress()))
@@ -118,6 +120,17 @@ def _simulate_parser(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument(
         "--burst", type=at_least(1.0), default=1.0, metavar="B", help="mean size of clusters of bad events (default 1)"
     )
+    simulate.add_argument(
+        "--retries",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="how often a bad request is tried again, as badly (default 0)",
+    )
+    simulate.add_argument(
+        "--incidents", type=at_least(0.0), default=0.0, metavar="R",
+        help="a pod's incidents an hour: its rates are 20 times as high for three minutes (default 0)",
+    )  # fmt: skip
     simulate.add_argument("--runs", type=whole(1), default=1, metavar="N", help="how many; 1 prints a timeline")
     simulate.add_argument(
         "--seed", type=whole(0), default=0, metavar="S", help="equal seeds give equal runs (default 0)"

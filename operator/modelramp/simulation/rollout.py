@@ -2,6 +2,7 @@
 One rollout in virtual time: the operator's decisions, a gateway that obeys at once, and invented traffic.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -145,6 +146,13 @@ class _World:
             self._obey(after)
         return after, rule
 
+    def restart(self) -> None:
+        """
+        Forget all but what was written.
+        """
+        written = json.loads(json.dumps(self.deployment.status.to_wire()))
+        self.deployment = replace(self.deployment, status=Status.model_validate(written))
+
     def _obey(self, s: Situation) -> None:
         """
         The gateway follows at once.
@@ -159,11 +167,13 @@ class _World:
                 self.traffic.differs_from = self.seconds + self._onset.seconds
 
 
-def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str) -> Run:
+def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str, *, restarts: bool = False) -> Run:
     """
     Roll the deployment's spec out once against the model's traffic.
 
     The stable revision exists already. The rates of all metrics that the spec judges must be in the model.
+
+    With `restarts` the operator dies after every look and reads its memory from the API server's JSON again.
 
     Raises:
         ValueError: A metric has no rates, or the run does not end within 30 days of virtual time.
@@ -175,6 +185,8 @@ def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str) -> R
     world, moments = _World(deployment, model, Random(seed)), list[Moment]()
     while world.now - BEGIN < LONGEST:
         after, rule = world.look()
+        if restarts:
+            world.restart()
         if rule is not None:
             moments.append(
                 Moment(

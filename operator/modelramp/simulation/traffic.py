@@ -2,13 +2,21 @@
 Invented traffic: requests that fail at given rates, alone or in clusters, alike on all pods or not.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from modelramp.analysis import Counts
 from modelramp.analysis.dispersion import PodHistory
-from modelramp.simulation.chance import geometric, multiplier, poisson
+from modelramp.simulation.chance import geometric, poisson
+from modelramp.simulation.pods import Pod, mean_factor
+
+SWING_SECONDS: Final = 3600.0
+LONGEST_HISTORY_SECONDS: Final = 86400.0
+OFTEN: Final = 0.2  # where independent requests are told apart from Poisson events
+WHOLE_SAMPLE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,9 @@ class TrafficModel:
         candidate_pods: Pods of the candidate, at least 1.
         pod_deviation: Relative standard deviation of a pod's own rates, for as long as it lives; 0: all alike.
         burst: Mean size of a cluster of bad events, at least 1; 1: they come alone.
+        retries: How often a client tries a bad request again, as badly each time; 0: never. Clusters of one more.
+        incidents: Pods' incidents an hour, at least 0: for three minutes a pod's rates are 20 times as high.
+        swing: How far the rates of both arms swing up and down within an hour, 0 to 1, relative to themselves.
 
     Raises:
         ValueError: If a number is out of range, or no metric is given.
@@ -75,11 +86,18 @@ class TrafficModel:
     candidate_pods: int = 1
     pod_deviation: float = 0.0
     burst: float = 1.0
+    retries: int = 0
+    incidents: float = 0.0
+    swing: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no world."""
         if not 0.0 < self.rps < float("inf") or not self.rates:
             raise ValueError(f"traffic needs a rate above 0 and a metric: {self.rps} requests a second")
+        if not 0.0 <= self.swing <= 1.0:
+            raise ValueError(f"traffic needs rates that swing by 0 to 1 of themselves, not {self.swing}")
+        if self.retries < 0 or self.incidents < 0.0:
+            raise ValueError(f"traffic needs retries and incidents of at least 0: {self.retries}, {self.incidents}")
         if min(self.stable_pods, self.candidate_pods) < 1 or self.pod_deviation < 0.0 or self.burst < 1.0:
             raise ValueError("traffic needs a pod in each arm, a deviation of at least 0 and clusters of at least 1")
 
@@ -98,8 +116,9 @@ class Traffic:
         Draw the pods; nothing has been asked yet.
         """
         self._model, self._rng = model, rng
-        self._candidate_pods = [multiplier(rng, model.pod_deviation) for _ in range(model.candidate_pods)]
-        self._stable_pods = [multiplier(rng, model.pod_deviation) for _ in range(model.stable_pods)]
+        apart = (rng, model.pod_deviation, model.incidents, -LONGEST_HISTORY_SECONDS)
+        self._candidate_pods = [Pod(*apart) for _ in range(model.candidate_pods)]
+        self._stable_pods = [Pod(*apart) for _ in range(model.stable_pods)]
         self._at = 0.0
         self._share = 0.0
         self.differs_from = float("inf")
@@ -127,60 +146,62 @@ class Traffic:
     def history(self, windows: int, seconds: float) -> dict[str, list[PodHistory]]:
         """
         What the stable pods counted before the rollout, in so many windows of so many seconds, by metric.
+
+        At most a day; to be called before the first request.
         """
-        pods, rng = self._stable_pods, self._rng
-        requests = [[poisson(rng, self._model.rps * seconds / len(pods)) for _ in range(windows)] for _ in pods]
-        return {
-            name: [
-                PodHistory(tuple(Counts(n, self._bad(n, rates.stable, [pod])) for n in row))
-                for pod, row in zip(pods, requests, strict=True)
-            ]
-            for name, rates in self._model.rates.items()
-        }
+        each = self._model.rps * seconds / len(self._stable_pods)
+        rows: dict[str, list[PodHistory]] = {name: [] for name in self._model.rates}
+        for pod in self._stable_pods:
+            middles = [seconds * (k + 0.5 - windows) for k in range(windows)]
+            made = [(poisson(self._rng, each), pod.factor(at) * self._swing(at)) for at in middles]
+            for name, rates in self._model.rates.items():
+                counts = (Counts(n, self._bad(n, rates.stable * factor)) for n, factor in made)
+                rows[name].append(PodHistory(tuple(counts)))
+        return rows
 
     def _made(self, at: float) -> dict[str, tuple[Counts, Counts]]:
         seconds, model, rng = at - self._at, self._model, self._rng
         if seconds <= 0.0:
             return {name: (Counts(), Counts()) for name in model.rates}
         differs = self._at >= self.differs_from
+        middle = (self._at + at) / 2.0
+        swing = self._swing(middle)
+        candidate, stable = (swing * mean_factor(pods, middle) for pods in (self._candidate_pods, self._stable_pods))
         self._at = at
         candidates = poisson(rng, model.rps * self._share * seconds)
         stables = poisson(rng, model.rps * (1.0 - self._share) * seconds)
         made = {}
         for name, rates in model.rates.items():
             rate = rates.candidate if differs else rates.stable
-            bad = self._bad(candidates, rate, self._candidate_pods)
-            made[name] = (Counts(candidates, bad), Counts(stables, self._bad(stables, rates.stable, self._stable_pods)))
+            bad, others = self._bad(candidates, rate * candidate), self._bad(stables, rates.stable * stable)
+            made[name] = (Counts(candidates, bad), Counts(stables, others))
         self.requests += candidates + stables
         self.bad += int(next(iter(made.values()))[0].x)
         return made
 
-    def _bad(self, requests: int, rate: float, pods: list[float]) -> int:
+    def _swing(self, at: float) -> float:
+        return 1.0 + self._model.swing * math.sin(2.0 * math.pi * at / SWING_SECONDS)
+
+    def _bad(self, requests: int, rate: float) -> int:
         """
-        Bad ones among the requests, spread evenly over the pods.
+        Bad ones among the requests, alone or in clusters.
         """
-        expected = min(1.0, rate * sum(pods) / len(pods)) * requests
-        if expected >= requests:
+        if rate >= 1.0 or requests == 0:
             return requests
-        if rate > _OFTEN and self._model.burst <= 1.0:
-            return _binomial(self._rng, requests, expected / requests)
-        clusters = poisson(self._rng, expected / self._model.burst)
-        bad = (
-            clusters
-            if self._model.burst <= 1.0
-            else sum(geometric(self._rng, self._model.burst) for _ in range(clusters))
-        )
+        burst, tries = self._model.burst, 1 + self._model.retries
+        if burst * tries <= 1.0:
+            often = rate > OFTEN
+            bad = _binomial(self._rng, requests, rate) if often else poisson(self._rng, rate * requests)
+        else:
+            clusters = poisson(self._rng, rate * requests / burst / tries)
+            bad = tries * sum(geometric(self._rng, burst) for _ in range(clusters))
         return min(requests, bad)
-
-
-_OFTEN = 0.2  # where independent requests are told apart from Poisson events
-_WHOLE_SAMPLE = 2000
 
 
 def _binomial(rng: Random, n: int, p: float) -> int:
     """
     Exact up to 2,000 requests; above, the normal approximation, whose error is far below one deviation.
     """
-    if n <= _WHOLE_SAMPLE:
+    if n <= WHOLE_SAMPLE:
         return sum(rng.random() < p for _ in range(n))
     return min(n, max(0, round(rng.gauss(n * p, (n * p * (1.0 - p)) ** 0.5))))

@@ -108,3 +108,10 @@ def test_many_runs_in_a_few_numbers() -> None:
 def test_every_judged_metric_needs_rates() -> None:
     with pytest.raises(ValueError, match="no rates for fallbacks"):
         simulate(deployment(), TrafficModel(rps=1.0, rates={"errors": Rates(0.0, 0.0)}), "1")
+
+
+def test_an_operator_that_dies_after_every_look_decides_alike() -> None:
+    """All it needs is in the status."""
+    for candidate in (0.001, 0.004, 0.2):
+        model = TrafficModel(rps=100.0, rates={"errors": Rates(0.001, candidate), "fallbacks": Rates(0.001, 0.001)})
+        assert simulate(deployment(), model, "1", restarts=True) == simulate(deployment(), model, "1")

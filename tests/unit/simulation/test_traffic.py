@@ -10,6 +10,7 @@ import pytest
 from modelramp.analysis import Counts
 from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.simulation import Onset, Rates, TrafficModel
+from modelramp.simulation.pods import Pod
 from modelramp.simulation.traffic import Traffic
 
 
@@ -105,6 +106,9 @@ def test_equal_seeds_give_equal_traffic() -> None:
         {"candidate_pods": 0},
         {"pod_deviation": -0.1},
         {"burst": 0.5},
+        {"swing": 1.5},
+        {"retries": -1},
+        {"incidents": -0.5},
     ],
     ids=str,
 )
@@ -121,3 +125,35 @@ def test_impossible_rates_are_refused(rates: tuple[float, float]) -> None:
 
 def test_an_onset_is_at_once_unless_told() -> None:
     assert Onset() == Onset(0.0, in_last_step=False)
+
+
+def test_rates_that_swing_do_so_on_both_arms_alike() -> None:
+    """Up in the first half of an hour, down in the second."""
+    made = traffic(stable=0.1, candidate=0.1, rps=200.0, swing=0.7)
+    made.split(0.5, 0.0)
+    for until, expected in ((1800.0, 1.0 + 0.7 * 2 / math.pi), (3600.0, 1.0 - 0.7 * 2 / math.pi)):
+        parts = [made.until(until - 1800.0 + 60.0 * k)["errors"] for k in range(1, 31)]
+        for arm in (0, 1):
+            n, x = sum(part[arm].n for part in parts), sum(part[arm].x for part in parts)
+            assert x / n == pytest.approx(0.1 * expected, rel=0.05)
+
+
+def test_retries_come_in_threes_and_the_history_shows_it() -> None:
+    """Dispersion three; the rate stays what was asked for."""
+    made = traffic(rps=300.0, stable_pods=5, retries=2)
+    found = estimate_dispersion(made.history(360, 60.0)["errors"], window_seconds=60.0)
+    assert found.at(1) == pytest.approx(3.0, rel=0.2)
+    made.split(0.5, 0.0)
+    stable = made.until(1000.0)["errors"][1]
+    assert stable.x % 3 == 0
+    assert stable.x / stable.n == pytest.approx(0.01, rel=0.15)
+
+
+def test_incidents_last_three_minutes_of_one_pod() -> None:
+    """A tenth of the time at two an hour; the history shows them over longer windows."""
+    pod = Pod(Random(5), 0.0, 2.0, 0.0)
+    found = [pod.factor(float(at)) for at in range(0, 2_000_000, 10)]
+    assert set(found) == {1.0, 20.0}
+    assert found.count(20.0) / len(found) == pytest.approx(180 / (1800 + 180), rel=0.05)
+    worlds = traffic(rps=300.0, stable_pods=10, incidents=0.5).history(360, 60.0)["errors"]
+    assert estimate_dispersion(worlds, window_seconds=60.0).phi > 10
