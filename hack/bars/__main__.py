@@ -199,7 +199,7 @@ def deployment(cell: Cell) -> MLModelDeployment:
     """
     The spec of a cell.
     """
-    metrics = [{"preset": "errors"}]
+    metrics: list[dict[str, Any]] = [{"preset": "errors"}]
     metrics += [
         {"name": f"other{n}", "ratio": {"bad": f"bad{n}_total{{$arm}}", "total": f"all{n}_total{{$arm}}"}}
         for n in range(1, cell.metrics)

@@ -1,0 +1,72 @@
+"""
+What the bars are measured against, and how a row is judged.
+"""
+
+import pytest
+from bars.__main__ import Cell, cells, judge, measured, play, requests_at_best
+from bars.page import kept, page, promise
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "share", "requests"),
+    [
+        (0.001, 0.002, 0.05, 12_715),
+        (0.001, 0.002, 0.5, 27_065),
+        (0.001, 0.005, 0.1, 1_377),
+        (0.01, 0.02, 0.1, 1_345),
+        (0.01, 0.05, 0.5, 308),
+        (0.05, 0.25, 0.1, 25),
+    ],
+)
+def test_the_best_possible_is_that_of_the_literature(
+    stable: float, candidate: float, share: float, requests: int
+) -> None:
+    """Two samples, ratio 1, error 1 %: computed apart, with another program."""
+    assert requests_at_best(stable, candidate, share, rho=1.0, epsilon=0.0) == pytest.approx(requests, rel=0.02)
+
+
+def row(measure: str, value: float | None, limit: float | None, *, times: str | None = None) -> dict[str, object]:
+    return {"what": "it", "measure": measure, "value": value, "limit": limit, "times": times}
+
+
+@pytest.mark.parametrize(
+    ("one", "said", "is_kept"),
+    [
+        (row("rolledBack", 0.004, 0.006), "rolled back ≤ 0.6%: 0.4%", "yes"),
+        (row("seconds", 61.0, 60.0), "found in ≤ 60 s: 61 s", "**no**"),
+        (row("bad", None, 12.0), "bad answers ≤ 12: never", "**no**"),
+        (row("promoted", 0.5, None), "promoted: 50.0%", "-"),
+        (row("seconds", 14.0, 1.45, times="other"), "found in ≤ 14 s: 14 s", "yes"),
+    ],
+)
+def test_a_row_is_judged_and_told(one: dict[str, object], said: str, is_kept: str) -> None:
+    """A limit may be a factor on another row; a number that nobody saw keeps no promise."""
+    judge(one, [{"what": "other", "value": 10.0}])
+    assert (promise(one), kept(one)) == (said, is_kept)
+
+
+def test_a_factor_on_a_row_that_was_not_played_promises_nothing() -> None:
+    """As with `--only`."""
+    one = row("seconds", 14.0, 1.45, times="other")
+    judge(one, [])
+    assert (one["kept"], kept(one)) == (None, "-")
+
+
+def test_every_measure_can_be_measured_and_every_cell_is_named_once() -> None:
+    """On two runs each of the quick worlds; a cell's name is part of its seed."""
+    found = list(cells())
+    assert len({(cell.bar, cell.what) for cell in found}) == len(found)
+    quick = Cell(bar="B", what="w", rps=1000.0, stable=0.01, candidate=0.5, measure="bad", limit=1.0)
+    for measure in {cell.measure for cell in found}:
+        cell = Cell(**{**vars(quick), "measure": measure})
+        value = measured(cell, play(cell, 2, 1), 1)
+        assert (value is None) is (measure in {"late", "certified", "certified95"})
+
+
+def test_the_page_has_a_line_for_each_row() -> None:
+    """And says of how many runs and which seed."""
+    spread = {"mean": 1.0, "p50": 1.0, "p95": 2.0}
+    counts = {"runs": 5, "promoted": 1, "rolledBack": 4, "inconclusive": 0, "seconds": spread, "badRequests": spread}
+    text = page([{"bar": "B1", "seed": 7, "kept": True, **row("rolledBack", 0.004, 0.006), **counts}])
+    assert "5 simulated rollouts a row with the operator's own decisions, seed 7" in text
+    assert text.splitlines()[-1].startswith("| B1 | it | 20.0% | 80.0% | 0.0% | 1 (1; 2) | 1.0 (2) |")
