@@ -8,6 +8,7 @@ the number is a property.
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -15,6 +16,11 @@ from pydantic_core import CoreSchema, core_schema
 
 _UNIT_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _PART = re.compile(r"([0-9]+)(ms|s|m|h)")
+
+
+@lru_cache(maxsize=1024)  # every decision asks for a dozen of them
+def _seconds(text: str) -> float:
+    return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(text)), Decimal(0)))
 
 
 class _PatternString(str):
@@ -55,7 +61,7 @@ class Duration(_PatternString):
         """
         The length in seconds; never negative.
         """
-        return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(self)), Decimal(0)))
+        return _seconds(self)
 
     @property
     def timedelta(self) -> timedelta:

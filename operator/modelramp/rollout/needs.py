@@ -8,7 +8,7 @@ from typing import Final
 
 from modelramp.analysis import Window
 from modelramp.api.document import MLModelDeployment
-from modelramp.api.spec import WarmUp
+from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
     GATEWAY_COUNTERS,
@@ -102,23 +102,32 @@ def next_counts_at(s: Situation) -> datetime | None:
     return due if due.microsecond == 0 else due.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
+def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
+    """
+    The metrics whose next block can be had now, each with what is to be fetched and counted.
+    """
     begin = counted_from(s)
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}
     if not exposed or begin is None or s.candidate is None or s.stable is None or s.step_percent == WHOLE:
         return ()
-    until, questions, evidence = settled_instant(s), [], s.evidence
+    until, found, evidence = settled_instant(s), [], s.evidence
     for metric in s.judged_metrics:
         kept = evidence.get(metric.title)
         after = max(begin, kept.counted_until) if kept is not None and kept.counted_until is not None else begin
         if until - after < s.spec.analysis.interval.timedelta:
             continue
+        found.append((metric, Window(since=after - LOOK_BACK, after=after, until=until)))
+    return tuple(found)
+
+
+def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
+    questions = []
+    for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
             arm_selectors(template, s.deployment.namespace, s.deployment.name, revision) if template else None
-            for revision in (s.candidate, s.stable)
+            for revision in (s.candidate or "", s.stable or "")  # both are there where something is due
         ]
-        window = Window(since=after - LOOK_BACK, after=after, until=until)
         questions.append(CounterQuestion(name=metric.title, candidate=arms[0], stable=arms[1], window=window))
     return tuple(questions)
 

@@ -4,7 +4,6 @@ Pods that are unlike each other, always or for minutes.
 
 from collections.abc import Sequence
 from random import Random
-from statistics import fmean
 from typing import Final
 
 from modelramp.simulation.chance import multiplier
@@ -44,4 +43,4 @@ def mean_factor(pods: Sequence[Pod], at: float) -> float:
     """
     Of all pods, which share the requests evenly.
     """
-    return fmean(pod.factor(at) for pod in pods)
+    return sum(pod.factor(at) for pod in pods) / len(pods)

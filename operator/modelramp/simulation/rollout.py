@@ -15,10 +15,9 @@ from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.status import StableStatus, Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.counters import GATEWAY_COUNTERS
 from modelramp.rollout.decide import transition, wake_at
 from modelramp.rollout.desired import wanted_shares
-from modelramp.rollout.needs import needs
+from modelramp.rollout.needs import due
 from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState, WarmUpReading
 from modelramp.rollout.rules import Rule
 from modelramp.rollout.situation import Situation
@@ -28,7 +27,6 @@ from modelramp.simulation.traffic import Traffic, TrafficModel
 BEGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST: Final = timedelta(days=30)
 STABLE_REVISION: Final = "stable"
-CONTROLLER: Final = next(iter(GATEWAY_COUNTERS))  # any whose counters are known: the counts are made here
 HISTORY_WINDOW_SECONDS: Final = 60.0
 HISTORY_WINDOWS: Final = 360  # six hours: the hourly scale needs five windows
 
@@ -120,9 +118,7 @@ class _World:
         }
         warm_up = deployment.spec.serving.warm_up
         self._warm = None if warm_up is None else WarmUpReading(sent=warm_up.requests, failed=0, p95_seconds=0.0)
-        self.route = RouteState(
-            acceptance=Acceptance.ACCEPTED, shares={STABLE_REVISION: Decimal(100)}, controller=CONTROLLER
-        )
+        self.route = RouteState(acceptance=Acceptance.ACCEPTED, shares={STABLE_REVISION: Decimal(100)})
 
     @property
     def seconds(self) -> float:
@@ -133,13 +129,13 @@ class _World:
         One decision, and what follows from it.
         """
         bare = Observed(arms=self._arms, route=self.route, warm_up=self._warm, overdispersion=self._overdispersion)
-        asked = needs(self.deployment, bare, self.now).counters
+        asked = due(Situation(deployment=self.deployment, status=self.deployment.status, observed=bare, now=self.now))
         readings = {}
         if asked:
-            window = asked[0].window
+            _, window = asked[0]
             self.traffic.until((window.after - BEGIN).total_seconds())
             made = self.traffic.until((window.until - BEGIN).total_seconds())
-            readings = {q.name: Measured(Block(q.window.after, q.window.until, *made[q.name])) for q in asked}
+            readings = {m.title: Measured(Block(own.after, own.until, *made[m.title])) for m, own in asked}
         after, rule = transition(self.deployment, replace(bare, readings=readings), self.now)
         self.deployment = replace(self.deployment, status=after.status)
         if rule is not None:
