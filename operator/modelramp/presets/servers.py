@@ -149,7 +149,7 @@ ROWS: Final = (
         Preset.LATENCY,
         histogram(f"rest_server_request_duration_seconds_bucket{{{_INFER},$arm}}", Raw.SECONDS),
         "Time of an inference request over REST.",
-        "Requests over gRPC; anything above 10 s, the largest bucket.",
+        "Requests over gRPC; anything above the largest bucket.",
     ),
     Row(
         MLSERVER,
