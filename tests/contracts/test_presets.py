@@ -32,6 +32,7 @@ EXPECTED: dict[Source, dict[Preset, Number]] = {
         Preset.TOKENS: 20_000,
         Preset.QUEUE: 6,
         Preset.QUEUE_TIME: {0.1: 80, inf: 100},
+        Preset.IN_FLIGHT: 9,
         Preset.SATURATION: 0.62,
     },
     Source.DYNAMO: {
@@ -97,7 +98,6 @@ EXPECTED: dict[Source, dict[Preset, Number]] = {
         Preset.SATURATION: 0.75,
     },
     Source.SGLANG: {
-        Preset.ABORTS: 10 / 250,
         Preset.LATENCY: {2: 150, inf: 250},
         Preset.THROUGHPUT: 250,
         Preset.TTFT: {0.4: 200, inf: 250},
@@ -111,14 +111,14 @@ EXPECTED: dict[Source, dict[Preset, Number]] = {
     },
     Source.TGI: {
         Preset.ERRORS: 20 / 200,
-        Preset.LATENCY: {1: 100, inf: 141},
-        Preset.THROUGHPUT: 200,
-        Preset.ITL: {0.03: 100, inf: 141},
+        Preset.LATENCY: {1: 100, inf: 180},
+        Preset.THROUGHPUT: 260,
+        Preset.ITL: {0.03: 100, inf: 180},
         Preset.TOKENS: 14_000,
-        Preset.INPUT_LENGTH: {256: 60, inf: 141},
-        Preset.OUTPUT_LENGTH: {128: 100, inf: 141},
+        Preset.INPUT_LENGTH: {256: 60, inf: 180},
+        Preset.OUTPUT_LENGTH: {128: 100, inf: 180},
         Preset.QUEUE: 13,
-        Preset.QUEUE_TIME: {0.01: 100, inf: 141},
+        Preset.QUEUE_TIME: {0.01: 100, inf: 180},
     },
     Source.ISTIO: {Preset.ERRORS: 10 / 100, Preset.LATENCY: {0.025: 60, inf: 100}, Preset.THROUGHPUT: 100},
     Source.ENVOY: {

@@ -38,8 +38,11 @@ TGI: Final = Page(
 )
 
 _OPENAI = 'handler=~"/v1/.*"'
-# Schedulers show these on every rank alike; a series without the label counts as rank 0.
-_FIRST_RANK = 'tp_rank=~"0|"'
+# Schedulers show these on every rank alike, and with priorities also each priority's part of them, beside the total
+# without one. A series without the labels counts as rank 0 and as the total.
+_TOTAL = 'tp_rank=~"0|",priority=""'
+# Not by the count of requests that arrived: some paths count a request twice. Dropped are those whose client left.
+_SERVER_S = 'err!~"validation|template|dropped"'
 
 ROWS: Final = (
     Row(
@@ -135,13 +138,6 @@ ROWS: Final = (
     ),
     Row(
         SGLANG,
-        Preset.ABORTS,
-        ratio("sglang:num_aborted_requests_total{$arm}", "sglang:num_requests_total{$arm}"),
-        "Requests that were aborted, of all requests.",
-        "Why they were.",
-    ),
-    Row(
-        SGLANG,
         Preset.LATENCY,
         histogram("sglang:e2e_request_latency_seconds_bucket{$arm}", Raw.SECONDS),
         "Time of a whole request.",
@@ -151,7 +147,7 @@ ROWS: Final = (
         SGLANG,
         Preset.THROUGHPUT,
         counter("sglang:num_requests_total{$arm}", Raw.REQUESTS),
-        "Requests that were worked on.",
+        "Requests that ended.",
         "How they ended.",
     ),
     Row(
@@ -172,8 +168,8 @@ ROWS: Final = (
         SGLANG,
         Preset.TOKENS,
         counter("sglang:generation_tokens_total{$arm}", Raw.TOKENS),
-        "Tokens that were generated.",
-        "Whether anybody received them.",
+        "Tokens of the answers that ended.",
+        "Tokens of answers that are still being made.",
     ),
     Row(
         SGLANG,
@@ -192,14 +188,14 @@ ROWS: Final = (
     Row(
         SGLANG,
         Preset.QUEUE,
-        gauge(f"sglang:num_queue_reqs{{{_FIRST_RANK},$arm}}", Raw.REQUESTS),
+        gauge(f"sglang:num_queue_reqs{{{_TOTAL},$arm}}", Raw.REQUESTS),
         "Requests that wait for the scheduler.",
         "Ranks of other kinds of parallelism than tensors: where they show it too, it is counted again.",
     ),
     Row(
         SGLANG,
         Preset.IN_FLIGHT,
-        gauge(f"sglang:num_running_reqs{{{_FIRST_RANK},$arm}}", Raw.REQUESTS),
+        gauge(f"sglang:num_running_reqs{{{_TOTAL},$arm}}", Raw.REQUESTS),
         "Requests in the running batches.",
         "Ranks of other kinds of parallelism than tensors: where they show it too, it is counted again.",
     ),
@@ -213,9 +209,12 @@ ROWS: Final = (
     Row(
         TGI,
         Preset.ERRORS,
-        ratio('tgi_request_failure{err!="validation",$arm}', "tgi_request_count{$arm}"),
-        "Requests that failed for another reason than being invalid, of all requests.",
-        "What went wrong in answers that were not refused.",
+        ratio(
+            f"tgi_request_failure{{{_SERVER_S},$arm}}",
+            f'{{__name__=~"tgi_request_(success|failure)",{_SERVER_S},$arm}}',
+        ),
+        "Requests that failed by the server's fault, of these and the successful ones.",
+        "Invalid requests, failing chat templates and clients that left; with best_of each answer can fail.",
     ),
     Row(
         TGI,
@@ -227,9 +226,9 @@ ROWS: Final = (
     Row(
         TGI,
         Preset.THROUGHPUT,
-        counter("tgi_request_count{$arm}", Raw.REQUESTS),
-        "Requests that arrived.",
-        "How they ended.",
+        counter('{__name__=~"tgi_request_(success|failure)",$arm}', Raw.REQUESTS),
+        "Requests that ended, whatever their outcome.",
+        "Requests whose client left while the answer was being made.",
     ),
     Row(
         TGI,

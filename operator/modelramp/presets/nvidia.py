@@ -22,7 +22,7 @@ TRT_LLM: Final = Page(
     layer=Layer.RUNTIME,
     title="TensorRT-LLM's trtllm-serve",
     where="/metrics of the server's port",
-    needs="",
+    needs="return_perf_metrics for requests, enable_iter_perf_stats for queue, in-flight and saturation",
     arm=_PODS,
     documentation="NVIDIA/TensorRT-LLM tensorrt_llm/metrics/collector.py",
 )
@@ -104,7 +104,7 @@ ROWS: Final = (
         Preset.ERRORS,
         ratio("trtllm_request_error_total{$arm}", '{__name__=~"trtllm_request_(success|error)_total",$arm}'),
         "Requests that ended in an error, of all that ended.",
-        "Requests that a dead server did not get to count.",
+        "Anything true without return_perf_metrics: only errors are counted then.",
     ),
     Row(
         TRT_LLM,
@@ -154,6 +154,13 @@ ROWS: Final = (
         histogram("trtllm_request_queue_time_seconds_bucket{$arm}", Raw.SECONDS),
         "Time a request waited for the scheduler.",
         "Requests that still wait.",
+    ),
+    Row(
+        TRT_LLM,
+        Preset.IN_FLIGHT,
+        gauge("trtllm_num_requests_running{$arm}", Raw.REQUESTS),
+        "Requests that are being worked on.",
+        "Requests that wait.",
     ),
     Row(
         TRT_LLM,

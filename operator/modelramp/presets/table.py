@@ -15,7 +15,9 @@ _CELLS: Final = {(row.preset, row.source): row for row in TABLE}
 LEFT_OUT: Final[dict[tuple[Source, Preset], str]] = {
     (Source.KSERVE, Preset.ERRORS): "there is no counter of errors; what the stages' counts tell is an estimate",
     (Source.SGLANG, Preset.ERRORS): "there is no counter of errors",
+    (Source.SGLANG, Preset.ABORTS): "aborts are counted when they are asked for, and not surely among the requests",
     (Source.SGLANG, Preset.QUEUE_TIME): "no series of it was found in its documentation",
+    (Source.TGI, Preset.ABORTS): "only clients that leave before their request is begun are counted",
     (Source.TGI, Preset.TTFT): "no series of it; the sum of two means of other things is an estimate",
     (Source.TGI, Preset.SATURATION): "no series of it was found in its documentation",
     (Source.TRT_LLM, Preset.INPUT_LENGTH): "no distribution of it was found in its documentation",

@@ -122,8 +122,7 @@ OTHER_FAMILIES = {
     (Source.TORCHSERVE, Preset.ERRORS),  # as Triton
     (Source.TRT_LLM, Preset.ERRORS),  # as Triton
     (Source.RAY_SERVE, Preset.ERRORS),
-    (Source.TGI, Preset.ERRORS),
-    (Source.SGLANG, Preset.ABORTS),
+    (Source.TGI, Preset.ERRORS),  # as Triton
     (Source.CADVISOR, Preset.SATURATION),
 }
 
