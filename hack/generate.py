@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "operator"))
 
 from docs_rollout import reasons_page, rollout_page  # noqa: E402 - after the path to the tree
+from presets_page import presets_page  # noqa: E402 - as above
 from spec_reference import spec_reference  # noqa: E402 - as above
 
 from modelramp.api.crd import custom_resource_definition  # noqa: E402 - after the path to the tree
@@ -71,6 +72,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "crds/modelramp.io_mlmodeldeployments.yaml": _crd,
     "charts/modelramp/files/crd.yaml": _crd,
     "docs/reference/spec.md": _spec_reference,
+    "docs/reference/presets.md": presets_page,
     "docs/reference/reasons.md": reasons_page,
     "docs/rollout.md": rollout_page,
 }

@@ -1,5 +1,5 @@
 """
-`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate or replay it.
+`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate or replay it, list metrics.
 """
 
 import argparse
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from modelramp import __version__
 from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
-from modelramp.cli.options import arm, at_least, named_rate, onset, positive, rate, whole
+from modelramp.cli.options import arm, at_least, named_rate, one_of, onset, positive, rate, whole
 from modelramp.cli.simulate import UnknownMetricError
+from modelramp.presets import Preset, Source
 from modelramp.settings import InvalidSettingError, Settings
 
 
@@ -182,6 +183,30 @@ def _replay_parser(replay: argparse.ArgumentParser) -> None:
     replay.set_defaults(call=_replay)
 
 
+def _presets(arguments: argparse.Namespace) -> int:
+    from modelramp.cli import presets as cli  # noqa: PLC0415 - as in _run
+
+    chosen = arguments.preset, arguments.source
+    rows = cli.rows_of(*chosen)
+    if arguments.json:
+        print(json.dumps(cli.as_json(rows)))  # noqa: T201 - the command's answer
+    elif rows:
+        print(cli.details(rows) if any(chosen) else cli.overview(rows))  # noqa: T201 - the command's answer
+    else:
+        print(f"modelramp: {cli.missing(*chosen)}", file=sys.stderr)  # noqa: T201 - the command's answer
+    return 0 if rows else 1
+
+
+def _presets_parser(presets: argparse.ArgumentParser) -> None:
+    for name, kind in (("preset", Preset), ("source", Source)):
+        presets.add_argument(
+            f"--{name}", type=one_of(kind), action="append", default=[], metavar="NAME",
+            help=f"only this {name}, with everything about it: {', '.join(kind)}",
+        )  # fmt: skip
+    presets.add_argument("--json", action="store_true", help="for programs")
+    presets.set_defaults(call=_presets)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelramp", description="Machine-learning rollouts on Kubernetes, decided by evidence."
@@ -201,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--json", action="store_true", help="for programs")
     plan.set_defaults(call=_plan)
+    _presets_parser(
+        commands.add_parser("presets", help="which series of model servers, gateways and exporters tell what")
+    )
     _replay_parser(commands.add_parser("replay", help="the verdicts on recorded samples, block by block"))
     _simulate_parser(commands.add_parser("simulate", help="play whole rollouts with the operator's own decisions"))
     return parser

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 import pytest
@@ -130,6 +130,17 @@ class Exporter:
         finally:
             await runner.cleanup()
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """How its pages are scraped, as Prometheus' configuration says it."""
+        return [
+            {
+                "job_name": name,
+                "metrics_path": f"/{name}/metrics",
+                "static_configs": [{"targets": [self.address], "labels": {"pod": name}}],
+            }
+            for name in PAGES
+        ]
+
     async def _show(self, request: web.Request) -> web.Response:
         page = request.match_info["page"]
         if page in self.down:
@@ -150,21 +161,13 @@ def _escaped(value: str) -> str:
 class PrometheusProcess:
     """A Prometheus on loopback; stop and start keep its storage."""
 
-    def __init__(self, binary: Path, folder: Path, exporter: Exporter) -> None:
+    def __init__(self, binary: Path, folder: Path, jobs: list[dict[str, Any]]) -> None:
         """Write the configuration; start nothing."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         self._binary, self._folder = binary, folder
         self._running: asyncio.subprocess.Process | None = None
-        jobs = [
-            {
-                "job_name": name,
-                "metrics_path": f"/{name}/metrics",
-                "static_configs": [{"targets": [exporter.address], "labels": {"pod": name}}],
-            }
-            for name in PAGES
-        ]
         config = {
             "global": {"scrape_interval": SCRAPE_INTERVAL, "scrape_timeout": SCRAPE_INTERVAL},
             "scrape_configs": jobs,

@@ -37,7 +37,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     async with AsyncExitStack() as stack:
         exporter = Exporter()
         await stack.enter_async_context(exporter.serving())
-        store = PrometheusProcess(binary, tmp_path, exporter)
+        store = PrometheusProcess(binary, tmp_path, exporter.jobs())
         stack.push_async_callback(store.stop)
         await store.start()
         policy = AddressPolicy(f"http://{store.address}")

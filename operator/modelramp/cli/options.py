@@ -5,8 +5,12 @@ Values of options on the command line, each refused with what is allowed.
 import argparse
 import re
 from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
 
 from modelramp.api.scalars import Duration
+
+_Member = TypeVar("_Member", bound=StrEnum)
 
 
 def _float(text: str) -> float:
@@ -90,3 +94,17 @@ def arm(text: str) -> tuple[str, str]:
     if name not in {"stable", "candidate"} or not selector:
         raise argparse.ArgumentTypeError(f"must be stable=SELECTOR or candidate=SELECTOR, not {text}")
     return name, selector
+
+
+def one_of(names: type[_Member]) -> Callable[[str], _Member]:
+    """
+    A member of an enumeration, by its value.
+    """
+
+    def member(text: str) -> _Member:
+        try:
+            return names(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, not {text}") from None
+
+    return member

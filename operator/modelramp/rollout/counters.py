@@ -1,5 +1,5 @@
 """
-Which counters tell of a revision: by gateway, by model server, or the user's own. One reviewed table.
+Which counters tell of a revision: by gateway, by model server, or the user's own. From the table of presets.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Final
 from modelramp.api.names import workload_name
 from modelramp.api.selectors import fill
 from modelramp.api.spec import Metric, MetricOrigin, Runtime
+from modelramp.presets import Preset, Source, selectors
 
 SERVICE_PORT: Final = 80
 
@@ -24,22 +25,16 @@ class CounterTemplate:
     in_flight: str | None = None
 
 
-_ENVOY = 'envoy_cluster_name="${namespace}_${service}_80"'
-# Contour names Envoy's clusters namespace_service_port. `_rq_xx` counts answers, those Envoy makes itself included, and
-# total and bad come from the same family, so that bad never exceeds total (`_rq_total` leaves Envoy's own answers out).
+def _errors(source: Source, in_flight: str | None = None) -> CounterTemplate:
+    bad, total = selectors(Preset.ERRORS, source)
+    return CounterTemplate(total=total, bad=bad, in_flight=in_flight)
+
+
 GATEWAY_COUNTERS: Final[Mapping[str, CounterTemplate]] = {
-    "projectcontour.io/gateway-controller": CounterTemplate(
-        total=f"envoy_cluster_upstream_rq_xx{{{_ENVOY}}}",
-        bad=f'envoy_cluster_upstream_rq_xx{{{_ENVOY},envoy_response_code_class="5"}}',
-        in_flight=f"envoy_cluster_upstream_rq_active{{{_ENVOY}}}",
-    ),
+    "projectcontour.io/gateway-controller": _errors(Source.ENVOY, *selectors(Preset.IN_FLIGHT, Source.ENVOY)),
 }
 RUNTIME_COUNTERS: Final[Mapping[Runtime, CounterTemplate]] = {
-    # MLServer 1.7: one series per path and status code; the inference paths of the V2 protocol end in /infer.
-    Runtime.MLSERVER: CounterTemplate(
-        total='rest_server_requests_total{path=~".*/infer",$arm}',
-        bad='rest_server_requests_total{path=~".*/infer",status_code=~"5..",$arm}',
-    ),
+    Runtime.MLSERVER: _errors(Source.MLSERVER),
 }
 
 
