@@ -10,7 +10,19 @@ from collections.abc import Sequence
 
 from modelramp import __version__
 from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
-from modelramp.cli.options import arm, at_least, named_rate, onset, positive, rate, whole
+from modelramp.cli.options import (
+    LiveError,
+    UsageError,
+    arm,
+    at_least,
+    instant,
+    joined,
+    named_rate,
+    onset,
+    positive,
+    rate,
+    whole,
+)
 from modelramp.cli.simulate import UnknownMetricError
 from modelramp.settings import InvalidSettingError, Settings
 
@@ -129,21 +141,31 @@ def _simulate_parser(simulate: argparse.ArgumentParser) -> None:
 def _replay(arguments: argparse.Namespace) -> int:
     from modelramp.cli import replay as cli  # noqa: PLC0415 - as in _run
     from modelramp.cli.matchers import Selector, SelectorError  # noqa: PLC0415 - as in _run
+    from modelramp.cli.recording import write_samples  # noqa: PLC0415 - as in _run
 
     given = dict(arguments.arm)
     missing = {"stable", "candidate"} - given.keys()
     if missing:
-        print(f"modelramp: --arm {missing.pop()}=SELECTOR is missing", file=sys.stderr)  # noqa: T201 - the answer
-        return 2
+        raise UsageError(f"--arm {missing.pop()}=SELECTOR is missing")
+    if arguments.prometheus is None:
+        _only_with_prometheus(arguments, "since", "until", "save", "token_file")
+    elif arguments.since is None:
+        raise UsageError("--from is missing: since when, such as --from -2h")
     document = deployments_in(arguments.file)[0]
+    deployment = deployment_of(document, spec_of(document))
     try:
-        recording = cli.Recording(
-            series=cli.read_samples(arguments.samples),
-            stable=Selector.parse(given["stable"]),
-            candidate=Selector.parse(given["candidate"]),
-            weights=cli.read_weights(arguments.weights) if arguments.weights else (),
-        )
-        rows = list(cli.replay(deployment_of(document, spec_of(document)), recording))
+        stable, candidate = (Selector.parse(given[side]) for side in ("stable", "candidate"))
+        if arguments.prometheus is None:
+            series = cli.read_samples(arguments.samples)
+        else:
+            from modelramp.cli.live import live  # noqa: PLC0415 - as in _run
+
+            source = live(arguments.prometheus, arguments.token_file)
+            series = source.record(deployment, (stable, candidate), arguments.since, arguments.until)
+        if arguments.save:
+            write_samples(arguments.save, series)
+        weights = cli.read_weights(arguments.weights) if arguments.weights else ()
+        rows = list(cli.replay(deployment, cli.Recording(series, stable, candidate, weights)))
     except (cli.ReplayError, SelectorError) as error:
         print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 2
@@ -151,11 +173,29 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _only_with_prometheus(arguments: argparse.Namespace, *names: str) -> None:
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if given:
+        option = {"since": "from", "until": "to"}.get(given[0], given[0].replace("_", "-"))
+        raise UsageError(f"--{option} needs --prometheus URL")
+
+
+def _prometheus_options(parser: argparse.ArgumentParser, instead: argparse._MutuallyExclusiveGroup) -> None:
+    instead.add_argument("--prometheus", metavar="URL", help="ask this Prometheus: http(s)://host[:port][/path]")
+    parser.add_argument("--token-file", metavar="FILE", help="holds a bearer token for --prometheus")
+
+
 def _replay_parser(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("file", metavar="FILE", help="YAML file of one object; - is standard input")
-    replay.add_argument(
-        "--samples", required=True, metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query"
-    )
+    where = replay.add_mutually_exclusive_group(required=True)
+    where.add_argument("--samples", metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query")
+    _prometheus_options(replay, where)
+    for name, dest, text in (("from", "since", "since when"), ("to", "until", "until when; else now")):
+        replay.add_argument(
+            f"--{name}", dest=dest, type=instant, metavar="T",
+            help=f"{text}, with --prometheus: 2026-01-31T12:00:00Z, unix seconds, or -2h",
+        )  # fmt: skip
+    replay.add_argument("--save", metavar="SAMPLES", help="write what --prometheus gave, for --samples")
     replay.add_argument(
         "--arm", type=arm, action="append", required=True, metavar="ARM=SELECTOR",
         help="""label matchers that tell an arm: stable='{version="1"}' and candidate='{version="2"}'""",
@@ -197,10 +237,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a command; its exit status: 0 good, 1 the answer is no, 2 it could not be given.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
     try:
         return int(parsed.call(parsed))
-    except (UnreadableFileError, InvalidSpecError, InvalidSettingError, UnknownMetricError) as error:
+    except (
+        UnreadableFileError,
+        InvalidSpecError,
+        InvalidSettingError,
+        LiveError,
+        UnknownMetricError,
+        UsageError,
+    ) as error:
         print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 2
 
