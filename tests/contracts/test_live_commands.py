@@ -56,10 +56,12 @@ class Shop:
     world: PrometheusWorld
     capsys: Capture
 
-    async def run(self, *words: str, status: int = 0) -> pytest.CaptureResult[str]:
-        """What a command prints; it runs beside the pages that are scraped."""
-        assert status == await asyncio.to_thread(main, [words[0], str(self.folder / "m.yaml"), *words[1:]])
-        return self.capsys.readouterr()
+    async def run(self, *words: str, status: int | None = 0) -> tuple[str, str]:
+        """What a command prints on both outputs, beside the pages that are scraped; status None: any."""
+        ended = await asyncio.to_thread(main, [words[0], str(self.folder / "m.yaml"), *words[1:]])
+        assert status in {None, ended}
+        told = self.capsys.readouterr()
+        return told.out, told.err
 
 
 def rows_in(path: str) -> Any:  # noqa: ANN401 - JSON
@@ -97,8 +99,8 @@ async def test_a_live_replay_and_one_of_what_it_saved_are_equal(shop: Shop, monk
     """To the last digit, in one piece or in many; and the counts are those that were served."""
     saved = str(shop.folder / "s.json")
     where = ("--prometheus", shop.address, "--from", "-2m", "--save", saved)
-    online = (await shop.run("replay", *ARMS, *where, "--json")).out
-    offline = (await shop.run("replay", *ARMS, "--samples", saved, "--json")).out
+    online, _ = await shop.run("replay", *ARMS, *where, "--json")
+    offline, _ = await shop.run("replay", *ARMS, "--samples", saved, "--json")
     assert json.loads(online) == json.loads(offline)
     rows = json.loads(online)
     assert rows[-1]["verdict"] == "Fail"
@@ -109,7 +111,7 @@ async def test_a_live_replay_and_one_of_what_it_saved_are_equal(shop: Shop, monk
     first, end = rows_in(saved), rows[-1]["t"]
     monkeypatch.setattr(live, "LONGEST_CHUNK", timedelta(seconds=1.5))
     pieces = ("--prometheus", shop.address, "--from", "-2m", "--to", str(end), "--save", saved, "--json")
-    again = json.loads((await shop.run("replay", *ARMS, *pieces)).out)
+    again = json.loads((await shop.run("replay", *ARMS, *pieces))[0])
     assert again == rows[: len(again)]
     assert len(again) >= len(rows) - 1
     whole = {json.dumps(one["metric"]): [pair for pair in one["values"] if pair[0] <= end] for one in first}
@@ -118,12 +120,32 @@ async def test_a_live_replay_and_one_of_what_it_saved_are_equal(shop: Shop, monk
 
 async def test_people_are_told_the_same(shop: Shop) -> None:
     """Without --json."""
-    told = await shop.run("replay", *ARMS, "--prometheus", shop.address, "--from", "-2m", "--to", "-0s")
-    assert "AnalysisFailed: " in told.out
+    told, _ = await shop.run("replay", *ARMS, "--prometheus", shop.address, "--from", "-2m", "--to", "-0s")
+    assert "AnalysisFailed: " in told
 
 
 async def test_a_metric_prometheus_does_not_have_is_named(shop: Shop) -> None:
     """Status 2."""
     nobody = ("--arm", 'stable={pod="nobody"}', *ARMS[2:])
-    told = await shop.run("replay", *nobody, "--prometheus", shop.address, "--from", "-2m", status=2)
-    assert "errors: the samples hold no series" in told.err
+    _, told = await shop.run("replay", *nobody, "--prometheus", shop.address, "--from", "-2m", status=2)
+    assert "errors: the samples hold no series" in told
+
+
+async def test_a_plan_rests_on_what_was_measured(shop: Shop) -> None:
+    """Stable's errors, and the requests of both arms; the rate is what was served over the time it took."""
+    told, _ = await shop.run("plan", "--prometheus", shop.address, *ARMS, "--json", status=None)
+    (plan,) = json.loads(told)
+    (one,) = plan["measured"]
+    assert (one["requests"], one["errors"]) == (2000, 40)
+    assert one["stableErrors"] == 0.02
+    assert 5 < one["seconds"] < 15
+    assert one["rps"] == pytest.approx(2200 / one["seconds"])
+    assert [step["percent"] for step in plan["steps"]] == ["5%", "25%", "50%", "100%"]
+    people, _ = await shop.run("plan", "--prometheus", shop.address, *ARMS[:2], status=None)
+    assert "of stable's 2,000, 40 were bad (0.02)" in people
+
+
+async def test_a_plan_of_what_is_not_there_says_how_to_tell(shop: Shop) -> None:
+    """The pods of the test are no revisions of ours."""
+    _, told = await shop.run("plan", "--prometheus", shop.address, status=2)
+    assert "--arm stable='{label=\"value\"}'" in told
