@@ -6,10 +6,11 @@ import asyncio
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from aiohttp import web
-from unit.adapters.prometheus.servers import QUESTION, UNTIL, Secrets, always, matrix, serving
+from unit.adapters.prometheus.servers import QUESTION, UNTIL, Secrets, always, matrix, self_signed, serving
 
 from modelramp.adapters.prometheus import AddressPolicy, Limits
 from modelramp.adapters.prometheus.apiclient import ApiClientSource
@@ -90,6 +91,15 @@ async def test_a_question_arrives_as_it_was_asked(selector: str) -> None:
         await ApiClientSource(AddressPolicy(seen.url), Secrets()).samples("shop", Prometheus(), question)
     assert seen.paths == ["/api/v1/query"]
     assert seen.forms[0]["query"] == f"{selector}[60000ms]"
+
+
+async def test_authorities_are_those_openssl_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSL_CERT_FILE names others, as for the operator, and not a list that comes with the library."""
+    tls, certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with serving(always(200, matrix(ROW)), tls=tls) as seen:
+        assert await ApiClientSource(AddressPolicy(seen.url), Secrets()).samples("shop", Prometheus(), QUESTION)
+    assert len(seen.paths) == 1
 
 
 async def test_what_the_environment_says_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

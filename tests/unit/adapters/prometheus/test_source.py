@@ -11,6 +11,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, Protocol
 
 import pytest
@@ -25,6 +26,7 @@ from unit.adapters.prometheus.servers import (
     Seen,
     always,
     matrix,
+    self_signed,
     serving,
 )
 
@@ -421,4 +423,14 @@ async def test_plain_http_behind_an_https_address_is_not_talked_to(adapter: str)
         policy = AddressPolicy(seen.url.replace("http://", "https://"))
         async with opened(adapter, policy, Secrets()) as source:
             assert "TLS failed" in str(await failure(source))
+    assert seen.paths == []
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(adapter: str, tmp_path: Path) -> None:
+    """Before anything is sent."""
+    tls, _ = self_signed(tmp_path)
+    async with serving(always(200, matrix(ROW)), tls=tls) as seen:
+        secrets = Secrets(prom=SECRET)
+        async with opened(adapter, AddressPolicy(seen.url), secrets) as source:
+            assert "certificate is not trusted" in str(await failure(source, BEARER))
     assert seen.paths == []
