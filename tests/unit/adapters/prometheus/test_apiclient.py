@@ -21,11 +21,21 @@ ROW = {"metric": {"__name__": "requests_total"}, "values": [[UNTIL.timestamp(), 
 
 
 async def test_an_overloaded_source_is_asked_once() -> None:
-    """The library would ask four times, with pauses nobody hears of."""
+    """It is left alone, and the command says so."""
     async with serving(always(503, "busy")) as seen:
         with pytest.raises(UnreachableError, match="HTTP 503"):
             await ApiClientSource(AddressPolicy(seen.url), Secrets()).samples("shop", Prometheus(), QUESTION)
     assert len(seen.paths) == 1
+
+
+async def test_a_source_that_is_down_is_said_to_be_at_once() -> None:
+    """The library alone would try four times and pause for six seconds between."""
+    async with serving(always(200, matrix(ROW))) as seen:
+        address = seen.url
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(UnreachableError, match=r"cannot be reached \(ConnectionError\)"):
+        await ApiClientSource(AddressPolicy(address), Secrets()).samples("shop", Prometheus(), QUESTION)
+    assert asyncio.get_running_loop().time() - began < 2
 
 
 async def test_a_redirect_without_end_is_not_even_read() -> None:
