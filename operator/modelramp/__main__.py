@@ -7,10 +7,25 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from modelramp import __version__
 from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
-from modelramp.cli.options import arm, at_least, named_rate, one_of, onset, positive, rate, whole
+from modelramp.cli.measured import MeasuredMetric
+from modelramp.cli.options import (
+    LiveError,
+    UsageError,
+    arm,
+    at_least,
+    instant,
+    joined,
+    named_rate,
+    one_of,
+    onset,
+    positive,
+    rate,
+    whole,
+)
 from modelramp.cli.simulate import UnknownMetricError
 from modelramp.presets import Preset, Source
 from modelramp.settings import InvalidSettingError, Settings
@@ -48,20 +63,76 @@ def _check_file(path: str) -> int:
     return wrong
 
 
-def _plan(arguments: argparse.Namespace) -> int:
-    from modelramp.cli.plan import as_json, planned_steps, table  # noqa: PLC0415 - as in _run
+def _only_with_prometheus(arguments: argparse.Namespace, *names: str) -> None:
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if given:
+        option = {"since": "from", "until": "to"}.get(given[0], given[0].replace("_", "-"))
+        raise UsageError(f"--{option} needs --prometheus URL")
 
+
+def _prometheus_options(parser: argparse.ArgumentParser, instead: argparse._MutuallyExclusiveGroup) -> None:
+    instead.add_argument("--prometheus", metavar="URL", help="ask this Prometheus: http(s)://host[:port][/path]")
+    parser.add_argument("--token-file", metavar="FILE", help="holds a bearer token for --prometheus")
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from modelramp.cli.plan import as_json, planned_steps, slowest, table  # noqa: PLC0415 - as in _run
+
+    if arguments.prometheus is None:
+        _only_with_prometheus(arguments, "arm", "token_file")
+    elif arguments.stable_errors is not None:
+        raise UsageError("--stable-errors goes with --rps; --prometheus measures both")
     plans = []
     for document in deployments_in(arguments.file):
         spec = spec_of(document)
-        rows = planned_steps(spec, arguments.rps, arguments.stable_errors)
-        name = document["metadata"]["name"]
-        plans.append(as_json(name, rows))
+        name, radius = document["metadata"]["name"], spec.strategy.canary.blast_radius
+        if arguments.prometheus is None:
+            rows = planned_steps(spec, arguments.rps, arguments.stable_errors or 0.0)
+            plans.append(as_json(name, rows))
+            shown = table(name, rows, arguments.rps, radius)
+        else:
+            measured = _measured(arguments, document)
+            metric, rows = slowest(spec, measured)
+            plans.append(as_json(name, rows, measured, metric.name))
+            shown = "\n".join([*(f"{name}: {one}" for one in measured), table(name, rows, metric.rps, radius)])
         if not arguments.json:
-            print(table(name, rows, arguments.rps, spec.strategy.canary.blast_radius))  # noqa: T201 - the command's answer
+            print(shown)  # noqa: T201 - the command's answer
     if arguments.json:
         print(json.dumps(plans))  # noqa: T201 - the command's answer
     return 1 if any(step["late"] for plan in plans for step in plan["steps"]) else 0
+
+
+def _measured(arguments: argparse.Namespace, document: dict[str, Any]) -> tuple[MeasuredMetric, ...]:
+    from modelramp.cli.live import live  # noqa: PLC0415 - as in _run
+    from modelramp.cli.matchers import Selector, SelectorError  # noqa: PLC0415 - as in _run
+    from modelramp.cli.measure import Meter  # noqa: PLC0415 - as in _run
+
+    given = dict(arguments.arm or ())
+    if given and "stable" not in given:
+        raise UsageError("--arm stable=SELECTOR is missing")
+    source = live(arguments.prometheus, arguments.token_file)
+    namespace = str(document["metadata"].get("namespace") or "default")
+    try:
+        arms = [Selector.parse(given[side]) if side in given else None for side in ("stable", "candidate")]
+        return Meter(source, deployment_of(document, spec_of(document)), namespace).measure(*arms)
+    except SelectorError as error:
+        raise UsageError(str(error)) from None
+
+
+def _plan_parser(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
+    traffic = plan.add_mutually_exclusive_group(required=True)
+    traffic.add_argument("--rps", type=positive, help="total traffic in requests a second")
+    _prometheus_options(plan, traffic)
+    plan.add_argument(
+        "--stable-errors", type=rate, metavar="RATE", help="with --rps: stable's error rate, 0.001 or 0.1%% (default 0)"
+    )
+    plan.add_argument(
+        "--arm", type=arm, action="append", metavar="ARM=SELECTOR",
+        help="""with --prometheus: label matchers that tell stable='{version="1"}', if it is no revision of ours""",
+    )  # fmt: skip
+    plan.add_argument("--json", action="store_true", help="for programs")
+    plan.set_defaults(call=_plan)
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
@@ -143,21 +214,31 @@ def _simulate_parser(simulate: argparse.ArgumentParser) -> None:
 def _replay(arguments: argparse.Namespace) -> int:
     from modelramp.cli import replay as cli  # noqa: PLC0415 - as in _run
     from modelramp.cli.matchers import Selector, SelectorError  # noqa: PLC0415 - as in _run
+    from modelramp.cli.recording import write_samples  # noqa: PLC0415 - as in _run
 
     given = dict(arguments.arm)
     missing = {"stable", "candidate"} - given.keys()
     if missing:
-        print(f"modelramp: --arm {missing.pop()}=SELECTOR is missing", file=sys.stderr)  # noqa: T201 - the answer
-        return 2
+        raise UsageError(f"--arm {missing.pop()}=SELECTOR is missing")
+    if arguments.prometheus is None:
+        _only_with_prometheus(arguments, "since", "until", "save", "token_file")
+    elif arguments.since is None:
+        raise UsageError("--from is missing: since when, such as --from -2h")
     document = deployments_in(arguments.file)[0]
+    deployment = deployment_of(document, spec_of(document))
     try:
-        recording = cli.Recording(
-            series=cli.read_samples(arguments.samples),
-            stable=Selector.parse(given["stable"]),
-            candidate=Selector.parse(given["candidate"]),
-            weights=cli.read_weights(arguments.weights) if arguments.weights else (),
-        )
-        rows = list(cli.replay(deployment_of(document, spec_of(document)), recording))
+        stable, candidate = (Selector.parse(given[side]) for side in ("stable", "candidate"))
+        if arguments.prometheus is None:
+            series = cli.read_samples(arguments.samples)
+        else:
+            from modelramp.cli.live import live  # noqa: PLC0415 - as in _run
+
+            source = live(arguments.prometheus, arguments.token_file)
+            series = source.record(deployment, (stable, candidate), arguments.since, arguments.until)
+        if arguments.save:
+            write_samples(arguments.save, series)
+        weights = cli.read_weights(arguments.weights) if arguments.weights else ()
+        rows = list(cli.replay(deployment, cli.Recording(series, stable, candidate, weights)))
     except (cli.ReplayError, SelectorError) as error:
         print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 2
@@ -167,9 +248,15 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def _replay_parser(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("file", metavar="FILE", help="YAML file of one object; - is standard input")
-    replay.add_argument(
-        "--samples", required=True, metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query"
-    )
+    where = replay.add_mutually_exclusive_group(required=True)
+    where.add_argument("--samples", metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query")
+    _prometheus_options(replay, where)
+    for name, dest, text in (("from", "since", "since when"), ("to", "until", "until when; else now")):
+        replay.add_argument(
+            f"--{name}", dest=dest, type=instant, metavar="T",
+            help=f"{text}, with --prometheus: 2026-01-31T12:00:00Z, unix seconds, or -2h",
+        )  # fmt: skip
+    replay.add_argument("--save", metavar="SAMPLES", help="write what --prometheus gave, for --samples")
     replay.add_argument(
         "--arm", type=arm, action="append", required=True, metavar="ARM=SELECTOR",
         help="""label matchers that tell an arm: stable='{version="1"}' and candidate='{version="2"}'""",
@@ -218,14 +305,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check manifests without a cluster")
     check.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
     check.set_defaults(call=_check)
-    plan = commands.add_parser("plan", help="show what a rollout will need: requests and time per step")
-    plan.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    plan.add_argument("--rps", type=positive, required=True, help="total traffic in requests a second")
-    plan.add_argument(
-        "--stable-errors", type=rate, default=0.0, metavar="RATE", help="stable's error rate: 0.001 or 0.1%%"
-    )
-    plan.add_argument("--json", action="store_true", help="for programs")
-    plan.set_defaults(call=_plan)
+    _plan_parser(commands.add_parser("plan", help="show what a rollout will need: requests and time per step"))
     _presets_parser(
         commands.add_parser("presets", help="which series of model servers, gateways and exporters tell what")
     )
@@ -238,10 +318,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a command; its exit status: 0 good, 1 the answer is no, 2 it could not be given.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
     try:
         return int(parsed.call(parsed))
-    except (UnreadableFileError, InvalidSpecError, InvalidSettingError, UnknownMetricError) as error:
+    except (
+        UnreadableFileError,
+        InvalidSpecError,
+        InvalidSettingError,
+        LiveError,
+        UnknownMetricError,
+        UsageError,
+    ) as error:
         print(f"modelramp: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 2
 

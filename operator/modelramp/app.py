@@ -1,5 +1,6 @@
 """
-The composition root: builds the adapters, joins them to the cycle, and runs them. Nothing else constructs adapters.
+The composition root: builds the adapters, joins them to the cycle, and runs them. Nothing else of the operator builds
+adapters; the commands that ask a live Prometheus have one of their own.
 """
 
 import asyncio

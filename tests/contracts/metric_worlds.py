@@ -18,7 +18,6 @@ import yaml
 from aiohttp import web
 from fakes.metrics import FakeMetrics
 
-from modelramp.adapters.prometheus import PrometheusSource
 from modelramp.api.spec import Prometheus
 from modelramp.ports import GoneError, MetricSource, SamplesQuestion, UnreachableError
 
@@ -222,9 +221,9 @@ async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 class PrometheusWorld:
-    """A real Prometheus and the adapter."""
+    """A real Prometheus and an adapter."""
 
-    def __init__(self, store: PrometheusProcess, exporter: Exporter, source: PrometheusSource) -> None:
+    def __init__(self, store: PrometheusProcess, exporter: Exporter, source: MetricSource) -> None:
         """Around what runs already."""
         self.source, self.spec = source, Prometheus()
         self._store, self._exporter = store, exporter

@@ -1,5 +1,5 @@
 """
-What every MetricSource must do: one suite for the one in memory and for a real Prometheus.
+What every MetricSource must do: one suite for the one in memory and for both adapters on a real Prometheus.
 
 The real one is the binary named by MODELRAMP_TEST_PROMETHEUS. It runs on loopback, scrapes pages served by the test,
 and is stopped by its process.
@@ -24,11 +24,18 @@ from contracts.metric_worlds import (
 )
 
 from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
+from modelramp.adapters.prometheus.apiclient import ApiClientSource
 from modelramp.analysis import Absence, ArmSeries, Block, Counted, Counts, NoData, Pods, Series, Window, count_block
-from modelramp.ports import RefusedError, SamplesQuestion, UnreachableError
+from modelramp.ports import MetricSource, RefusedError, SamplesQuestion, UnreachableError
 
 
-@pytest.fixture(params=["memory", pytest.param("prometheus", marks=pytest.mark.apiserver)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("prometheus", marks=pytest.mark.apiserver),
+        pytest.param("apiclient", marks=pytest.mark.apiserver),
+    ]
+)
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
@@ -41,7 +48,9 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         stack.push_async_callback(store.stop)
         await store.start()
         policy = AddressPolicy(f"http://{store.address}")
-        source = await stack.enter_async_context(PrometheusSource(policy, no_secret, jitter=lambda: 0.5))
+        source: MetricSource = ApiClientSource(policy, no_secret)
+        if request.param == "prometheus":
+            source = await stack.enter_async_context(PrometheusSource(policy, no_secret, jitter=lambda: 0.5))
         yield PrometheusWorld(store, exporter, source)
 
 

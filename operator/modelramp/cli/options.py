@@ -4,13 +4,30 @@ Values of options on the command line, each refused with what is allowed.
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from modelramp.api.scalars import Duration
 
 _Member = TypeVar("_Member", bound=StrEnum)
+When = Callable[[datetime], datetime]
+"""Gives the instant meant, from what is now; both aware."""
+_INSTANT_OPTIONS: Final = ("--from", "--to")
+_AGO: Final = re.compile(r"-[0-9]")
+
+
+class UsageError(Exception):
+    """
+    Options that do not go together; the message names them.
+    """
+
+
+class LiveError(Exception):
+    """
+    The live Prometheus cannot be used; the message names the option or what is missing.
+    """
 
 
 def _float(text: str) -> float:
@@ -108,3 +125,41 @@ def one_of(names: type[_Member]) -> Callable[[str], _Member]:
             raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, not {text}") from None
 
     return member
+
+
+def instant(text: str) -> When:
+    """
+    RFC 3339 such as `2026-01-31T12:00:00Z`, unix seconds, or `-2h` for two hours ago.
+    """
+    if text.startswith("-"):
+        ago = text[1:]
+        if not ago or re.fullmatch(Duration.PATTERN, ago) is None:
+            raise argparse.ArgumentTypeError(f"must be a duration such as -2h or -1h30m, not {text}")
+        return lambda now: now - Duration(ago).timedelta
+    try:
+        at = datetime.fromtimestamp(float(text), UTC) if text.replace(".", "", 1).isdecimal() else _rfc3339(text)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"must be an instant such as 2026-01-31T12:00:00Z, unix seconds, or -2h, not {text}"
+        ) from None
+    return lambda _: at
+
+
+def _rfc3339(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("which zone?")
+    return at.astimezone(UTC)
+
+
+def joined(words: Iterable[str]) -> list[str]:
+    """
+    The command line with `--from -2h` as one word, which argparse would take for an option of its own.
+    """
+    kept: list[str] = []
+    for word in words:
+        if kept and kept[-1] in _INSTANT_OPTIONS and _AGO.match(word):
+            kept[-1] += f"={word}"
+        else:
+            kept.append(word)
+    return kept

@@ -2,12 +2,15 @@
 `modelramp plan`: what a rollout will need, before it starts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from modelramp.analysis import Obstacle
 from modelramp.analysis import plan as plan_steps
 from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.cli.measured import MeasuredMetric
 from modelramp.rollout.numbers import duration_text
 from modelramp.rollout.situation import SETTLE
 from modelramp.rollout.strategy import compile_steps
@@ -87,9 +90,22 @@ def table(name: str, rows: tuple[PlannedStep, ...], rps: float, radius: str) -> 
     return "\n".join(lines)
 
 
-def as_json(name: str, rows: tuple[PlannedStep, ...]) -> dict[str, Any]:
+def as_json(
+    name: str, rows: tuple[PlannedStep, ...], measured: Iterable[MeasuredMetric] = (), metric: str | None = None
+) -> dict[str, Any]:
     """
-    The plan for programs.
+    The plan for programs; `metric` is the one it is made for, None: no metric was measured.
     """
     keys = ("percent", "margin", "requests", "seconds", "obstacle", "late")
-    return {"name": name, "steps": [{key: getattr(row, key) for key in keys} for row in rows]}
+    told = {"metric": metric, "measured": [one.as_json() for one in measured]} if metric is not None else {}
+    return {"name": name, "steps": [{key: getattr(row, key) for key in keys} for row in rows], **told}
+
+
+def slowest(
+    spec: MLModelDeploymentSpec, measured: Iterable[MeasuredMetric]
+) -> tuple[MeasuredMetric, tuple[PlannedStep, ...]]:
+    """
+    The metric that needs longest at its measured rates, and the steps for it; the first of equals.
+    """
+    plans = [(one, planned_steps(spec, one.rps, one.stable_errors)) for one in measured]
+    return max(plans, key=lambda plan: sum(inf if row.seconds is None else row.seconds for row in plan[1]))

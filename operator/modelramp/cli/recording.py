@@ -3,8 +3,10 @@ Recorded samples and shares, from files.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isinf
 from pathlib import Path
 
 from modelramp.analysis import ArmSeries, Series
@@ -62,6 +64,31 @@ def read_samples(path: str) -> tuple[Series, ...]:
         ) from None
 
 
+def write_samples(path: str, series: Iterable[Series]) -> None:
+    """
+    As `read_samples` reads them; every number comes back as it was.
+
+    Raises:
+        ReplayError: the file cannot be written.
+    """
+    rows = [
+        {"metric": dict(one.labels), "values": [[at, _number(value)] for at, value in one.samples]} for one in series
+    ]
+    try:
+        Path(path).write_text(json.dumps(rows), encoding="utf-8")
+    except OSError as error:
+        raise ReplayError(f"{path}: {error}") from None
+
+
+def _number(value: float) -> str:
+    """
+    As Prometheus writes it.
+    """
+    if isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value).removesuffix(".0")
+
+
 def read_weights(path: str) -> tuple[tuple[float, Decimal], ...]:
     """
     `[[t, percent], …]`.
@@ -80,7 +107,7 @@ def read_weights(path: str) -> tuple[tuple[float, Decimal], ...]:
     return tuple(sorted(pairs))
 
 
-def _templates(metric: Metric, deployment: MLModelDeployment) -> list[CounterTemplate]:
+def templates_of(metric: Metric, deployment: MLModelDeployment) -> list[CounterTemplate]:
     """
     The counters that may tell of the metric: its own, or those of any gateway known, then those of the runtime.
     """
@@ -91,6 +118,27 @@ def _templates(metric: Metric, deployment: MLModelDeployment) -> list[CounterTem
     return [*GATEWAY_COUNTERS.values(), *([runtime] if runtime else [])]
 
 
+def selectors_of(deployment: MLModelDeployment, stable: Selector, candidate: Selector) -> tuple[Selector, ...]:
+    """
+    What has to be fetched for the metrics of both arms: each series by one selector where that can be told.
+    """
+    wanted: dict[Selector, None] = {}
+    for metric in deployment.spec.analysis.metrics:
+        for template in templates_of(metric, deployment):
+            for arm in (candidate, stable):
+                wanted.update(dict.fromkeys(covering(template, arm)))
+    return tuple(wanted)
+
+
+def covering(template: CounterTemplate, arm: Selector) -> tuple[Selector, ...]:
+    """
+    Selectors of an arm that together give all series of a template: one where the bad events are some of the total's.
+    """
+    total, bad = Selector.parse(template.total), Selector.parse(template.bad)
+    within = set(total.matchers) <= set(bad.matchers)
+    return (total.both(arm),) if within else (total.both(arm), bad.both(arm))
+
+
 def arms_of(metric: Metric, deployment: MLModelDeployment, recording: Recording) -> tuple[ArmSeries, ArmSeries]:
     """
     The candidate's and stable's series of a metric.
@@ -98,7 +146,7 @@ def arms_of(metric: Metric, deployment: MLModelDeployment, recording: Recording)
     Raises:
         ReplayError: an arm has none.
     """
-    for template in _templates(metric, deployment):
+    for template in templates_of(metric, deployment):
         total, bad = Selector.parse(template.total), Selector.parse(template.bad)
         found = [
             ArmSeries(_selected(recording, total.both(arm)), _selected(recording, bad.both(arm)))

@@ -5,11 +5,9 @@ Nothing is computed by the server, no answer is cached, and no address is asked 
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 import aiohttp
@@ -19,29 +17,13 @@ from modelramp.adapters.prometheus.answer import QuestionError, Reply, read_answ
 from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
 from modelramp.adapters.prometheus.breaker import Breaker
 from modelramp.adapters.prometheus.policy import Address, AddressPolicy, Origin
+from modelramp.adapters.prometheus.question import QUERY_PATH, Limits, form
 from modelramp.analysis import Series
 from modelramp.api.spec import Prometheus
 from modelramp.ports import DeniedError, RefusedError, SamplesQuestion, UnreachableError
 
-TOTAL_SECONDS: Final = 10.0
-CONNECT_SECONDS: Final = 3.0  # with the breaker's longest pause: an outage that is over is noticed within 10 s
-MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # about 10,000 series of 20 samples; parsed it is some seven times as large
 PARALLEL_PER_ORIGIN: Final = 8
 _READ_BYTES: Final = 64 * 1024
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """
-    How long and how large an answer may be.
-    """
-
-    total_seconds: float = TOTAL_SECONDS
-    """From sending the question to the last byte; waiting for one's turn is not part of it."""
-    connect_seconds: float = CONNECT_SECONDS
-    answer_bytes: int = MAX_ANSWER_BYTES
 
 
 @dataclass(slots=True)
@@ -156,8 +138,8 @@ class PrometheusSource:
 
     async def _post_once(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
         request = self._client().post(
-            URL(f"{address.url}/api/v1/query", encoded=True),
-            data=_form(question, self._limits),
+            URL(f"{address.url}{QUERY_PATH}", encoded=True),
+            data=form(question, self._limits),
             # no compression: a small answer could unpack to a huge one
             headers={"Accept-Encoding": "identity", **(credentials.headers() if credentials else {})},
             allow_redirects=False,
@@ -192,15 +174,3 @@ class PrometheusSource:
         if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
             return f"{address.url}: its certificate is not trusted or TLS failed"
         return f"{address.url} cannot be reached ({type(error).__name__})"
-
-
-def _form(question: SamplesQuestion, limits: Limits) -> dict[str, str]:
-    # Prometheus keeps milliseconds: outward to whole ones, and the reader of the answer cuts to the exact interval.
-    since, until = ((at - _EPOCH) / _MILLISECOND for at in (question.since, question.until))
-    first, last = math.floor(since), math.ceil(until)
-    return {
-        "query": f"{question.selector}[{last - first}ms]",
-        "time": f"{last // 1000}.{last % 1000:03d}",
-        "timeout": f"{int(limits.total_seconds * 1000)}ms",
-        "partial_response": "false",  # Thanos: an error instead of part of the answer; Prometheus ignores it
-    }

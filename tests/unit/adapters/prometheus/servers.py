@@ -3,10 +3,13 @@ A web server on loopback that answers as a test wants, and remembers what it was
 """
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -31,7 +34,7 @@ class Seen:
 
 
 @asynccontextmanager
-async def serving(answer: Answer, port: int = 0) -> AsyncIterator[Seen]:
+async def serving(answer: Answer, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Seen]:
     """Serve everything at a free port with `answer`."""
     seen, running = Seen(""), 0
 
@@ -51,8 +54,8 @@ async def serving(answer: Answer, port: int = 0) -> AsyncIterator[Seen]:
     app.router.add_route("*", "/{rest:.*}", take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-    seen.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=tls).start()
+    seen.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield seen
     finally:
@@ -74,6 +77,28 @@ def always(status: int, body: object, **headers: str) -> Answer:
 def matrix(*rows: Mapping[str, Any], **more: object) -> dict[str, Any]:
     """A successful answer with these series."""
     return {"status": "success", "data": {"resultType": "matrix", "result": list(rows)}, **more}
+
+
+def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server's side of TLS for 127.0.0.1, and its certificate, which nobody vouches for; made by openssl."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    new = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    subprocess.run([*new, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls, certificate
 
 
 class Secrets:

@@ -1,12 +1,18 @@
-"""The adapter against a real HTTP server on loopback that misbehaves in every way a source can."""
+"""
+Both adapters against a real HTTP server on loopback that misbehaves in every way a source can.
+
+What the one on prometheus-api-client does not do is named in ONLY_OPERATOR; all else holds for both.
+"""
 
 import asyncio
 import logging
 import math
 import traceback
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Final, Protocol
 
 import pytest
 from aiohttp import web
@@ -20,13 +26,15 @@ from unit.adapters.prometheus.servers import (
     Seen,
     always,
     matrix,
+    self_signed,
     serving,
 )
 
-from modelramp.adapters.prometheus import AddressPolicy, Limits, PrometheusSource
+from modelramp.adapters.prometheus import AddressPolicy, Limits, PrometheusSource, SecretReader
+from modelramp.adapters.prometheus.apiclient import ApiClientSource
 from modelramp.analysis import Series
 from modelramp.api.spec import Prometheus
-from modelramp.ports import DeniedError, PortError, RefusedError, SamplesQuestion, UnreachableError
+from modelramp.ports import DeniedError, MetricSource, PortError, RefusedError, SamplesQuestion, UnreachableError
 
 AT = UNTIL.timestamp()
 ROW = {"metric": {"__name__": "requests_total", "pod": "a"}, "values": [[AT - 30, "3"], [AT, "5"]]}
@@ -37,27 +45,78 @@ BASIC = Prometheus.model_validate(
 SECRET = "s3cr3t-token-1234"  # noqa: S105 - made up
 
 
+ONLY_OPERATOR: Final[Mapping[str, str]] = {
+    "test_a_connection_the_server_has_closed_is_replaced": "the command line keeps no connection",
+    "test_failures_pause_and_the_end_of_an_outage_is_seen_within_ten_seconds": "a command ends at its first failure",
+    "test_at_most_eight_questions_at_once": "a command asks one question after the other",
+}
+"""Tests of what the command line's adapter does not do, and why it need not."""
+
+
 @asynccontextmanager
-async def asking(
-    answer: Answer, *, secrets: Secrets | None = None, clock: Seconds | None = None, limits: Limits | None = None
-) -> AsyncIterator[tuple[PrometheusSource, Seen]]:
-    """A source whose default address is a server that answers so."""
-    async with serving(answer) as seen:
-        policy = AddressPolicy(seen.url)
-        async with PrometheusSource(
-            policy, secrets or Secrets(), jitter=lambda: 1.0, monotonic=clock or Seconds(), limits=limits
-        ) as source:
+async def opened(
+    adapter: str,
+    policy: AddressPolicy,
+    read_secret: SecretReader,
+    clock: Callable[[], float] | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[MetricSource]:
+    """One of both adapters."""
+    monotonic = clock or Seconds()
+    if adapter == "apiclient":
+        yield ApiClientSource(policy, read_secret, monotonic=monotonic, limits=limits)
+        return
+    async with PrometheusSource(policy, read_secret, jitter=lambda: 1.0, monotonic=monotonic, limits=limits) as source:
+        yield source
+
+
+@pytest.fixture(params=["operator", "apiclient"])
+def adapter(request: pytest.FixtureRequest) -> str:
+    """Each of both adapters, except where ONLY_OPERATOR says otherwise."""
+    name: str = request.param
+    if name == "apiclient" and request.function.__name__ in ONLY_OPERATOR:
+        pytest.skip(ONLY_OPERATOR[request.function.__name__])
+    return name
+
+
+class Asking(Protocol):
+    """Opens a source whose default address is a server that answers so."""
+
+    def __call__(
+        self,
+        answer: Answer,
+        *,
+        secrets: Secrets | None = None,
+        clock: Seconds | None = None,
+        limits: Limits | None = None,
+    ) -> AbstractAsyncContextManager[tuple[MetricSource, Seen]]: ...
+
+
+@pytest.fixture
+def asking(adapter: str) -> Asking:
+    """With each of both adapters."""
+
+    @asynccontextmanager
+    async def ask(
+        answer: Answer, *, secrets: Secrets | None = None, clock: Seconds | None = None, limits: Limits | None = None
+    ) -> AsyncIterator[tuple[MetricSource, Seen]]:
+        async with (
+            serving(answer) as seen,
+            opened(adapter, AddressPolicy(seen.url), secrets or Secrets(), clock, limits) as source,
+        ):
             yield source, seen
 
+    return ask
 
-async def failure(source: PrometheusSource, spec: Prometheus | None = None) -> PortError:
+
+async def failure(source: MetricSource, spec: Prometheus | None = None) -> PortError:
     """The error of one question."""
     with pytest.raises(PortError) as failed:
         await source.samples("shop", spec or Prometheus(), QUESTION)
     return failed.value
 
 
-async def test_the_question_is_a_form_with_selector_range_and_time() -> None:
+async def test_the_question_is_a_form_with_selector_range_and_time(asking: Asking) -> None:
     """POST, so that no proxy cuts or logs a long question; whole milliseconds, and no partial answers."""
     async with asking(always(200, matrix(ROW))) as (source, seen):
         found = await source.samples("shop", Prometheus(), QUESTION)
@@ -72,7 +131,7 @@ async def test_the_question_is_a_form_with_selector_range_and_time() -> None:
     assert "Authorization" not in seen.headers[0]
 
 
-async def test_instants_between_milliseconds_are_asked_for_outwards_and_cut_back() -> None:
+async def test_instants_between_milliseconds_are_asked_for_outwards_and_cut_back(asking: Asking) -> None:
     """So no sample is missed at either end, and none outside is returned."""
     rows = {"metric": {"__name__": "m"}, "values": [[AT - 60, "1"], [AT - 59.999, "2"], [AT, "3"], [AT + 0.001, "4"]]}
     question = SamplesQuestion(
@@ -84,7 +143,7 @@ async def test_instants_between_milliseconds_are_asked_for_outwards_and_cut_back
     assert ("m[60001ms]", f"{int(AT)}.001") == (seen.forms[0]["query"], seen.forms[0]["time"])
 
 
-async def test_samples_are_in_order_and_never_not_a_number() -> None:
+async def test_samples_are_in_order_and_never_not_a_number(asking: Asking) -> None:
     """NaN is no number, and the closed end of Prometheus 2 is open."""
     values = [[AT, "9"], [AT - 20, "NaN"], [AT - 10, "+Inf"], [AT - 60, "1"], [AT - 30, "4"]]
     async with asking(always(200, matrix({"metric": {"__name__": "m"}, "values": values}))) as (source, _):
@@ -92,7 +151,7 @@ async def test_samples_are_in_order_and_never_not_a_number() -> None:
     assert ((AT - 30, 4.0), (AT - 10, math.inf), (AT, 9.0)) == found.samples
 
 
-async def test_nothing_found_is_an_empty_answer() -> None:
+async def test_nothing_found_is_an_empty_answer(asking: Asking) -> None:
     """And infos change nothing."""
     async with asking(always(200, matrix(infos=["metric might not be a counter"]))) as (source, _):
         assert await source.samples("shop", Prometheus(), QUESTION) == ()
@@ -134,7 +193,7 @@ async def test_nothing_found_is_an_empty_answer() -> None:
     ],
 )
 async def test_what_is_no_complete_answer_is_the_right_error(
-    status: int, body: object, expected: type[PortError], says: str
+    asking: Asking, status: int, body: object, expected: type[PortError], says: str
 ) -> None:
     """A refusal helps only to change the spec; everything incomplete is as good as none."""
     async with asking(always(status, body)) as (source, _):
@@ -143,7 +202,7 @@ async def test_what_is_no_complete_answer_is_the_right_error(
     assert says in str(failed)
 
 
-async def test_messages_of_a_server_are_one_short_printable_line() -> None:
+async def test_messages_of_a_server_are_one_short_printable_line(asking: Asking) -> None:
     """They end up in an object's status."""
     said = "first\nsecond\x1b[31m " + "x" * 5000
     async with asking(always(400, {"status": "error", "errorType": "bad_data", "error": said})) as (source, _):
@@ -153,7 +212,7 @@ async def test_messages_of_a_server_are_one_short_printable_line() -> None:
     assert "first second" in message
 
 
-async def test_redirects_are_not_followed() -> None:
+async def test_redirects_are_not_followed(asking: Asking) -> None:
     """They would lead out of what is allowed, with the credentials."""
     async with (
         serving(always(200, matrix(ROW))) as elsewhere,
@@ -163,7 +222,7 @@ async def test_redirects_are_not_followed() -> None:
         assert elsewhere.paths == []
 
 
-async def test_an_answer_that_never_ends_is_cut() -> None:
+async def test_an_answer_that_never_ends_is_cut(asking: Asking) -> None:
     """By size; the question is at fault, so the address stays open to others."""
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -179,7 +238,7 @@ async def test_an_answer_that_never_ends_is_cut() -> None:
         assert len(seen.paths) == 2
 
 
-async def test_a_server_that_does_not_answer_is_given_up_on() -> None:
+async def test_a_server_that_does_not_answer_is_given_up_on(asking: Asking) -> None:
     """By time."""
 
     async def silent(_request: web.Request) -> web.Response:
@@ -190,7 +249,7 @@ async def test_a_server_that_does_not_answer_is_given_up_on() -> None:
         assert "does not answer within 0.2 s" in str(await failure(source))
 
 
-async def test_a_connection_the_server_has_closed_is_replaced() -> None:
+async def test_a_connection_the_server_has_closed_is_replaced(asking: Asking) -> None:
     """A kept connection that is gone is no outage."""
     asked = 0
 
@@ -207,12 +266,12 @@ async def test_a_connection_the_server_has_closed_is_replaced() -> None:
     assert asked == 3
 
 
-async def test_failures_pause_and_the_end_of_an_outage_is_seen_within_ten_seconds() -> None:
+async def test_failures_pause_and_the_end_of_an_outage_is_seen_within_ten_seconds(adapter: str) -> None:
     """During the pause nothing is sent; after a minute of outage at most ten seconds pass."""
     clock = Seconds()
     async with serving(always(200, matrix(ROW))) as seen:
         address, port = seen.url, int(seen.url.rpartition(":")[2])
-    async with PrometheusSource(AddressPolicy(address), Secrets(), jitter=lambda: 1.0, monotonic=clock) as source:
+    async with opened(adapter, AddressPolicy(address), Secrets(), clock) as source:
         assert "cannot be reached" in str(await failure(source))
         attempts = 1
         while clock.now < 1060:
@@ -231,7 +290,7 @@ async def test_failures_pause_and_the_end_of_an_outage_is_seen_within_ten_second
     assert recovered <= 1070
 
 
-async def test_refusals_and_warnings_do_not_pause() -> None:
+async def test_refusals_and_warnings_do_not_pause(asking: Asking) -> None:
     """The source is up; only this question has no answer."""
     body = {"status": "error", "errorType": "bad_data", "error": "no"}
     async with asking(always(400, body)) as (source, seen):
@@ -240,7 +299,7 @@ async def test_refusals_and_warnings_do_not_pause() -> None:
     assert len(seen.paths) == 5
 
 
-async def test_at_most_eight_questions_at_once() -> None:
+async def test_at_most_eight_questions_at_once(asking: Asking) -> None:
     """The others wait for their turn and are answered."""
 
     async def slow(_request: web.Request) -> web.Response:
@@ -253,7 +312,7 @@ async def test_at_most_eight_questions_at_once() -> None:
     assert seen.most_at_once == 8
 
 
-async def test_bearer_and_basic_credentials_are_sent() -> None:
+async def test_bearer_and_basic_credentials_are_sent(asking: Asking) -> None:
     """RFC 6750 and RFC 7617; the line break at the end of a file is not part of a secret."""
     async with asking(always(200, matrix(ROW)), secrets=Secrets(prom=f"{SECRET}\n")) as (source, seen):
         await source.samples("shop", BEARER, QUESTION)
@@ -261,7 +320,7 @@ async def test_bearer_and_basic_credentials_are_sent() -> None:
     assert [f"Bearer {SECRET}", "Basic YWRhOnMzY3IzdC10b2tlbi0xMjM0"] == [h["Authorization"] for h in seen.headers]
 
 
-async def test_secrets_are_kept_a_minute_and_read_anew_when_refused() -> None:
+async def test_secrets_are_kept_a_minute_and_read_anew_when_refused(asking: Asking) -> None:
     """A rotated Secret works at once after a refusal, and after a minute otherwise."""
     clock, secrets = Seconds(), Secrets(prom=SECRET)
 
@@ -282,7 +341,7 @@ async def test_secrets_are_kept_a_minute_and_read_anew_when_refused() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "\n", "two\nlines", "a\rX-Injected: 1", "nul\0", "tökén"])
-async def test_secrets_no_header_can_carry_are_denied(value: str) -> None:
+async def test_secrets_no_header_can_carry_are_denied(asking: Asking, value: str) -> None:
     """Nothing is sent, and the message names field and Secret, not the value."""
     async with asking(always(200, matrix(ROW)), secrets=Secrets(prom=value)) as (source, seen):
         failed = await failure(source, BEARER)
@@ -292,19 +351,19 @@ async def test_secrets_no_header_can_carry_are_denied(value: str) -> None:
     assert seen.paths == []
 
 
-async def test_a_secret_that_is_no_text_is_denied_without_a_trace_of_it() -> None:
+async def test_a_secret_that_is_no_text_is_denied_without_a_trace_of_it(adapter: str) -> None:
     """The reader's own error may hold the bytes."""
 
     async def read(namespace: str, name: str, key: str) -> str:  # noqa: ARG001 - the reader's signature
         raise RefusedError(SECRET)
 
-    async with PrometheusSource(AddressPolicy("http://127.0.0.1:1"), read, jitter=lambda: 1.0) as source:
+    async with opened(adapter, AddressPolicy("http://127.0.0.1:1"), read) as source:
         failed = await failure(source, BEARER)
     assert isinstance(failed, DeniedError)
     assert SECRET not in "".join(traceback.format_exception(failed))
 
 
-async def test_a_missing_secret_is_named() -> None:
+async def test_a_missing_secret_is_named(asking: Asking) -> None:
     """With its key, and the field that names it."""
     async with asking(always(200, matrix(ROW))) as (source, seen):
         message = str(await failure(source, BASIC))
@@ -315,7 +374,7 @@ async def test_a_missing_secret_is_named() -> None:
     assert seen.paths == []
 
 
-async def test_no_secret_is_read_for_an_address_that_is_not_allowed() -> None:
+async def test_no_secret_is_read_for_an_address_that_is_not_allowed(asking: Asking) -> None:
     """Credentials go to allowed addresses only."""
     secrets = Secrets(prom=SECRET)
     async with (
@@ -328,7 +387,7 @@ async def test_no_secret_is_read_for_an_address_that_is_not_allowed() -> None:
 
 
 @pytest.mark.parametrize("spec", [BEARER, BASIC], ids=["bearer", "basic"])
-async def test_secrets_are_never_shown(spec: Prometheus, caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_are_never_shown(asking: Asking, spec: Prometheus, caplog: pytest.LogCaptureFixture) -> None:
     """Not in errors that repeat what the server was sent, not in tracebacks, not in logs or printed objects."""
     caplog.set_level(logging.DEBUG)
 
@@ -358,10 +417,20 @@ async def test_secrets_are_never_shown(spec: Prometheus, caplog: pytest.LogCaptu
             assert header not in text
 
 
-async def test_plain_http_behind_an_https_address_is_not_talked_to() -> None:
+async def test_plain_http_behind_an_https_address_is_not_talked_to(adapter: str) -> None:
     """Nothing falls back to what is not encrypted."""
     async with serving(always(200, matrix(ROW))) as seen:
         policy = AddressPolicy(seen.url.replace("http://", "https://"))
-        async with PrometheusSource(policy, Secrets(), jitter=lambda: 1.0) as source:
+        async with opened(adapter, policy, Secrets()) as source:
             assert "TLS failed" in str(await failure(source))
+    assert seen.paths == []
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(adapter: str, tmp_path: Path) -> None:
+    """Before anything is sent."""
+    tls, _ = self_signed(tmp_path)
+    async with serving(always(200, matrix(ROW)), tls=tls) as seen:
+        secrets = Secrets(prom=SECRET)
+        async with opened(adapter, AddressPolicy(seen.url), secrets) as source:
+            assert "certificate is not trusted" in str(await failure(source, BEARER))
     assert seen.paths == []
