@@ -10,24 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelramp import __version__
+from modelramp.cli.arguments import plan_arguments, presets_arguments, replay_arguments, simulate_arguments
 from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
 from modelramp.cli.measured import MeasuredMetric
-from modelramp.cli.options import (
-    LiveError,
-    UsageError,
-    arm,
-    at_least,
-    instant,
-    joined,
-    named_rate,
-    one_of,
-    onset,
-    positive,
-    rate,
-    whole,
-)
+from modelramp.cli.options import LiveError, UsageError, joined
 from modelramp.cli.simulate import UnknownMetricError
-from modelramp.presets import Preset, Source
 from modelramp.settings import InvalidSettingError, Settings
 
 
@@ -68,11 +55,6 @@ def _only_with_prometheus(arguments: argparse.Namespace, *names: str) -> None:
     if given:
         option = {"since": "from", "until": "to"}.get(given[0], given[0].replace("_", "-"))
         raise UsageError(f"--{option} needs --prometheus URL")
-
-
-def _prometheus_options(parser: argparse.ArgumentParser, instead: argparse._MutuallyExclusiveGroup) -> None:
-    instead.add_argument("--prometheus", metavar="URL", help="ask this Prometheus: http(s)://host[:port][/path]")
-    parser.add_argument("--token-file", metavar="FILE", help="holds a bearer token for --prometheus")
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -119,22 +101,6 @@ def _measured(arguments: argparse.Namespace, document: dict[str, Any]) -> tuple[
         raise UsageError(str(error)) from None
 
 
-def _plan_parser(plan: argparse.ArgumentParser) -> None:
-    plan.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    traffic = plan.add_mutually_exclusive_group(required=True)
-    traffic.add_argument("--rps", type=positive, help="total traffic in requests a second")
-    _prometheus_options(plan, traffic)
-    plan.add_argument(
-        "--stable-errors", type=rate, metavar="RATE", help="with --rps: stable's error rate, 0.001 or 0.1%% (default 0)"
-    )
-    plan.add_argument(
-        "--arm", type=arm, action="append", metavar="ARM=SELECTOR",
-        help="""with --prometheus: label matchers that tell stable='{version="1"}', if it is no revision of ours""",
-    )  # fmt: skip
-    plan.add_argument("--json", action="store_true", help="for programs")
-    plan.set_defaults(call=_plan)
-
-
 def _simulate(arguments: argparse.Namespace) -> int:
     from modelramp.cli import simulate as cli  # noqa: PLC0415 - as in _run
     from modelramp.simulation import Onset, TrafficModel  # noqa: PLC0415 - as in _run
@@ -164,51 +130,6 @@ def _simulate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answers[0] if len(answers) == 1 else answers))  # noqa: T201 - the command's answer
     return 0
-
-
-def _simulate_parser(simulate: argparse.ArgumentParser) -> None:
-    simulate.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    simulate.add_argument("--rps", type=positive, required=True, help="requests a second to both arms together")
-    for side in ("stable", "candidate"):
-        simulate.add_argument(
-            f"--{side}", type=named_rate, action="append", required=True, metavar="[METRIC=]RATE",
-            help=f"the {side} arm's rate of bad events: 0.001 or 0.1%%; of the first metric unless one is named",
-        )  # fmt: skip
-    simulate.add_argument(
-        "--onset", type=onset, default=(0.0, False), metavar="TIME",
-        help="until then the candidate is as stable: 10m after its first request, last+10m after the last step began",
-    )  # fmt: skip
-    simulate.add_argument("--pods", type=whole(1), default=1, metavar="N", help="pods of stable (default 1)")
-    simulate.add_argument(
-        "--candidate-pods", type=whole(1), default=1, metavar="N", help="pods of the candidate (default 1)"
-    )
-    simulate.add_argument(
-        "--pod-sd",
-        type=at_least(0.0),
-        default=0.0,
-        metavar="S",
-        help="relative deviation of pods' own rates (default 0)",
-    )
-    simulate.add_argument(
-        "--burst", type=at_least(1.0), default=1.0, metavar="B", help="mean size of clusters of bad events (default 1)"
-    )
-    simulate.add_argument(
-        "--retries",
-        type=whole(0),
-        default=0,
-        metavar="N",
-        help="how often a bad request is tried again, as badly (default 0)",
-    )
-    simulate.add_argument(
-        "--incidents", type=at_least(0.0), default=0.0, metavar="R",
-        help="a pod's incidents an hour: its rates are 20 times as high for three minutes (default 0)",
-    )  # fmt: skip
-    simulate.add_argument("--runs", type=whole(1), default=1, metavar="N", help="how many; 1 prints a timeline")
-    simulate.add_argument(
-        "--seed", type=whole(0), default=0, metavar="S", help="equal seeds give equal runs (default 0)"
-    )
-    simulate.add_argument("--json", action="store_true", help="for programs")
-    simulate.set_defaults(call=_simulate)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -246,30 +167,6 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _replay_parser(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument("file", metavar="FILE", help="YAML file of one object; - is standard input")
-    where = replay.add_mutually_exclusive_group(required=True)
-    where.add_argument("--samples", metavar="SAMPLES", help="JSON: the data.result of a Prometheus range-vector query")
-    _prometheus_options(replay, where)
-    for name, dest, text in (("from", "since", "since when"), ("to", "until", "until when; else now")):
-        replay.add_argument(
-            f"--{name}", dest=dest, type=instant, metavar="T",
-            help=f"{text}, with --prometheus: 2026-01-31T12:00:00Z, unix seconds, or -2h",
-        )  # fmt: skip
-    replay.add_argument("--save", metavar="SAMPLES", help="write what --prometheus gave, for --samples")
-    replay.add_argument(
-        "--arm", type=arm, action="append", required=True, metavar="ARM=SELECTOR",
-        help="""label matchers that tell an arm: stable='{version="1"}' and candidate='{version="2"}'""",
-    )  # fmt: skip
-    replay.add_argument(
-        "--weights",
-        metavar="W",
-        help="JSON: [[t, percent], ...], the candidate's share from t on; else the first step's",
-    )
-    replay.add_argument("--json", action="store_true", help="for programs")
-    replay.set_defaults(call=_replay)
-
-
 def _presets(arguments: argparse.Namespace) -> int:
     from modelramp.cli import presets as cli  # noqa: PLC0415 - as in _run
 
@@ -284,16 +181,6 @@ def _presets(arguments: argparse.Namespace) -> int:
     return 0 if rows else 1
 
 
-def _presets_parser(presets: argparse.ArgumentParser) -> None:
-    for name, kind in (("preset", Preset), ("source", Source)):
-        presets.add_argument(
-            f"--{name}", type=one_of(kind), action="append", default=[], metavar="NAME",
-            help=f"only this {name}, with everything about it: {', '.join(kind)}",
-        )  # fmt: skip
-    presets.add_argument("--json", action="store_true", help="for programs")
-    presets.set_defaults(call=_presets)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelramp", description="Machine-learning rollouts on Kubernetes, decided by evidence."
@@ -305,12 +192,15 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check manifests without a cluster")
     check.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
     check.set_defaults(call=_check)
-    _plan_parser(commands.add_parser("plan", help="show what a rollout will need: requests and time per step"))
-    _presets_parser(
-        commands.add_parser("presets", help="which series of model servers, gateways and exporters tell what")
-    )
-    _replay_parser(commands.add_parser("replay", help="the verdicts on recorded samples, block by block"))
-    _simulate_parser(commands.add_parser("simulate", help="play whole rollouts with the operator's own decisions"))
+    for name, text, fill, call in (
+        ("plan", "show what a rollout will need: requests and time per step", plan_arguments, _plan),
+        ("presets", "which series of model servers, gateways and exporters tell what", presets_arguments, _presets),
+        ("replay", "the verdicts on recorded samples, block by block", replay_arguments, _replay),
+        ("simulate", "play whole rollouts with the operator's own decisions", simulate_arguments, _simulate),
+    ):
+        command = commands.add_parser(name, help=text)
+        fill(command)
+        command.set_defaults(call=call)
     return parser
 
 
