@@ -31,21 +31,7 @@ def plan_arguments(plan: argparse.ArgumentParser) -> None:
     plan.add_argument("--json", action="store_true", help="for programs")
 
 
-def simulate_arguments(simulate: argparse.ArgumentParser) -> None:
-    """
-    Of `modelramp simulate`.
-    """
-    simulate.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
-    simulate.add_argument("--rps", type=positive, required=True, help="requests a second to both arms together")
-    for side in ("stable", "candidate"):
-        simulate.add_argument(
-            f"--{side}", type=named_rate, action="append", required=True, metavar="[METRIC=]RATE",
-            help=f"the {side} arm's rate of bad events: 0.001 or 0.1%%; of the first metric unless one is named",
-        )  # fmt: skip
-    simulate.add_argument(
-        "--onset", type=onset, default=(0.0, False), metavar="TIME",
-        help="until then the candidate is as stable: 10m after its first request, last+10m after the last step began",
-    )  # fmt: skip
+def _world_arguments(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("--pods", type=whole(1), default=1, metavar="N", help="pods of stable (default 1)")
     simulate.add_argument(
         "--candidate-pods", type=whole(1), default=1, metavar="N", help="pods of the candidate (default 1)"
@@ -71,6 +57,24 @@ def simulate_arguments(simulate: argparse.ArgumentParser) -> None:
         "--incidents", type=at_least(0.0), default=0.0, metavar="R",
         help="a pod's incidents an hour: its rates are 20 times as high for three minutes (default 0)",
     )  # fmt: skip
+
+
+def simulate_arguments(simulate: argparse.ArgumentParser) -> None:
+    """
+    Of `modelramp simulate`.
+    """
+    simulate.add_argument("file", metavar="FILE", help="YAML file; - is standard input")
+    simulate.add_argument("--rps", type=positive, required=True, help="requests a second to both arms together")
+    for side in ("stable", "candidate"):
+        simulate.add_argument(
+            f"--{side}", type=named_rate, action="append", required=True, metavar="[METRIC=]RATE",
+            help=f"the {side} arm's rate of bad events: 0.001 or 0.1%%; of the first metric unless one is named",
+        )  # fmt: skip
+    simulate.add_argument(
+        "--onset", type=onset, default=(0.0, False), metavar="TIME",
+        help="until then the candidate is as stable: 10m after its first request, last+10m after the last step began",
+    )  # fmt: skip
+    _world_arguments(simulate)
     simulate.add_argument("--runs", type=whole(1), default=1, metavar="N", help="how many; 1 prints a timeline")
     simulate.add_argument(
         "--seed", type=whole(0), default=0, metavar="S", help="equal seeds give equal runs (default 0)"
