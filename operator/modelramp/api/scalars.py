@@ -8,6 +8,7 @@ the number is a property.
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -41,6 +42,11 @@ class _PatternString(str):
         return {"type": "string", "pattern": cls.PATTERN, "minLength": cls.MIN_LENGTH, "maxLength": cls.MAX_LENGTH}
 
 
+@lru_cache(maxsize=256)  # a decision asks dozens of times, of a handful of spans
+def _seconds_of(text: str) -> float:
+    return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(text)), Decimal(0)))
+
+
 class Duration(_PatternString):
     """
     A span of time such as `500ms`, `90s`, `1h30m` or `48h`: whole numbers with a unit, largest unit first.
@@ -55,7 +61,7 @@ class Duration(_PatternString):
         """
         The length in seconds; never negative.
         """
-        return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(self)), Decimal(0)))
+        return _seconds_of(str(self))
 
     @property
     def timedelta(self) -> timedelta:
