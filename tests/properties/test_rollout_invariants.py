@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios.parts import NEVER, Model, utc
-from scenarios.world import BEGIN, Crash, Faults, Turn, World, spec_of
+from scenarios.world import BEGIN, KEY, Crash, Faults, Turn, World, spec_of
 
 from modelramp.analysis import Block, Counts
-from modelramp.api.document import MLModelDeployment
+from modelramp.api.document import MLModelDeployment, parse_spec
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
@@ -48,6 +48,8 @@ BOUND: Final = 1200.0  # three step deadlines and a progress deadline; no run ma
 SPINS: Final = 8  # transitions a still world may need to come to rest
 NOTHING: Final = Decimal(0)
 GATES: Final = {"step_passed", "last_step_passed"}
+PAUSES: Final = (Reason.METRICS_UNAVAILABLE, Reason.ANALYSIS_INCONCLUSIVE, Reason.ROUTE_CONFLICT)
+ANOTHER: Final = parse_spec({"metadata": {"name": KEY.name}, "spec": spec_of("3")})
 TIMED: Final = GATES | {
     "candidate_unhealthy",
     "preparation_overdue",
@@ -398,10 +400,12 @@ def otherwise(turn: Turn) -> Iterator[Observed]:
     """
     What the cycle saw, and what it might have seen instead: each thing that this small world shows too seldom.
 
-    Nobody answers for the route, it is refused or contested, somebody reset it or gave a share to every revision; pods
-    lose their readiness, linger or never end; the counters of a leaving revision are gone, or show that it is reached.
+    Nobody answers for the route, it is refused or contested, somebody removed it or gave everything to one revision; a
+    workload was deleted, pods lose their readiness or linger; the counters of a leaving revision are gone, or show that
+    it is still reached.
     """
     seen, arms = turn.observed, turn.observed.arms
+    unrouted = replace(seen, route=RouteState(controller=seen.route.controller))
     yield seen
     yield routed(seen, acceptance=Acceptance.PENDING)
     yield routed(seen, acceptance=Acceptance.REFUSED)
@@ -410,12 +414,28 @@ def otherwise(turn: Turn) -> Iterator[Observed]:
         yield readiness(seen, name)
         given = {other: Decimal(100) if other == name else NOTHING for other in arms}
         yield readiness(routed(seen, acceptance=Acceptance.ACCEPTED, shares=given), *arms)
-    yield readiness(replace(seen, route=RouteState(controller=seen.route.controller)), *arms)
+        yield readiness(unrouted, name)
+        yield replace(seen, arms={other: arm for other, arm in arms.items() if other != name})
+    yield readiness(unrouted, *arms)
     yield replace(seen, arms={name: replace(arm, pods=max(arm.pods, 1), ready=0) for name, arm in arms.items()})
     quiet = dict.fromkeys(arms, 0.0)
     for drain in (None, Drain(requests={}, in_flight={}), Drain(requests=quiet, in_flight=dict.fromkeys(arms, 1.0))):
         yield replace(seen, drain=drain)
     yield replace(seen, drain=Drain(requests=dict.fromkeys(arms, 7.0), in_flight=quiet))
+
+
+def remembered(turn: Turn) -> Iterator[Turn]:
+    """
+    The cycle, and the same with what it might have remembered or been told instead: a pause for each reason there is,
+    and a spec that names another revision.
+    """
+    yield turn
+    status = turn.deployment.status
+    yield replace(turn, deployment=replace(turn.deployment, spec=ANOTHER))
+    if status.phase is Phase.PROGRESSING:
+        for reason in PAUSES:
+            paused = status.model_copy(update={"phase": Phase.PAUSED, "reason": reason})
+            yield replace(turn, deployment=replace(turn.deployment, status=paused))
 
 
 def awful(turn: Turn, seen: Observed, which: int) -> tuple[Observed, bool]:
@@ -450,39 +470,58 @@ def failed_evidence_takes_all_traffic_away_at_once(turn: Turn, seen: Observed, p
     assert plan.status.traffic is not None
     assert plan.status.traffic.wanted.percent == 0
     given = seen.route.shares.get(candidate.revision, NOTHING)
-    stable_ready = stable is not None and seen.arms[stable.revision].ready > 0
-    written = [(effect.shares[candidate.revision], effect.raises_exposure) for effect in routes(plan)]
+    stable_ready = stable is not None and stable.revision in seen.arms and seen.arms[stable.revision].ready > 0
+    written = [(e.shares.get(candidate.revision, NOTHING), e.raises_exposure) for e in routes(plan)]
     assert written == [(NOTHING, False)] or given == NOTHING or not stable_ready
 
 
 def nothing_unready_gets_traffic_and_nothing_reached_is_released(turn: Turn, seen: Observed, plan: Plan) -> None:
     """
-    5. No route raises an arm without ready endpoints; no arm is released that the observed route still reaches.
+    5. No route raises an arm without ready endpoints; no arm is released, and none given up, while it can be reached.
     """
-    given, accepted = seen.route.shares, seen.route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
+    given = seen.route.shares
     for effect in routes(plan):
         for revision, percent in effect.shares.items():
-            if percent > given.get(revision, NOTHING):
-                assert seen.arms[revision].ready > 0
+            assert percent <= given.get(revision, NOTHING) or seen.arms[revision].ready > 0
     for effect in plan.effects:
         if isinstance(effect, DeleteWorkload):
             assert seen.arms[effect.revision].pods == 0
             assert effect.revision not in given
-            assert accepted
+            assert seen.route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
         if isinstance(effect, ScaleWorkload) and effect.replicas == 0:
-            assert given.get(effect.revision, NOTHING) == 0
-            assert accepted
-            assert seen.route.acceptance is Acceptance.ABSENT or drained(turn, seen, plan, effect.revision)
+            assert drained(turn, seen, plan.status.phase_since, effect.revision)
+    status, left = turn.deployment.status, plan.status.phase is not turn.deployment.status.phase
+    if left and status.phase is Phase.ROLLING_BACK and status.candidate is not None:
+        assert drained(turn, seen, status.phase_since, status.candidate.revision)
+    if plan.status.phase is Phase.STABLE and status.phase is Phase.PROMOTING and status.candidate is not None:
+        assert seen.route.acceptance is Acceptance.ACCEPTED
+        assert given == {**dict.fromkeys(given, NOTHING), status.candidate.revision: Decimal(100)}
 
 
-def drained(turn: Turn, seen: Observed, plan: Plan, revision: str) -> bool:
+def drained(turn: Turn, seen: Observed, since: datetime | None, revision: str) -> bool:
     """
-    The gateway's counters say that nothing reaches the revision; without them, any request has had time to end.
+    The gateway accepted a route that gives the revision nothing, and its counters say that nothing reaches it; without
+    counters, any request has had time to end. Or there is no route.
     """
+    if seen.route.acceptance is Acceptance.ABSENT:
+        return True
+    if seen.route.acceptance is not Acceptance.ACCEPTED or seen.route.shares.get(revision, NOTHING) != 0:
+        return False
     if seen.drain is None:
-        longest, since = turn.deployment.spec.traffic.gateway_api.request_timeout.timedelta, plan.status.phase_since
+        longest = turn.deployment.spec.traffic.gateway_api.request_timeout.timedelta
         return since is not None and utc(turn.at) - since >= longest
     return seen.drain.requests.get(revision) == 0 and seen.drain.in_flight.get(revision, 0) == 0
+
+
+def keeps_traffic_safe(turn: Turn, other: Observed, which: int) -> None:
+    """
+    Invariants 4 and 5, had the cycle seen the other and then failing metrics, where any are judged.
+    """
+    seen, judged = awful(turn, other, which)
+    plan = again(turn, observed=seen)
+    nothing_unready_gets_traffic_and_nothing_reached_is_released(turn, seen, plan)
+    if judged:
+        failed_evidence_takes_all_traffic_away_at_once(turn, seen, plan)
 
 
 def absent_data_never_passes(turn: Turn) -> None:
@@ -563,11 +602,10 @@ def test_any_rollout_keeps_every_invariant(plot: Plot) -> None:
         nothing_unready_gets_traffic_and_nothing_reached_is_released(turn, turn.observed, turn.plan)
     for number, turn in enumerate(kinds(world)):
         for at, other in enumerate(otherwise(turn)):
-            seen, judged = awful(turn, other, (number + at) % 3)
-            plan = again(turn, observed=seen)
-            nothing_unready_gets_traffic_and_nothing_reached_is_released(turn, seen, plan)
-            if judged:
-                failed_evidence_takes_all_traffic_away_at_once(turn, seen, plan)
+            keeps_traffic_safe(turn, other, (number + at) % 3)
+        for at, same in enumerate(remembered(turn)):
+            keeps_traffic_safe(same, turn.observed, (number + at + 1) % 3)
+            shares_are_percents_and_sum_to_100(replace(same, plan=again(same)))
     for holds in OF_RUNS:
         holds(world)
 
