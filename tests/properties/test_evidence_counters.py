@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,16 @@ from modelramp.analysis import ArmSeries, Counted, Counts, NoData, Pods, Series,
 SCRAPE_SECONDS = 10
 SCRAPES = 14
 CODES = ("200", "500", "503")
+# Between two scrapes: a restart one time in six, a scrape four times in five, and the load by code, each as likely as
+# any other. One draw of them costs a fifth of five.
+TURNS = st.sampled_from(
+    [
+        (restart == 0, scrape > 0, *load)
+        for restart in range(6)
+        for scrape in range(5)
+        for load in product(range(10), range(3), range(2))
+    ]
+)
 
 
 @dataclass
@@ -70,11 +81,12 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
         now = number * SCRAPE_SECONDS + offset
         if now <= pod.created:
             continue
-        if pod.total_when_seen > 0 and not pod.restarted_unseen and draw(st.integers(0, 5)) == 0:
+        restarts, scraped, *load = draw(TURNS)
+        if pod.total_when_seen > 0 and not pod.restarted_unseen and restarts:
             pod.restart(now - SCRAPE_SECONDS / 2)
-        for code, most in zip(CODES, (9, 2, 1), strict=True):
-            pod.serve(code, draw(st.integers(0, most)))
-        if number == SCRAPES - 1 or draw(st.integers(0, 4)) > 0:
+        for code, requests in zip(CODES, load, strict=True):
+            pod.serve(code, requests)
+        if number == SCRAPES - 1 or scraped:
             pod.scrape(now)
             if pod.created < 0.0 and len(pod.samples["total"]) == 1:  # what it counted long ago is not part of this
                 pod.requests, pod.errors = 0, 0

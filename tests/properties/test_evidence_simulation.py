@@ -1,5 +1,6 @@
 """Rollouts as users live them, with fixed seeds: how often a healthy one fails, how soon a bad one is found."""
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,14 @@ RPS, BLOCK_SECONDS = 50, 5
 
 
 def sampled(rng: random.Random, n: int, p: float) -> Counts:
-    return Counts(n, sum(rng.random() < p for _ in range(n)) if p > 0.0 else 0)
+    """Draw a binomial count by its gaps, which are geometric: a draw for each event and not for each request."""
+    bad, at = 0, 0
+    while p > 0.0:
+        at += int(math.log(1.0 - rng.random()) / math.log1p(-p)) + 1
+        if at > n:
+            break
+        bad += 1
+    return Counts(n, bad)
 
 
 def blocks(rng: random.Random, share: float, p_candidate: float, p_stable: float, count: int) -> Iterator[Block]:

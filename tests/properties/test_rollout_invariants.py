@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios.parts import NEVER, Model, utc
-from scenarios.world import BEGIN, Crash, Faults, Turn, World, spec_of
+from scenarios.world import BEGIN, KEY, Crash, Faults, Turn, World, spec_of
 
 from modelramp.analysis import Block, Counts
-from modelramp.api.document import MLModelDeployment
+from modelramp.api.document import MLModelDeployment, parse_spec
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
@@ -28,7 +28,17 @@ from modelramp.ports import PortError
 from modelramp.rollout import Plan, decide
 from modelramp.rollout.assess import assess
 from modelramp.rollout.needs import counted_from
-from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, Unavailable
+from modelramp.rollout.observed import (
+    Acceptance,
+    Arm,
+    Drain,
+    Measured,
+    NoData,
+    Observed,
+    Reading,
+    RouteState,
+    Unavailable,
+)
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 from modelramp.rollout.situation import SETTLE, Situation
 
@@ -38,6 +48,8 @@ BOUND: Final = 1200.0  # three step deadlines and a progress deadline; no run ma
 SPINS: Final = 8  # transitions a still world may need to come to rest
 NOTHING: Final = Decimal(0)
 GATES: Final = {"step_passed", "last_step_passed"}
+PAUSES: Final = (Reason.METRICS_UNAVAILABLE, Reason.ANALYSIS_INCONCLUSIVE, Reason.ROUTE_CONFLICT)
+ANOTHER: Final = parse_spec({"metadata": {"name": KEY.name}, "spec": spec_of("3")})
 TIMED: Final = GATES | {
     "candidate_unhealthy",
     "preparation_overdue",
@@ -63,6 +75,7 @@ class Plot:
     event: str
     event_at: float
     requests_per_second: float
+    metrics: int
     disturbed: bool
     seed: int
 
@@ -75,6 +88,7 @@ plots: Final = st.builds(
     event=st.sampled_from(EVENTS),
     event_at=st.integers(min_value=41, max_value=180).map(float),
     requests_per_second=st.sampled_from([2.0, 50.0, 200.0]),
+    metrics=st.integers(min_value=1, max_value=2),
     disturbed=st.booleans(),
     seed=st.integers(min_value=0, max_value=2**16),
 )
@@ -170,16 +184,25 @@ def model_of(plot: Plot) -> Model:
     )
 
 
-def happens(world: World, event: str) -> None:
+def judged_by(plot: Plot, version: str) -> dict[str, Any]:
+    """
+    A version's spec, with as many metrics as the plot has; the second counts the same answers once more.
+    """
+    metrics = [{"preset": "errors"}, {"preset": "errors", "name": "errors-again"}][: plot.metrics]
+    analysis = {**spec_of(version)["analysis"], "metrics": metrics}
+    return spec_of(version, analysis=analysis)
+
+
+def happens(world: World, plot: Plot) -> None:
     """
     The plot's event.
     """
     candidate = world.deployment.status.candidate
-    match event:
+    match plot.event:
         case "superseded":
-            world.apply(spec_of("3"))
+            world.apply(judged_by(plot, "3"))
         case "reverted":
-            world.apply(spec_of("1"))
+            world.apply(judged_by(plot, "1"))
         case "aborted":
             world.apply(annotations={ANNOTATION_ABORT: candidate.revision if candidate else "nobody"})
         case "retried":
@@ -194,7 +217,7 @@ def happens(world: World, event: str) -> None:
             world.gateway.accept_after = NEVER
             world.at(world.now - BEGIN + 90, lambda: hears_again(world))
         case _:
-            assert event == "none"
+            assert plot.event == "none"
 
 
 def hears_again(world: World) -> None:
@@ -229,6 +252,20 @@ def telling(world: World) -> list[Turn]:
     return [turn for i, turn in enumerate(turns) if turn.plan.because.rule or turn.plan.effects or i % 6 == 0]
 
 
+def kinds(world: World) -> list[Turn]:
+    """
+    The last cycle of each kind: what was remembered of phase, reason and step, what was seen of route, arms and drain.
+    """
+    found: dict[object, Turn] = {}
+    for turn in world.turns:
+        status, route = turn.deployment.status, turn.observed.route
+        step = status.step and (status.step.index, status.step.in_place_since is None)
+        arms = [(arm.ready > 0, arm.pods > 0, arm.wanted_replicas > 0) for arm in turn.observed.arms.values()]
+        seen = (route.acceptance, tuple(route.shares.items()), tuple(arms), turn.observed.drain is None)
+        found[status.phase, status.reason, step, seen] = turn
+    return list(found.values())
+
+
 @cache
 def told(plot: Plot) -> World:
     """
@@ -243,9 +280,9 @@ def told(plot: Plot) -> World:
         resync_seconds=20.0 if plot.disturbed else NEVER,
     )
     faults.world = world
-    world.at(0.0, lambda: world.apply(spec_of("1")))
-    world.at(40.0, lambda: world.apply(spec_of("2")))
-    world.at(plot.event_at, lambda: happens(world, plot.event))
+    world.at(0.0, lambda: world.apply(judged_by(plot, "1")))
+    world.at(40.0, lambda: world.apply(judged_by(plot, "2")))
+    world.at(plot.event_at, lambda: happens(world, plot))
     world.run(BOUND, until=ended)
     return world
 
@@ -344,46 +381,147 @@ def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
             assert share <= Decimal(str(s.step.next_share)) * 100
 
 
-def failed_evidence_takes_all_traffic_away_at_once(turn: Turn) -> None:
+def readiness(observed: Observed, *unready: str) -> Observed:
     """
-    4. In one decision, from any state in which metrics are judged.
+    The same, and the pods of these revisions are there but not ready.
     """
-    s = situation(turn)
-    begin = counted_from(s)
-    if s.status.phase not in {Phase.PROGRESSING, Phase.PAUSED} or begin is None or s.step is None:
-        return
-    if s.step.next_share is None:
-        return
+    arms = {name: replace(arm, ready=0) if name in unready else arm for name, arm in observed.arms.items()}
+    return replace(observed, arms=arms)
+
+
+def routed(observed: Observed, **changes: Any) -> Observed:  # noqa: ANN401 - fields of the route
+    """
+    The same, and the route is otherwise.
+    """
+    return replace(observed, route=replace(observed.route, **changes))
+
+
+def otherwise(turn: Turn) -> Iterator[Observed]:
+    """
+    What the cycle saw, and what it might have seen instead: each thing that this small world shows too seldom.
+
+    Nobody answers for the route, it is refused or contested, somebody removed it or gave everything to one revision; a
+    workload was deleted, pods lose their readiness or linger; the counters of a leaving revision are gone, or show that
+    it is still reached.
+    """
+    seen, arms = turn.observed, turn.observed.arms
+    unrouted = replace(seen, route=RouteState(controller=seen.route.controller))
+    yield seen
+    yield routed(seen, acceptance=Acceptance.PENDING)
+    yield routed(seen, acceptance=Acceptance.REFUSED)
+    yield routed(seen, contested_by="argocd")
+    for name in arms:
+        yield readiness(seen, name)
+        given = {other: Decimal(100) if other == name else NOTHING for other in arms}
+        yield readiness(routed(seen, acceptance=Acceptance.ACCEPTED, shares=given), *arms)
+        yield readiness(unrouted, name)
+        yield replace(seen, arms={other: arm for other, arm in arms.items() if other != name})
+    yield readiness(unrouted, *arms)
+    yield replace(seen, arms={name: replace(arm, pods=max(arm.pods, 1), ready=0) for name, arm in arms.items()})
+    quiet = dict.fromkeys(arms, 0.0)
+    for drain in (None, Drain(requests={}, in_flight={}), Drain(requests=quiet, in_flight=dict.fromkeys(arms, 1.0))):
+        yield replace(seen, drain=drain)
+    yield replace(seen, drain=Drain(requests=dict.fromkeys(arms, 7.0), in_flight=quiet))
+
+
+def remembered(turn: Turn) -> Iterator[Turn]:
+    """
+    The cycle, and the same with what it might have remembered or been told instead: a pause for each reason there is,
+    and a spec that names another revision.
+    """
+    yield turn
+    status = turn.deployment.status
+    yield replace(turn, deployment=replace(turn.deployment, spec=ANOTHER))
+    if status.phase is Phase.PROGRESSING:
+        for reason in PAUSES:
+            paused = status.model_copy(update={"phase": Phase.PAUSED, "reason": reason})
+            yield replace(turn, deployment=replace(turn.deployment, status=paused))
+
+
+def awful(turn: Turn, seen: Observed, which: int) -> tuple[Observed, bool]:
+    """
+    The same with a look at the metrics that ends in certain harm, and whether any metric is judged in this state.
+
+    `which`: every metric fails; or the first one does, and of the others nothing is known; or only the last one does.
+    """
+    s = assess(turn.deployment, seen, utc(turn.at))
+    begin, judged = counted_from(s), {Phase.PROGRESSING, Phase.PAUSED}
+    if s.status.phase not in judged or begin is None or s.step is None or s.step.next_share is None:
+        return seen, False
     after = max([begin, *(item.counted_until for item in s.evidence.values() if item.counted_until)])
-    awful = Block(after, after + timedelta(seconds=5), Counts(500, 500), Counts(5000, 0))
-    seen = replace(turn.observed, readings={metric.title: Measured(awful) for metric in s.judged_metrics})
-    plan = again(turn, observed=seen)
+    bad, good = (Block(after, after + timedelta(seconds=5), Counts(500, x), Counts(5000, 0)) for x in (500, 0))
+    names = [metric.title for metric in s.judged_metrics]
+    readings: dict[str, Reading] = {name: Measured(bad) for name in names}
+    if which == 1:
+        readings.update({name: NoData("nothing") for name in names[1:]})
+    if which == 2:
+        readings.update({name: Measured(good) for name in names[:-1]})
+    return replace(seen, readings=readings), True
+
+
+def failed_evidence_takes_all_traffic_away_at_once(turn: Turn, seen: Observed, plan: Plan) -> None:
+    """
+    4. In one decision, from any state in which metrics are judged, whatever else was seen; no fresh read is waited for.
+    """
+    status = turn.deployment.status
+    candidate, stable = status.candidate, status.stable
+    assert candidate is not None
     assert plan.status.phase is Phase.ROLLING_BACK
     assert plan.status.traffic is not None
     assert plan.status.traffic.wanted.percent == 0
-    given = turn.observed.route.shares.get(s.candidate or "", NOTHING)
-    stable_ready = turn.observed.arms[s.stable or ""].ready > 0
-    written = [effect.shares[s.candidate or ""] for effect in routes(plan)]
-    assert written == [NOTHING] or given == NOTHING or not stable_ready
+    given = seen.route.shares.get(candidate.revision, NOTHING)
+    stable_ready = stable is not None and stable.revision in seen.arms and seen.arms[stable.revision].ready > 0
+    written = [(e.shares.get(candidate.revision, NOTHING), e.raises_exposure) for e in routes(plan)]
+    assert written == [(NOTHING, False)] or given == NOTHING or not stable_ready
 
 
-def nothing_unready_gets_traffic_and_nothing_reached_is_released(turn: Turn) -> None:
+def nothing_unready_gets_traffic_and_nothing_reached_is_released(turn: Turn, seen: Observed, plan: Plan) -> None:
     """
-    5. No route raises an arm without ready endpoints; no arm is released that the observed route still reaches.
+    5. No route raises an arm without ready endpoints; no arm is released, and none given up, while it can be reached.
     """
-    given = turn.observed.route.shares
-    for effect in routes(turn.plan):
+    given = seen.route.shares
+    for effect in routes(plan):
         for revision, percent in effect.shares.items():
-            if percent > given.get(revision, NOTHING):
-                assert turn.observed.arms[revision].ready > 0
-    for effect in turn.plan.effects:
+            assert percent <= given.get(revision, NOTHING) or seen.arms[revision].ready > 0
+    for effect in plan.effects:
         if isinstance(effect, DeleteWorkload):
-            assert turn.observed.arms[effect.revision].pods == 0
+            assert seen.arms[effect.revision].pods == 0
             assert effect.revision not in given
+            assert seen.route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
         if isinstance(effect, ScaleWorkload) and effect.replicas == 0:
-            assert given.get(effect.revision, NOTHING) == 0
-            assert turn.observed.route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
-            assert turn.observed.drain is None or turn.observed.drain.empty(effect.revision)
+            assert drained(turn, seen, plan.status.phase_since, effect.revision)
+    status, left = turn.deployment.status, plan.status.phase is not turn.deployment.status.phase
+    if left and status.phase is Phase.ROLLING_BACK and status.candidate is not None:
+        assert drained(turn, seen, status.phase_since, status.candidate.revision)
+    if plan.status.phase is Phase.STABLE and status.phase is Phase.PROMOTING and status.candidate is not None:
+        assert seen.route.acceptance is Acceptance.ACCEPTED
+        assert given == {**dict.fromkeys(given, NOTHING), status.candidate.revision: Decimal(100)}
+
+
+def drained(turn: Turn, seen: Observed, since: datetime | None, revision: str) -> bool:
+    """
+    The gateway accepted a route that gives the revision nothing, and its counters say that nothing reaches it; without
+    counters, any request has had time to end. Or there is no route.
+    """
+    if seen.route.acceptance is Acceptance.ABSENT:
+        return True
+    if seen.route.acceptance is not Acceptance.ACCEPTED or seen.route.shares.get(revision, NOTHING) != 0:
+        return False
+    if seen.drain is None:
+        longest = turn.deployment.spec.traffic.gateway_api.request_timeout.timedelta
+        return since is not None and utc(turn.at) - since >= longest
+    return seen.drain.requests.get(revision) == 0 and seen.drain.in_flight.get(revision, 0) == 0
+
+
+def keeps_traffic_safe(turn: Turn, other: Observed, which: int) -> None:
+    """
+    Invariants 4 and 5, had the cycle seen the other and then failing metrics, where any are judged.
+    """
+    seen, judged = awful(turn, other, which)
+    plan = again(turn, observed=seen)
+    nothing_unready_gets_traffic_and_nothing_reached_is_released(turn, seen, plan)
+    if judged:
+        failed_evidence_takes_all_traffic_away_at_once(turn, seen, plan)
 
 
 def absent_data_never_passes(turn: Turn) -> None:
@@ -444,8 +582,6 @@ OF_CYCLES: Final = (
     shares_are_percents_and_sum_to_100,
     the_same_is_decided_and_a_still_world_comes_to_rest,
     exposure_rises_only_through_a_passed_gate,
-    failed_evidence_takes_all_traffic_away_at_once,
-    nothing_unready_gets_traffic_and_nothing_reached_is_released,
     absent_data_never_passes,
     a_rejected_revision_is_not_begun_without_retry,
     a_clock_set_back_advances_nothing,
@@ -463,6 +599,13 @@ def test_any_rollout_keeps_every_invariant(plot: Plot) -> None:
     for turn in telling(world):
         for keeps in OF_CYCLES:
             keeps(turn)
+        nothing_unready_gets_traffic_and_nothing_reached_is_released(turn, turn.observed, turn.plan)
+    for number, turn in enumerate(kinds(world)):
+        for at, other in enumerate(otherwise(turn)):
+            keeps_traffic_safe(turn, other, (number + at) % 3)
+        for at, same in enumerate(remembered(turn)):
+            keeps_traffic_safe(same, turn.observed, (number + at + 1) % 3)
+            shares_are_percents_and_sum_to_100(replace(same, plan=again(same)))
     for holds in OF_RUNS:
         holds(world)
 
@@ -480,6 +623,7 @@ def test_a_disturbed_rollout_ends_as_an_undisturbed_one(seed: int, failing: floa
         event="none",
         event_at=41.0,
         requests_per_second=50.0,
+        metrics=1,
         disturbed=False,
         seed=seed,
     )

@@ -137,6 +137,7 @@ class World:
         self.wake_at: float = NEVER
         self.script: list[tuple[float, Callable[[], None]]] = []
         self._writes: list[str] = []
+        self._parsed: tuple[Document, MLModelDeployment] | None = None
         self._decided: tuple[MLModelDeployment, Observed, Plan] | None = None
         self._next_scrape = self.now + SCRAPE_SECONDS
         self._next_resync = self.now + self.resync_seconds
@@ -194,7 +195,9 @@ class World:
         """
         The object as it is.
         """
-        return parse(self.versions[-1])
+        if self._parsed is None or self._parsed[0] is not self.versions[-1]:
+            self._parsed = self.versions[-1], parse(self.versions[-1])
+        return self._parsed[1]
 
     @property
     def phase(self) -> Phase:

@@ -13,7 +13,7 @@ Source: Waudby-Smith and Ramdas, betting (arXiv 2010.09686); Lindon and Malek, a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from modelramp.analysis.block import Block, Counts
@@ -95,7 +95,7 @@ def log_sum_exp(logs: Sequence[float]) -> float:
     top = max(logs)
     if top <= LOG_ZERO:
         return LOG_ZERO
-    return top + math.log(math.fsum(math.exp(log - top) for log in logs))
+    return top + math.log(math.fsum([math.exp(log - top) for log in logs]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class EProcess:
     def update(self, block: Block, null: Null, phi: float = 1.0) -> "EProcess":
         """Multiply every bet by its factor for one block."""
         factors = (log_factor(block.candidate, block.stable, theta=theta, null=null, phi=phi) for theta in self.grid)
-        return replace(self, logs=tuple(map(_grown, self.logs, factors)))
+        return EProcess(self.grid, tuple(map(_grown, self.logs, factors)), self.unstarted)
 
     def restart(self) -> "EProcess":
         """Forget everything and bet the whole wealth again: a new claim, tested from here on."""

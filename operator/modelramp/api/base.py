@@ -23,8 +23,8 @@ class ApiModel(BaseModel):
         """
         Drop nulls of known fields, as the API server does before it writes defaults.
         """
-        if not isinstance(value, dict):
-            return value
+        if not isinstance(value, dict) or None not in value.values():
+            return value  # the usual case, without a look at the fields
         known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values())}
         return {key: item for key, item in value.items() if item is not None or key not in known}
 

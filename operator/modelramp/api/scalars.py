@@ -18,11 +18,6 @@ _UNIT_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h":
 _PART = re.compile(r"([0-9]+)(ms|s|m|h)")
 
 
-@lru_cache(maxsize=1024)  # every decision asks for a dozen of them
-def _seconds(text: str) -> float:
-    return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(text)), Decimal(0)))
-
-
 class _PatternString(str):
     """
     A string that matches a pattern; validates when pydantic parses it.
@@ -47,6 +42,11 @@ class _PatternString(str):
         return {"type": "string", "pattern": cls.PATTERN, "minLength": cls.MIN_LENGTH, "maxLength": cls.MAX_LENGTH}
 
 
+@lru_cache(maxsize=256)  # a decision asks dozens of times, of a handful of spans
+def _seconds_of(text: str) -> float:
+    return float(sum((Decimal(n) * _UNIT_SECONDS[unit] for n, unit in _PART.findall(text)), Decimal(0)))
+
+
 class Duration(_PatternString):
     """
     A span of time such as `500ms`, `90s`, `1h30m` or `48h`: whole numbers with a unit, largest unit first.
@@ -61,7 +61,7 @@ class Duration(_PatternString):
         """
         The length in seconds; never negative.
         """
-        return _seconds(self)
+        return _seconds_of(str(self))
 
     @property
     def timedelta(self) -> timedelta:
