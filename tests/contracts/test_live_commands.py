@@ -75,7 +75,7 @@ async def shop(tmp_path: Path, capsys: Capture) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         exporter = Exporter()
         await stack.enter_async_context(exporter.serving())
-        store = PrometheusProcess(prometheus_binary(), tmp_path, exporter)
+        store = PrometheusProcess(prometheus_binary(), tmp_path, exporter.jobs())
         stack.push_async_callback(store.stop)
         await store.start()
         address = f"http://{store.address}"
