@@ -9,7 +9,7 @@ from docs_rollout import member_docs
 
 from modelramp.cli.presets import ROLES
 from modelramp.presets import LEFT_OUT, PAGES, TABLE, UNITS, Kind, Layer, Preset, Row, Source
-from modelramp.rollout.counters import GATEWAY_COUNTERS, RUNTIME_COUNTERS
+from modelramp.rollout.counters import GATEWAY_SOURCES, RUNTIME_SOURCES
 
 _HEAD: Final = """<!-- Generated from operator/modelramp/presets by `python hack/generate.py`; do not edit. -->
 # Metric presets
@@ -93,7 +93,7 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(GATEWAY_COUNTERS), runtimes=" and ".join(RUNTIME_COUNTERS))
+    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=" and ".join(RUNTIME_SOURCES))
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")

@@ -11,7 +11,15 @@ from typing import Any
 
 from modelramp import __version__
 from modelramp.cli.arguments import plan_arguments, presets_arguments, replay_arguments, simulate_arguments
-from modelramp.cli.files import InvalidSpecError, UnreadableFileError, deployment_of, deployments_in, name_of, spec_of
+from modelramp.cli.files import (
+    InvalidSpecError,
+    UnreadableFileError,
+    deployment_of,
+    deployments_in,
+    name_of,
+    rates_only,
+    spec_of,
+)
 from modelramp.cli.measured import MeasuredMetric
 from modelramp.cli.options import LiveError, UsageError, joined
 from modelramp.cli.simulate import UnknownMetricError
@@ -66,7 +74,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         raise UsageError("--stable-errors goes with --rps; --prometheus measures both")
     plans = []
     for document in deployments_in(arguments.file):
-        spec = spec_of(document)
+        spec = rates_only(spec_of(document), "planned")
         name, radius = document["metadata"]["name"], spec.strategy.canary.blast_radius
         if arguments.prometheus is None:
             rows = planned_steps(spec, arguments.rps, arguments.stable_errors or 0.0)
@@ -96,7 +104,9 @@ def _measured(arguments: argparse.Namespace, document: dict[str, Any]) -> tuple[
     namespace = str(document["metadata"].get("namespace") or "default")
     try:
         arms = [Selector.parse(given[side]) if side in given else None for side in ("stable", "candidate")]
-        return Meter(source, deployment_of(document, spec_of(document)), namespace).measure(*arms)
+        return Meter(source, deployment_of(document, rates_only(spec_of(document), "planned")), namespace).measure(
+            *arms
+        )
     except SelectorError as error:
         raise UsageError(str(error)) from None
 
@@ -107,7 +117,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
     answers = []
     for document in deployments_in(arguments.file):
-        spec = spec_of(document)
+        spec = rates_only(spec_of(document), "simulated")
         model = TrafficModel(
             rps=arguments.rps,
             rates=cli.rates_of(spec, tuple(arguments.stable), tuple(arguments.candidate)),
@@ -146,7 +156,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     elif arguments.since is None:
         raise UsageError("--from is missing: since when, such as --from -2h")
     document = deployments_in(arguments.file)[0]
-    deployment = deployment_of(document, spec_of(document))
+    deployment = deployment_of(document, rates_only(spec_of(document), "replayed"))
     try:
         stable, candidate = (Selector.parse(given[side]) for side in ("stable", "candidate"))
         if arguments.prometheus is None:

@@ -44,8 +44,10 @@ def ago(seconds: float) -> datetime:
 
 def spec(version: str = "2", **sections: Any) -> MLModelDeploymentSpec:  # noqa: ANN401 - JSON
     """
-    A spec with two replicas; `sections` replace whole sections, keys of `serving` are added to what it has.
+    A spec with two replicas, judged by errors that are known to be independent; `sections` replace whole sections, keys
+    of `serving` and `analysis` are added to what they have.
     """
+    analysis = {"metrics": [{"preset": "errors"}], "overdispersion": "1", **sections.pop("analysis", {})}
     serving = {
         "port": 8080,
         "replicas": 2,
@@ -56,6 +58,7 @@ def spec(version: str = "2", **sections: Any) -> MLModelDeploymentSpec:  # noqa:
         "model": {"version": version},
         "serving": serving,
         "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
+        "analysis": analysis,
         **sections,
     }
     return MLModelDeploymentSpec.model_validate(document)

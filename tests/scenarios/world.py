@@ -95,7 +95,12 @@ def spec_of(version: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - J
             "progressDeadline": "60s",
             "scaleDownDelay": "10s",
         },
-        "analysis": {"interval": "5s", "guardrails": {"notReadyFor": "20s"}},
+        "analysis": {
+            "interval": "5s",
+            "metrics": [{"preset": "errors"}],
+            "overdispersion": "1",
+            "guardrails": {"notReadyFor": "20s"},
+        },
         **changes,
     }
 

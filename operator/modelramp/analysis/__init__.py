@@ -37,7 +37,7 @@ from modelramp.analysis.evidence import (
     harmful,
 )
 from modelramp.analysis.forecast import Obstacle, StepPlan, TimeLeft, plan, seconds_left
-from modelramp.analysis.margin import Margins, margins
+from modelramp.analysis.margin import Margins, limit_margins, margins
 from modelramp.analysis.targets import Pods, Sample, Series, Window, find_targets
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "find_targets",
     "harmful",
     "increments",
+    "limit_margins",
     "log_factor",
     "log_sum_exp",
     "margins",

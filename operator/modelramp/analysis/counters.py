@@ -22,7 +22,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from modelramp.analysis.block import Block, Counts
-from modelramp.analysis.targets import Identity, Pods, Sample, Series, Target, Window, find_targets
+from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
 
 NO_PODS = Pods()
 
@@ -149,25 +149,25 @@ def increments(selected: Sequence[Series], window: Window, targets: Mapping[Iden
         None if no series has a sample in (after, until]: that is no data, not zero.
 
     """
-    after = window.after.timestamp()
-    wanted = [
-        (targets[one.target], left, right)
+    grown = [
+        (at, increment)
         for one in {one.identity: one for one in selected}.values()
-        for left, right in _steps(one, window, targets[one.target])
-        if right.at > after
+        for at, increment in step_increments(one, window, targets[one.target])
     ]
-    if not wanted:
+    if not grown:
         return None
-    return Increments(
-        total=sum(target.increment(left, right) for target, left, right in wanted if left is not None),
-        latest=max(right.at for _, _, right in wanted),
-    )
+    return Increments(total=sum(increment for _, increment in grown), latest=max(at for at, _ in grown))
 
 
-def _steps(series: Series, window: Window, target: Target) -> list[tuple[Sample | None, Sample]]:
-    samples = series.settled(window)
-    first = [(target.birth(series, samples[0].at), samples[0])] if samples else []
-    return [*first, *pairwise(samples)]
+def step_increments(series: Series, window: Window, target: Target) -> list[tuple[float, float]]:
+    """Each increment of one series within (after, until], with the instant of its right-hand sample, unix seconds."""
+    after, samples = window.after.timestamp(), series.settled(window)
+    if not samples:
+        return []
+    steps = [(target.birth(series, samples[0].at), samples[0]), *pairwise(samples)]
+    return [
+        (right.at, 0.0 if left is None else target.increment(left, right)) for left, right in steps if right.at > after
+    ]
 
 
 def _counts(total: Increments, bad: Increments | None) -> Counts | None:

@@ -170,8 +170,8 @@ class MetricEvidence:
         return MetricState(
             harm=self.harm.to_state(),
             ok=self.ok.to_state(),
-            rollout=_numbers(self.rollout),
-            step=_numbers(self.step),
+            rollout=stored_totals(self.rollout),
+            step=stored_totals(self.step),
             phi=self.phi,
             until="" if until is None else until.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         )
@@ -190,8 +190,8 @@ class MetricEvidence:
         return cls(
             harm=EProcess.from_state(HARM_GRID, state["harm"]),
             ok=EProcess.from_state(OK_GRID, state["ok"]),
-            rollout=_totals(state["rollout"]),
-            step=_totals(state["step"]),
+            rollout=restored_totals(state["rollout"]),
+            step=restored_totals(state["step"]),
             phi=float(state["phi"]),
             counted_until=datetime.fromisoformat(until) if until else None,
         )
@@ -202,7 +202,8 @@ def harmful(log_value: float) -> bool:
     return log_value >= -math.log(ALPHA_ROLLBACK)
 
 
-def _numbers(totals: Totals) -> list[float]:
+def stored_totals(totals: Totals) -> list[float]:
+    """N and x of the candidate, then of stable, as short as JSON can have them."""
     return [_short(number) for arm in (totals.candidate, totals.stable) for number in (arm.n, arm.x)]
 
 
@@ -211,6 +212,7 @@ def _short(number: float) -> float:
     return int(number) if float(number).is_integer() else number
 
 
-def _totals(numbers: Sequence[float]) -> Totals:
+def restored_totals(numbers: Sequence[float]) -> Totals:
+    """Read what ``stored_totals`` wrote; ValueError if it is damaged."""
     n_candidate, x_candidate, n_stable, x_stable = map(float, numbers)
     return Totals(Counts(n_candidate, x_candidate), Counts(n_stable, x_stable))

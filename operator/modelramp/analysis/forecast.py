@@ -16,6 +16,7 @@ from modelramp.analysis.block import Block, Counts
 from modelramp.analysis.eprocess import LOG_ZERO, OK_GRID, EProcess, Null, log_factor, log_sum_exp
 from modelramp.analysis.evidence import ALPHA_OK, MetricEvidence
 from modelramp.analysis.margin import margins
+from modelramp.analysis.tails import TailBlock, TailEvidence
 
 PRECISION: Final = 1e-12  # of the time found
 
@@ -82,6 +83,30 @@ def seconds_left(evidence: MetricEvidence, recent: Block, null: Null) -> TimeLef
         return TimeLeft(None, Obstacle.NO_TRAFFIC)
     blocks = _growth_until_shown(evidence.ok, recent.candidate, recent.stable, null, evidence.phi)
     return TimeLeft(None, Obstacle.ABOVE_MARGIN) if blocks is None else TimeLeft(blocks * recent.seconds)
+
+
+def tail_seconds_left(evidence: TailEvidence, recent: TailBlock, null: Null) -> TimeLeft:
+    """
+    Expect the time until every gating edge is shown to keep its margin, if all goes on as in ``recent``.
+
+    Args:
+        evidence: The latency's evidence so far.
+        recent: The last block.
+        null: The step's margin, for those edges whose margin the plan leaves to it.
+
+    """
+    times = []
+    for judged, process in zip(evidence.plan.gates, evidence.ok, strict=True):
+        margin = null if judged.null is None else judged.null
+        block = recent.at(judged.edge, margin)
+        silent = block is None or block.candidate.n == 0.0 or (margin.rho > 0.0 and block.stable.n == 0.0)
+        if block is None or (silent and not _reached(process)):
+            return TimeLeft(None, Obstacle.NO_TRAFFIC)
+        blocks = _growth_until_shown(process, block.candidate, block.stable, margin, evidence.phi)
+        if blocks is None:
+            return TimeLeft(None, Obstacle.ABOVE_MARGIN)
+        times.append(blocks * block.seconds)
+    return TimeLeft(max(times))
 
 
 def plan(

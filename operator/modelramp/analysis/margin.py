@@ -7,6 +7,7 @@ This module sets margins. It never sees a count.
 from dataclasses import dataclass
 from typing import Final
 
+from modelramp.analysis.absolute import ok_limit
 from modelramp.analysis.eprocess import Null
 
 RHO_HARM: Final = 1.1  # 10 % above stable is not yet harm
@@ -48,3 +49,17 @@ def margins(blast_radius: float, next_share: float) -> Margins:
         harm=Null(rho=RHO_HARM, epsilon=HARM_FLOOR * blast_radius),
         ok=Null(rho=RHO_OK, epsilon=blast_radius / next_share),
     )
+
+
+def limit_margins(limit: float) -> Margins:
+    """
+    Margins of a metric that is held against an objective and not against the stable arm.
+
+    Args:
+        limit: Highest rate allowed, above 0, below 1. Shown to be kept by refuting ``ok_limit`` of it.
+
+    Raises:
+        ValueError: If it is out of range.
+
+    """
+    return Margins(harm=Null(rho=0.0, epsilon=limit), ok=Null(rho=0.0, epsilon=ok_limit(limit)))

@@ -68,9 +68,14 @@ class Reason(StrEnum):
     SUPERSEDED = "Superseded"
     """The spec names another revision: the present candidate is taken out of traffic first."""
     ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
-    """The step deadline passed with the evidence neither way; paused until a human decides."""
+    """The step deadline passed with the evidence neither way; paused until a human decides, or rolled back if the spec
+    asks for that."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
-    """The step deadline passed while the metrics could not be read; goes on by itself when they are back."""
+    """The step deadline passed while a metric could not be read or had no data; goes on by itself when it is back, or
+    is rolled back if the spec asks for that."""
+    ADVANCED_UNCERTIFIED = "AdvancedUncertified"
+    """The step deadline passed with the evidence neither way, and the spec asks to go on then; the message names what
+    was not certified."""
     RESUMED = "Resumed"
     """The cause of the pause is gone: the step's clock starts again, its evidence is kept."""
     ROLLED_BACK = "RolledBack"
@@ -107,6 +112,14 @@ class Reason(StrEnum):
     """Somebody else owns or changes the route; exposure is not raised."""
     WEIGHT_NOT_EFFECTIVE = "WeightNotEffective"
     """The observed share of requests contradicts the route's weights; exposure is not raised."""
+    NO_TRAFFIC = "NoTraffic"
+    """The step's share is in place and no request of either revision is counted: nothing can be learnt."""
+    TRAFFIC_SPLIT_MISMATCH = "TrafficSplitMismatch"
+    """The counted share of requests is not the wanted one: a fault of the way there, not of the candidate; it holds."""
+    EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
+    """Lasting differences between stable's pods blunt the evidence; more pods of the candidate would sharpen it."""
+    DISPERSION_UNKNOWN = "DispersionUnknown"
+    """Stable's history does not tell how much bad events scatter, so twice as much as independent ones is assumed."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -115,7 +128,7 @@ class Reason(StrEnum):
 
 class ConditionType(StrEnum):
     """
-    The conditions, all present from the first visit.
+    The conditions. The first five are present from the first visit, the others only while they are true.
     """
 
     ACCEPTED = "Accepted"
@@ -123,6 +136,20 @@ class ConditionType(StrEnum):
     PROGRESSING = "Progressing"
     ANALYSIS_PASSING = "AnalysisPassing"
     TRAFFIC_PROGRAMMED = "TrafficProgrammed"
+    NO_TRAFFIC = "NoTraffic"
+    NO_DATA = "NoData"
+    TRAFFIC_SPLIT_MISMATCH = "TrafficSplitMismatch"
+    EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
+    DISPERSION_UNKNOWN = "DispersionUnknown"
+
+
+ALWAYS_PRESENT = (
+    ConditionType.ACCEPTED,
+    ConditionType.READY,
+    ConditionType.PROGRESSING,
+    ConditionType.ANALYSIS_PASSING,
+    ConditionType.TRAFFIC_PROGRAMMED,
+)
 
 
 class Degree(StrEnum):

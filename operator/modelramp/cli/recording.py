@@ -13,7 +13,7 @@ from modelramp.analysis import ArmSeries, Series
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric
 from modelramp.cli.matchers import Selector
-from modelramp.rollout.counters import GATEWAY_COUNTERS, RUNTIME_COUNTERS, CounterTemplate, template_of
+from modelramp.rollout.counters import GATEWAY_SOURCES, CounterTemplate, template_of
 from modelramp.rollout.strategy import WHOLE
 
 
@@ -109,13 +109,11 @@ def read_weights(path: str) -> tuple[tuple[float, Decimal], ...]:
 
 def templates_of(metric: Metric, deployment: MLModelDeployment) -> list[CounterTemplate]:
     """
-    The counters that may tell of the metric: its own, or those of any gateway known, then those of the runtime.
+    The counters that may tell of a rate: its own, or those of any gateway known, then those of the runtime.
     """
-    own = template_of(metric, deployment.spec.serving.runtime, None)
-    if own is not None:
-        return [own]
-    runtime = RUNTIME_COUNTERS.get(deployment.spec.serving.runtime)
-    return [*GATEWAY_COUNTERS.values(), *([runtime] if runtime else [])]
+    runtime = deployment.spec.serving.runtime
+    found = [template_of(metric, runtime, controller) for controller in (*GATEWAY_SOURCES, None)]
+    return [one for one in dict.fromkeys(found) if isinstance(one, CounterTemplate)]
 
 
 def selectors_of(deployment: MLModelDeployment, stable: Selector, candidate: Selector) -> tuple[Selector, ...]:

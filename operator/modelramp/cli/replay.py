@@ -11,13 +11,15 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final
 
-from modelramp.analysis import ArmSeries, Counted, MetricEvidence, Window, count_block
+from modelramp.analysis import ArmSeries, Counted, Window, count_block
 from modelramp.analysis.interval import RatioSequence
+from modelramp.analysis.slices import slice_blocks
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.scalars import Share
 from modelramp.api.status import CandidateStatus, EvidenceState, StableStatus, Status, StepStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.cli.recording import Recording, ReplayError, arms_of, read_samples, read_weights
+from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import assess, forecasts
 from modelramp.rollout.messages import message, waiting_message
 from modelramp.rollout.needs import LOOK_BACK
@@ -70,9 +72,13 @@ class _Replay:
         spec, status = self.deployment.spec, self.deployment.status
         wealth = wealth_of(spec.strategy, spec.analysis)
         first = not status.evidence
-        kept = {item.name: MetricEvidence.from_state(item.state) for item in status.evidence}  # type: ignore[arg-type]
+        kept = {item.name: Account.from_state(item.state) for item in status.evidence}
+        slices = spec.analysis.slices.values if spec.analysis.slices else ()
+        opening = Opening(phi=float(spec.analysis.overdispersion or 1.0), source=PhiSource.GIVEN)
         fresh = {
-            name: MetricEvidence.begin(wealth) if first else kept[name].enter_step(wealth).skip_until(at + SETTLE)
+            name: Account.open(opening, wealth, slices)
+            if first
+            else kept[name].enter_step(wealth).skip_until(at + SETTLE)
             for name in self.arms
         }
         shares = [step.percent for step in compile_steps(spec.strategy)]
@@ -84,7 +90,7 @@ class _Replay:
             entered_at=at,
             in_place_since=at,
         )
-        evidence = tuple(EvidenceState(name=name, state=dict(item.to_state())) for name, item in fresh.items())
+        evidence = tuple(EvidenceState(name=name, state=item.to_state()) for name, item in fresh.items())
         self.remember(status.model_copy(update={"step": step, "evidence": evidence, "verdicts": ()}))
 
     def remember(self, status: Status) -> None:
@@ -117,7 +123,9 @@ class _Replay:
         counted = count_block(*arms, window)
         if isinstance(counted, Counted):
             self.ratios[name] = self.ratios[name].observe(counted.block)
-            return Measured(counted.block)
+            slices = self.deployment.spec.analysis.slices
+            parts = slice_blocks(*arms, window, label=slices.label, values=slices.values) if slices else {}
+            return Measured(counted.block, parts)
         return NoData(str(counted.reason))
 
     def _observed(self, readings: Mapping[str, Reading], percent: Decimal) -> Observed:
@@ -128,11 +136,10 @@ class _Replay:
         route = RouteState(acceptance=Acceptance.ACCEPTED, shares=shares, traffic_hash=self.deployment.traffic_hash)
         return Observed(arms=arms, route=route, readings=readings)
 
-    def _told(self, name: str, kept: MetricEvidence, reading: Reading) -> dict[str, Any]:
+    def _told(self, name: str, kept: Account, reading: Reading) -> dict[str, Any]:
         block, ratio = getattr(reading, "block", None), self.ratios[name].interval()
         counts: dict[str, Any] = {
-            arm: {"n": getattr(kept.rollout, arm).n, "x": getattr(kept.rollout, arm).x}
-            for arm in ("candidate", "stable")
+            arm: {"n": getattr(kept.totals, arm).n, "x": getattr(kept.totals, arm).x} for arm in ("candidate", "stable")
         }
         own = (
             None

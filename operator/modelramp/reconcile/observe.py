@@ -9,8 +9,10 @@ from itertools import pairwise
 from math import isfinite
 from typing import Final
 
-from modelramp.analysis import ArmSeries, Counted, Pods, Series, Window, count_block
+from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
+from modelramp.analysis.buckets import NoTails, count_tails
+from modelramp.analysis.slices import slice_blocks
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
@@ -23,7 +25,8 @@ from modelramp.ports import (
     WarmUps,
     Workloads,
 )
-from modelramp.rollout.counters import ArmSelectors
+from modelramp.reconcile.history import read_history
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
 
@@ -63,24 +66,43 @@ class _Asker:
         total, bad = await asyncio.gather(self.series(selectors.total, window), self.series(selectors.bad, window))
         return ArmSeries(total, bad)
 
-    async def reading(self, question: CounterQuestion, pods: PodTimes) -> Reading:
+    async def reading(self, question: CounterQuestion, known: PodTimes) -> Reading | None:
         """
-        One metric's new block, or why there is none.
+        One metric's new block, or why there is none; None: it is too early to say.
         """
-        if question.candidate is None or question.stable is None:
-            return NoData(UNKNOWN_COUNTERS)
+        pods = Pods(born=known.born, started=known.started)
         try:
-            candidate, stable = await asyncio.gather(
-                self.arm(question.candidate, question.window), self.arm(question.stable, question.window)
-            )
+            match question.candidate, question.stable:
+                case ArmSelectors() as candidate, ArmSelectors() as stable:
+                    found = await self._rate(question, candidate, stable, pods)
+                case BucketSelectors() as candidate, BucketSelectors() as stable:
+                    found = await self._tails(question, candidate, stable, pods)
+                case _:
+                    return NoData(UNKNOWN_COUNTERS)
         except PortError as error:
             return Unavailable(str(error))
-        counted = count_block(candidate, stable, question.window, Pods(born=pods.born, started=pods.started))
-        match counted:
-            case Counted(block=block):
-                return Measured(block)
-            case NoCounts(reason=reason):
-                return NoData(str(reason))
+        return None if question.short and isinstance(found, NoData) else found
+
+    async def _rate(
+        self, question: CounterQuestion, candidate: ArmSelectors, stable: ArmSelectors, pods: Pods
+    ) -> Reading:
+        window = question.window
+        mine, theirs = await asyncio.gather(self.arm(candidate, window), self.arm(stable, window))
+        counted = count_block(mine, theirs, window, pods)
+        if isinstance(counted, NoCounts):
+            return NoData(str(counted.reason))
+        if question.slice_label is None:
+            return Measured(counted.block)
+        parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
+        return Measured(counted.block, parts)
+
+    async def _tails(
+        self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods
+    ) -> Reading:
+        window = question.window
+        mine, theirs = await asyncio.gather(self.series(candidate.buckets, window), self.series(stable.buckets, window))
+        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods)
+        return NoData(str(counted.reason)) if isinstance(counted, NoTails) else Measured(counted)
 
     async def drained(self, questions: tuple[DrainQuestion, ...], until: datetime) -> Drain | None:
         """
@@ -140,7 +162,17 @@ async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None
     asker = _Asker(eyes.metrics, key.namespace, deployment.spec.analysis.prometheus)
     pods = eyes.workloads.pod_times(key)
     readings = await asyncio.gather(*(asker.reading(question, pods) for question in wanted.counters))
-    names = [question.name for question in wanted.counters]
+    histories = {
+        question.name: await read_history(asker.series, question, Pods(born=pods.born, started=pods.started))
+        for question in wanted.histories  # one after the other: they are long, and once in a rollout
+    }
     drain = await asker.drained(wanted.drain, wanted.drain_at) if wanted.drain_at else None
     warm_up = await _warm_up(eyes, key, wanted)
-    return replace(world, readings=dict(zip(names, readings, strict=True)), drain=drain, warm_up=warm_up)
+    told = zip((question.name for question in wanted.counters), readings, strict=True)
+    return replace(
+        world,
+        readings={name: reading for name, reading in told if reading is not None},
+        histories=histories,
+        drain=drain,
+        warm_up=warm_up,
+    )

@@ -2,21 +2,16 @@
 Folding what was seen into the memory, before any rule is asked.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, assert_never
 
-from modelramp.analysis import (
-    ALPHA_OK,
-    ALPHA_ROLLBACK,
-    Block,
-    MetricEvidence,
-    margins,
-    seconds_left,
-)
+from modelramp.analysis import ALPHA_OK, ALPHA_ROLLBACK, PHI_UNKNOWN, Totals
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
+from modelramp.api.spec import Metric
 from modelramp.api.status import (
     ArmCounts,
     CandidateStatus,
@@ -28,12 +23,13 @@ from modelramp.api.status import (
     VerdictStatus,
 )
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.guards import traffic_in_place
-from modelramp.rollout.needs import counted_from
+from modelramp.rollout.needs import counted_from, history_of, opens_evidence
 from modelramp.rollout.numbers import count_text, evidence_text
-from modelramp.rollout.observed import Measured, NoData, Observed, Reading, Unavailable
+from modelramp.rollout.observed import History, Measured, NoData, Observed, Reading, Unavailable
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import Step, wealth_of
+from modelramp.rollout.strategy import wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
 
@@ -76,22 +72,46 @@ def _step(s: Situation) -> StepStatus | None:
     return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step
 
 
-def _counted(s: Situation, step: Step, kept: MetricEvidence, reading: Reading) -> MetricEvidence:
+def _opening(s: Situation, metric: Metric) -> History | None:
+    """
+    What the metric's evidence is begun with; None: not known yet.
+    """
+    given, found = s.spec.analysis.overdispersion, s.observed.histories.get(metric.title)
+    if found is None and metric.is_rate and history_of(s, metric) is None:
+        found = Opening(phi=PHI_UNKNOWN, source=PhiSource.ASSUMED)
+    if isinstance(found, Opening) and given is not None:
+        return replace(found, phi=float(given), source=PhiSource.GIVEN)
+    return found
+
+
+def _opened(s: Situation, metric: Metric) -> Account | None:
+    """
+    Fresh evidence, once what it rests on is known.
+    """
+    opening = _opening(s, metric)
+    if not isinstance(opening, Opening):
+        return None
+    slices = s.spec.analysis.slices
+    return Account.open(opening, wealth_of(s.spec.strategy, s.spec.analysis), slices.values if slices else ())
+
+
+def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> Account:
     """
     The evidence with the reading's block, if there is one; nothing else ever changes it.
     """
-    begin = counted_from(s)
-    if not isinstance(reading, Measured) or step.next_share is None or begin is None:
+    begin, step = counted_from(s), s.step
+    if not isinstance(reading, Measured) or step is None or step.next_share is None or begin is None:
         return kept
-    limits = margins(s.spec.strategy.canary.blast_radius.fraction, step.next_share)
-    return kept.skip_until(begin).observe(reading.block, limits, wealth_of(s.spec.strategy, s.spec.analysis))
+    limits = s.margins_of(metric, step.next_share)
+    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth)
 
 
-def _verdict(name: str, kept: MetricEvidence, reading: Reading) -> VerdictStatus:
+def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus:
     """
-    The opinion on one metric after this look.
+    The opinion on one metric after this look; without evidence what keeps it from beginning.
     """
-    message, verdict = "", VerdictName(kept.verdict().value)
+    message, verdict = "", VerdictName.NO_DATA if kept is None else VerdictName(kept.verdict().value)
     match reading:
         case Unavailable():
             verdict, message = VerdictName.UNAVAILABLE, reading.message
@@ -101,22 +121,16 @@ def _verdict(name: str, kept: MetricEvidence, reading: Reading) -> VerdictStatus
             message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else ""
         case unknown:
             assert_never(unknown)
+    totals = Totals() if kept is None else kept.totals
     return VerdictStatus(
         name=name,
         verdict=verdict,
-        evidence=evidence_text(kept.ok_log, ALPHA_OK),
-        harm=evidence_text(kept.harm_log, ALPHA_ROLLBACK),
-        candidate=ArmCounts(n=count_text(kept.rollout.candidate.n), x=count_text(kept.rollout.candidate.x)),
-        stable=ArmCounts(n=count_text(kept.rollout.stable.n), x=count_text(kept.rollout.stable.x)),
+        evidence=evidence_text(0.0 if kept is None else kept.ok_log, ALPHA_OK),
+        harm=evidence_text(0.0 if kept is None else kept.harm_log, ALPHA_ROLLBACK),
+        candidate=ArmCounts(n=count_text(totals.candidate.n), x=count_text(totals.candidate.x)),
+        stable=ArmCounts(n=count_text(totals.stable.n), x=count_text(totals.stable.x)),
         message=message[:1024],
     )
-
-
-def _so_far(s: Situation, kept: MetricEvidence, block: Block) -> Block:
-    """
-    The whole step as one block: the steadiest estimate of its rates.
-    """
-    return Block(counted_from(s) or block.start, block.end, kept.step.candidate, kept.step.stable)
 
 
 def forecasts(s: Situation) -> tuple[VerdictStatus, ...]:
@@ -129,12 +143,14 @@ def forecasts(s: Situation) -> tuple[VerdictStatus, ...]:
 def _forecast(s: Situation, verdict: VerdictStatus) -> VerdictStatus:
     reading, kept, step = s.observed.readings.get(verdict.name), s.evidence.get(verdict.name), s.step
     share = step.next_share if step is not None else None
-    if share is None or kept is None or not isinstance(reading, Measured):
+    metric = s.metric(verdict.name)
+    if share is None or kept is None or metric is None or not isinstance(reading, Measured):
         return verdict
     if verdict.verdict is not VerdictName.INCONCLUSIVE:
         return verdict
-    limits = margins(s.spec.strategy.canary.blast_radius.fraction, share)
-    left = seconds_left(kept, _so_far(s, kept, reading.block), limits.ok)
+    left = kept.seconds_left(reading.block, counted_from(s) or reading.block.start, s.margins_of(metric, share))
+    if left is None:
+        return verdict
     return verdict.model_copy(
         update={
             "seconds_left": None if left.seconds is None else round(left.seconds),
@@ -147,20 +163,25 @@ def _judged(s: Situation) -> dict[str, object]:
     """
     Evidence and verdicts after this cycle's readings; a metric that was not due keeps both.
     """
-    step = s.step
-    if step is None:
+    opens = opens_evidence(s)
+    if s.step is None and not opens:
         return {}
-    kept, said = s.evidence, {verdict.name: verdict for verdict in s.status.verdicts}
-    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    evidence, said = {}, {verdict.name: verdict for verdict in s.status.verdicts}
+    for metric in s.judged_metrics:
+        name = metric.title
+        kept, reading = s.evidence.get(name), s.observed.readings.get(name)
+        if kept is None and opens:
+            kept, waits_for = _opened(s, metric), s.observed.histories.get(name)
+            reading = waits_for if isinstance(waits_for, NoData | Unavailable) else reading
+        if kept is not None and reading is not None:
+            kept = _counted(s, metric, kept, reading)
+        if kept is not None:
+            evidence[name] = kept
+        if reading is not None and s.step is not None:
+            said[name] = _verdict(name, kept, reading)
     names = [metric.title for metric in s.judged_metrics]
-    evidence = {name: kept.get(name) or MetricEvidence.begin(wealth) for name in names}
-    for name in names:
-        reading = s.observed.readings.get(name)
-        if reading is not None:
-            evidence[name] = _counted(s, step, evidence[name], reading)
-            said[name] = _verdict(name, evidence[name], reading)
     return {
-        "evidence": tuple(EvidenceState(name=name, state=dict(item.to_state())) for name, item in evidence.items()),
+        "evidence": tuple(EvidenceState(name=name, state=item.to_state()) for name, item in evidence.items()),
         "verdicts": tuple(said[name] for name in names if name in said),
     }
 
@@ -193,8 +214,8 @@ def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:
     if s.candidate is None:
         return None
     given = s.observed.route.shares.get(s.candidate)
-    counts = [item.step for item in s.evidence.values()]
-    mine, all_of_them = sum(c.candidate.n for c in counts), sum(c.candidate.n + c.stable.n for c in counts)
+    counts = [item.step_exposures for item in s.evidence.values()]
+    mine, all_of_them = sum(candidate for candidate, _ in counts), sum(map(sum, counts))
     observed = Share.of_percent(Decimal(str(round(100 * mine / all_of_them, 1)))) if all_of_them > 0 else None
     return TrafficStatus(
         wanted=Share.of_percent(wanted),

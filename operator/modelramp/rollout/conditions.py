@@ -1,17 +1,20 @@
 """
-The conditions: one function each, from what is remembered and seen. All five are present from the first visit.
+The conditions: one function each, from what is remembered and seen. Five are present from the first visit; of what is
+not as it should be, there is one only while it is so.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from modelramp.analysis import PHI_UNKNOWN
 from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
-from modelramp.api.vocabulary import ConditionType, Phase, Reason
+from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
+from modelramp.rollout.account import PhiSource
 from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.guards import split_mismatched
-from modelramp.rollout.observed import Acceptance
+from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.situation import Situation
 
 TRUE: Final = "True"
@@ -105,6 +108,52 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 }
 
 
+def _no_traffic(s: Situation) -> str | None:
+    counted = [item.step_exposures for item in s.evidence.values() if item.counted_until is not None]
+    measured = any(isinstance(reading, Measured) for reading in s.observed.readings.values())
+    known = _was(s, ConditionType.NO_TRAFFIC)
+    if counted and all(sum(pair) == 0 for pair in counted) and (measured or known):
+        return "no request of either revision is counted in this step; holding"
+    return None
+
+
+def _no_data(s: Situation) -> str | None:
+    missing = {VerdictName.UNAVAILABLE, VerdictName.NO_DATA}
+    gone = [f"{v.name}: {v.message}" for v in s.status.verdicts if v.verdict in missing]
+    return f"{'; '.join(gone)}; holding" if gone else None
+
+
+def _split(s: Situation) -> str | None:
+    wrong = s.status.step is not None and split_mismatched(s)
+    return "the counted share of requests contradicts the route's weights; holding" if wrong else None
+
+
+def _overdispersed(s: Situation) -> str | None:
+    names = [name for name, item in s.evidence.items() if item.more_pods]
+    told = "stable's pods differ lastingly; three pods or more of each revision would be judged sooner"
+    return f"{', '.join(names)}: {told}" if names else None
+
+
+def _dispersion_unknown(s: Situation) -> str | None:
+    names = [name for name, item in s.evidence.items() if item.source is PhiSource.ASSUMED]
+    told = f"stable's history does not tell how bad events scatter; an overdispersion of {PHI_UNKNOWN:g} is assumed"
+    return f"{', '.join(names)}: {told}" if names else None
+
+
+def _was(s: Situation, kind: ConditionType) -> bool:
+    return any(condition.type is kind for condition in s.status.conditions)
+
+
+ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str | None]]]] = {
+    ConditionType.NO_TRAFFIC: (Reason.NO_TRAFFIC, _no_traffic),
+    ConditionType.NO_DATA: (Reason.NO_DATA, _no_data),
+    ConditionType.TRAFFIC_SPLIT_MISMATCH: (Reason.TRAFFIC_SPLIT_MISMATCH, _split),
+    ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
+    ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
+}
+"""What should not be: each present, and True, only while it is the case and a rollout is in flight."""
+
+
 def _dated(known: Condition | None, kind: ConditionType, found: Finding, generation: int, now: datetime) -> Condition:
     unchanged = known is not None and known.status == found.status
     return Condition(
@@ -122,8 +171,13 @@ def conditions(s: Situation) -> tuple[Condition, ...]:
     All conditions; the transition time of one changes only with its status.
     """
     known = {condition.type: condition for condition in s.status.conditions}
+    found = {kind: find(s) for kind, find in CONDITIONS.items()}
+    for kind, (reason, find) in ABNORMAL.items():
+        told = find(s)
+        if told is not None:
+            found[kind] = Finding(TRUE, reason, told[:1024])
     return tuple(
-        _dated(known.get(kind), kind, find(s), s.deployment.generation, s.now) for kind, find in CONDITIONS.items()
+        _dated(known.get(kind), kind, finding, s.deployment.generation, s.now) for kind, finding in found.items()
     )
 
 
@@ -139,10 +193,10 @@ def refusal(status: Status, generation: int, problem: str, now: datetime) -> Sta
             known.get(ConditionType.ACCEPTED), ConditionType.ACCEPTED, said, generation, now
         ),
     }
-    for kind in ConditionType:
+    for kind in ALWAYS_PRESENT:
         unknown = Finding(UNKNOWN, Reason.INVALID_SPEC, "the spec is not valid")
         dated.setdefault(kind, _dated(None, kind, unknown, generation, now))
-    ordered = tuple(dated[kind] for kind in ConditionType)
+    ordered = tuple(dated[kind] for kind in ConditionType if kind in dated)
     return status.model_copy(
         update={"observed_generation": generation, "message": problem[:1024], "conditions": ordered}
     )

@@ -1,15 +1,15 @@
 """
-Which counters tell of a revision: by gateway, by model server, or the user's own. From the table of presets.
+Which series tell of a revision: by gateway, by model server, or the user's own. From the table of presets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from modelramp.api.names import workload_name
 from modelramp.api.selectors import fill
-from modelramp.api.spec import Metric, MetricOrigin, Runtime
-from modelramp.presets import Preset, Source, selectors
+from modelramp.api.spec import Metric, MetricOrigin, MetricPreset, Runtime
+from modelramp.presets import Kind, Preset, Source, row_of, selectors
 
 SERVICE_PORT: Final = 80
 
@@ -25,27 +25,118 @@ class CounterTemplate:
     in_flight: str | None = None
 
 
-def _errors(source: Source, in_flight: str | None = None) -> CounterTemplate:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketTemplate:
+    """
+    A selector of cumulative buckets, with placeholders.
+    """
+
+    buckets: str
+    factor: float
+    """What turns an edge into seconds."""
+
+
+Template = CounterTemplate | BucketTemplate
+
+GATEWAY_SOURCES: Final[Mapping[str, Source]] = {"projectcontour.io/gateway-controller": Source.ENVOY}
+"""By the controller name of the GatewayClass."""
+RUNTIME_SOURCES: Final[Mapping[Runtime, Source]] = {
+    runtime: Source(str(runtime)) for runtime in Runtime if runtime is not Runtime.CUSTOM
+}
+
+
+def _of(preset: MetricPreset, source: Source | None) -> Template | None:
+    """
+    The preset as that source tells it; None: it does not, or only as a mean, which says nothing of the slowest.
+    """
+    row = None if source is None else row_of(Preset(str(preset)), source)
+    if row is None:
+        return None
+    match row.measure.kind:
+        case Kind.RATIO:
+            bad, total = row.measure.selectors
+            return CounterTemplate(total=total, bad=bad)
+        case Kind.HISTOGRAM:
+            return BucketTemplate(buckets=row.measure.selectors[0], factor=row.measure.factor)
+        case _:
+            return None
+
+
+def gateway_counters(controller: str | None) -> CounterTemplate | None:
+    """
+    The gateway's counters of requests, errors and requests in flight; None: not known for this gateway.
+    """
+    source = GATEWAY_SOURCES.get(controller or "")
+    if source is None:
+        return None
     bad, total = selectors(Preset.ERRORS, source)
+    (in_flight,) = selectors(Preset.IN_FLIGHT, source)
     return CounterTemplate(total=total, bad=bad, in_flight=in_flight)
 
 
-GATEWAY_COUNTERS: Final[Mapping[str, CounterTemplate]] = {
-    "projectcontour.io/gateway-controller": _errors(Source.ENVOY, *selectors(Preset.IN_FLIGHT, Source.ENVOY)),
-}
-RUNTIME_COUNTERS: Final[Mapping[Runtime, CounterTemplate]] = {
-    Runtime.MLSERVER: _errors(Source.MLSERVER),
-}
+def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterator[Source | None]:
+    """
+    Whom a preset is read from, the best first. A crashed server counts no errors, so the gateway is asked for them
+    first; everything else the server knows better.
+    """
+    gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
+    match metric.origin:
+        case MetricOrigin.GATEWAY:
+            yield gateway
+        case MetricOrigin.RUNTIME:
+            yield server
+        case None:
+            yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
+
+
+def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:
+    """
+    The series a metric reads; None: the operator knows none for this gateway and runtime.
+    """
+    if metric.ratio is not None:
+        return CounterTemplate(total=metric.ratio.total, bad=metric.ratio.bad)
+    if metric.histogram is not None:
+        return BucketTemplate(buckets=metric.histogram.buckets, factor=metric.histogram.unit.factor)
+    if metric.preset is None:
+        return None
+    preset = metric.preset
+    found = (_of(preset, source) for source in _sources(metric, runtime, controller))
+    return next((template for template in found if template is not None), None)
+
+
+def history_template(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:
+    """
+    The series that tell stable's pods apart; None: there are none. A gateway's counters do not, the server's do.
+    """
+    if metric.preset is None:
+        return template_of(metric, runtime, controller)
+    server = _of(metric.preset, RUNTIME_SOURCES.get(runtime))
+    if server is not None and metric.is_rate:
+        return server
+    return template_of(metric, runtime, controller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSelectors:
     """
-    The selectors of one revision.
+    The selectors of one revision's requests and bad ones.
     """
 
     total: str
     bad: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketSelectors:
+    """
+    The selector of one revision's buckets.
+    """
+
+    buckets: str
+    factor: float
+
+
+Selectors = ArmSelectors | BucketSelectors
 
 
 def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
@@ -58,23 +149,22 @@ def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
     }
 
 
-def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> CounterTemplate | None:
-    """
-    The counters a metric reads; None: the operator knows none for this gateway or runtime.
-    """
-    if metric.ratio is not None:
-        return CounterTemplate(total=metric.ratio.total, bad=metric.ratio.bad)
-    if metric.origin is MetricOrigin.RUNTIME:
-        return RUNTIME_COUNTERS.get(runtime)
-    return GATEWAY_COUNTERS.get(controller or "")
-
-
 def arm_selectors(template: CounterTemplate, namespace: str, deployment: str, revision: str) -> ArmSelectors:
     """
     The template filled for one revision.
     """
     values = _values(namespace, deployment, revision)
     return ArmSelectors(total=fill(template.total, values), bad=fill(template.bad, values))
+
+
+def filled(template: Template, namespace: str, deployment: str, revision: str) -> Selectors:
+    """
+    The template of either kind filled for one revision.
+    """
+    if isinstance(template, CounterTemplate):
+        return arm_selectors(template, namespace, deployment, revision)
+    values = _values(namespace, deployment, revision)
+    return BucketSelectors(buckets=fill(template.buckets, values), factor=template.factor)
 
 
 def in_flight_selector(template: CounterTemplate, namespace: str, deployment: str, revision: str) -> str | None:

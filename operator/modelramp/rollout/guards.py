@@ -9,7 +9,7 @@ from modelramp.analysis import harmful
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
-from modelramp.api.vocabulary import Phase, Reason
+from modelramp.api.vocabulary import Phase
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
@@ -211,7 +211,7 @@ def split_mismatched(s: Situation) -> bool:
     """
     share = float(s.step_percent) / 100
     for evidence in s.evidence.values():
-        mine, others = evidence.step.candidate.n, evidence.step.stable.n
+        mine, others = evidence.step_exposures
         total = mine + others
         deviation = abs(mine - total * share)
         sigmas = SPLIT_SIGMAS * (total * share * (1 - share)) ** 0.5
@@ -243,37 +243,6 @@ def last_step_passed(s: Situation) -> bool:
     The last step passed.
     """
     return s.next_step is None and step_passed(s)
-
-
-def metrics_missing(s: Situation) -> bool:
-    """
-    Some metric could not be read, or has no data, at the last look.
-    """
-    missing = {VerdictName.UNAVAILABLE, VerdictName.NO_DATA}
-    return any(verdict.verdict in missing for verdict in s.status.verdicts)
-
-
-def step_overdue(s: Situation) -> bool:
-    """
-    The step deadline passed without sufficient evidence.
-    """
-    return s.step is not None and s.status.step is not None and s.since(s.status.step.entered_at, s.step.deadline)
-
-
-def step_overdue_without_metrics(s: Situation) -> bool:
-    """
-    The step deadline passed while metrics could not be read.
-    """
-    return step_overdue(s) and metrics_missing(s)
-
-
-def pause_lifted(s: Situation) -> bool:
-    """
-    The metrics that were missing are back, the route is ours again, or a retry is requested.
-    """
-    back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
-    ours = s.status.reason is Reason.ROUTE_CONFLICT and not route_contested(s)
-    return back or ours or retry_requested(s)
 
 
 def promotion_in_place(s: Situation) -> bool:

@@ -2,7 +2,6 @@
 Updates of the memory: what each transition remembers. Verbs; each returns the next status.
 """
 
-from modelramp.analysis import MetricEvidence
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import (
@@ -68,17 +67,9 @@ def _entered(s: Situation) -> StepStatus | None:
 
 def enter_first_step(s: Situation, _reason: Reason) -> Status:
     """
-    The first step begins, with fresh evidence for each metric.
+    The first step begins, with the evidence that was opened while the candidate was prepared.
     """
-    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
-    evidence = tuple(
-        EvidenceState(
-            name=m.title,
-            state=dict(MetricEvidence.begin(wealth, phi=s.observed.overdispersion.get(m.title, 1.0)).to_state()),
-        )
-        for m in s.judged_metrics
-    )
-    return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
+    return s.status.model_copy(update={"step": _entered(s), "verdicts": ()})
 
 
 def enter_next_step(s: Situation, _reason: Reason) -> Status:
@@ -87,7 +78,7 @@ def enter_next_step(s: Situation, _reason: Reason) -> Status:
     """
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
     evidence = tuple(
-        EvidenceState(name=name, state=dict(kept.enter_step(wealth).to_state())) for name, kept in s.evidence.items()
+        EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
     )
     return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
+from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
+from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
 from modelramp.rollout.memory import DRAINING
-from modelramp.rollout.numbers import duration_text
+from modelramp.rollout.needs import question_of
+from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.situation import SETTLE, Situation
 
 
@@ -28,12 +31,34 @@ def _stable(s: Situation) -> str:
     return f"version {stable.version}" if stable else "nothing"
 
 
+def _told(s: Situation, v: VerdictStatus) -> str:
+    metric = s.metric(v.name)
+    evidence = f"harm evidence {v.harm}, not-worse evidence {v.evidence}"
+    if metric is not None and not metric.is_rate:
+        return f"{v.name}: {v.candidate.n} calls of the candidate, {v.stable.n} of stable, {evidence}"
+    counts = f"candidate {v.candidate.x} bad of {v.candidate.n}, stable {v.stable.x} of {v.stable.n}"
+    return f"{v.name}: {counts}, {evidence}"
+
+
+def _slices(s: Situation) -> list[str]:
+    """
+    The counts of those slices whose harm is certain.
+    """
+    named, label, found = set(s.culprits), s.spec.analysis.slices.label if s.spec.analysis.slices else "", []
+    for name, account in s.evidence.items():
+        for value, (_, totals) in account.slices.accounts.items() if account.slices is not None else ():
+            slice_name = f'{name}{{{label}="{value}"}}'
+            if slice_name in named:
+                mine, theirs = totals.candidate, totals.stable
+                found.append(
+                    f"{slice_name}: candidate {count_text(mine.x)} bad of {count_text(mine.n)}, "
+                    f"stable {count_text(theirs.x)} of {count_text(theirs.n)}"
+                )
+    return found
+
+
 def _counts(s: Situation) -> str:
-    parts = [
-        f"{v.name}: candidate {v.candidate.x} bad of {v.candidate.n}, stable {v.stable.x} of {v.stable.n}, "
-        f"harm evidence {v.harm}, not-worse evidence {v.evidence}"
-        for v in s.status.verdicts
-    ]
+    parts = [*_slices(s), *(_told(s, verdict) for verdict in s.status.verdicts)]
     return "; ".join(parts) or "nothing was measured"
 
 
@@ -75,10 +100,19 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
     Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
-        "a new revision, an abort or a retry goes on from here"
+        + (
+            "the spec asks to roll back then"
+            if s.spec.analysis.on_inconclusive is OnInconclusive.ROLLBACK
+            else "a new revision, an abort or a retry goes on from here"
+        )
     ),
     Reason.METRICS_UNAVAILABLE: lambda s: (
-        f"{_step(s)}: metrics were missing at its deadline ({_missing(s)}); goes on when they are back"
+        f"{_step(s)}: metrics were missing at its deadline ({_missing(s)}); "
+        + ("the spec asks to roll back then" if _no_data_ends(s) else "goes on when they are back")
+    ),
+    Reason.ADVANCED_UNCERTIFIED: lambda s: (
+        f"{_step(s)}: no sufficient evidence within its deadline of {_uncertified(s)}, and the spec asks to go on: "
+        f"{_counts(s)}"
     ),
     Reason.ROUTE_CONFLICT: lambda s: (
         f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
@@ -89,6 +123,14 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
 }
 
 
+def _no_data_ends(s: Situation) -> bool:
+    return s.spec.analysis.on_no_data is OnNoData.ROLLBACK
+
+
+def _uncertified(s: Situation) -> str:
+    return ", ".join(v.name for v in s.status.verdicts if v.verdict is not VerdictName.PASSED) or "any metric"
+
+
 def _missing(s: Situation) -> str:
     gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
     return "; ".join(f"{v.name}: {v.message}" for v in gone)
@@ -97,17 +139,32 @@ def _missing(s: Situation) -> str:
 def _collecting(s: Situation, verdict: VerdictStatus) -> str:
     if verdict.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}:
         return f"{verdict.name}: {verdict.message}"
-    blast, share = s.spec.strategy.canary.blast_radius.percent, s.step.next_share if s.step else None
-    margin = f"1.25 x stable + {blast / 100 / _decimal(share):.2%}" if share else "its margin"
     left = (
         "" if verdict.seconds_left is None else f", about {duration_text(verdict.seconds_left)} more at present traffic"
     )
     hint = f" ({verdict.message})" if verdict.message else ""
-    return f"{verdict.name}: evidence {verdict.evidence} that the rate is below {margin}{left}{hint}"
+    return f"{verdict.name}: evidence {verdict.evidence} that {_claim(s, verdict.name)}{left}{hint}"
 
 
-def _decimal(share: float) -> Decimal:
-    return Decimal(str(share))
+def _claim(s: Situation, name: str) -> str:
+    """
+    What has to be shown of a metric in this step.
+    """
+    metric, share = s.metric(name), s.step.next_share if s.step else None
+    if metric is None or share is None:
+        return "its margin is kept"
+    margin = f"1.25 x stable + {s.spec.strategy.canary.blast_radius.percent / 100 / Decimal(str(share)):.2%}"
+    if metric.against is not None:
+        return f"the rate is below 1.5 x {metric.against.limit}"
+    match question_of(metric):
+        case OverThreshold(seconds):
+            return f"the share of calls over {seconds:g} s is below {margin}"
+        case QuantileGrowth(quantile, growth):
+            return f"quantile {quantile:g} grows by less than {growth:.0%}"
+        case QuantileLimit(quantile, seconds):
+            return f"quantile {quantile:g} is below {seconds:g} s"
+        case None:
+            return f"the rate is below {margin}"
 
 
 def _waiting_in_step(s: Situation) -> str:

@@ -3,17 +3,21 @@ What must be looked at beyond the cluster: decided here, asked elsewhere.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from modelramp.analysis import Window
+from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit, Question
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
-    GATEWAY_COUNTERS,
-    ArmSelectors,
+    BucketTemplate,
+    Selectors,
     arm_selectors,
+    filled,
+    gateway_counters,
+    history_template,
     in_flight_selector,
     template_of,
 )
@@ -22,7 +26,9 @@ from modelramp.rollout.observed import Observed
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
 
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 LOOK_BACK: Final = timedelta(minutes=5)  # Prometheus' own staleness limit: an older sample is no neighbour of a new one
+USUAL_GROWTH: Final = QuantileGrowth(0.99, 0.2)  # asked of durations where the spec asks nothing
 DRAIN_WINDOW: Final = timedelta(seconds=30)  # two scrapes at the usual 15 s
 
 
@@ -33,9 +39,30 @@ class CounterQuestion:
     """
 
     name: str
-    candidate: ArmSelectors | None
-    stable: ArmSelectors | None
+    candidate: Selectors | None
+    stable: Selectors | None
     window: Window
+    slice_label: str | None = None
+    """The label that tells slices apart; None: no slices are looked at."""
+    slice_values: tuple[str, ...] = ()
+    short: bool = False
+    """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryQuestion:
+    """
+    What stable's past tells of one metric before its first block.
+    """
+
+    name: str
+    stable: Selectors
+    until: datetime
+    look_back: timedelta
+    tells_pods: bool
+    """The series tell stable's pods apart; else they say nothing about overdispersion."""
+    question: Question | None
+    """What is asked of durations; None for a rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +93,7 @@ class Needs:
     """
 
     counters: tuple[CounterQuestion, ...] = ()
+    histories: tuple[HistoryQuestion, ...] = ()
     drain: tuple[DrainQuestion, ...] = ()
     drain_at: datetime | None = None
     warm_up: WarmUpQuestion | None = None
@@ -86,6 +114,16 @@ def counted_from(s: Situation) -> datetime | None:
     return step.in_place_since + SETTLE if step is not None and step.in_place_since is not None else None
 
 
+def _on_grid(s: Situation, at: datetime) -> datetime:
+    """
+    The newest multiple of the interval that is not after `at`.
+
+    All objects of one interval look at the same instants, so that one question to the metric source serves them all.
+    """
+    interval = s.spec.analysis.interval.timedelta
+    return EPOCH + (at - EPOCH) // interval * interval
+
+
 def next_counts_at(s: Situation) -> datetime | None:
     """
     When the next block of some metric can be had, in whole seconds; None: no metric is counted in this step.
@@ -97,8 +135,9 @@ def next_counts_at(s: Situation) -> datetime | None:
     ends = [item.counted_until for item in kept if item is not None]
     if not ends:
         return None
-    first = min(max(begin, end or begin) for end in ends)
-    due = first + s.spec.analysis.interval.timedelta + s.spec.analysis.prometheus.delay.timedelta
+    first = max(min(max(begin, end or begin) for end in ends), settled_instant(s))
+    interval = s.spec.analysis.interval.timedelta
+    due = _on_grid(s, first) + interval + s.spec.analysis.prometheus.delay.timedelta
     return due if due.microsecond == 0 else due.replace(microsecond=0) + timedelta(seconds=1)
 
 
@@ -110,33 +149,100 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}
     if not exposed or begin is None or s.candidate is None or s.stable is None or s.step_percent == WHOLE:
         return ()
-    until, found, evidence = settled_instant(s), [], s.evidence
+    until, found, evidence = _on_grid(s, settled_instant(s)), [], s.evidence
     for metric in s.judged_metrics:
         kept = evidence.get(metric.title)
-        after = max(begin, kept.counted_until) if kept is not None and kept.counted_until is not None else begin
-        if until - after < s.spec.analysis.interval.timedelta:
-            continue
-        found.append((metric, Window(since=after - LOOK_BACK, after=after, until=until)))
+        if kept is None:
+            continue  # its history comes first
+        after = max(begin, kept.counted_until) if kept.counted_until is not None else begin
+        if after < until:
+            found.append((metric, Window(since=after - LOOK_BACK, after=after, until=until)))
     return tuple(found)
 
 
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
+    slices = s.spec.analysis.slices
     for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
-            arm_selectors(template, s.deployment.namespace, s.deployment.name, revision) if template else None
+            filled(template, s.deployment.namespace, s.deployment.name, revision) if template else None
             for revision in (s.candidate or "", s.stable or "")  # both are there where something is due
         ]
-        questions.append(CounterQuestion(name=metric.title, candidate=arms[0], stable=arms[1], window=window))
+        questions.append(
+            CounterQuestion(
+                name=metric.title,
+                candidate=arms[0],
+                stable=arms[1],
+                window=window,
+                slice_label=slices.label if slices and metric.is_rate else None,
+                slice_values=slices.values if slices and metric.is_rate else (),
+                short=window.until - window.after < s.spec.analysis.interval.timedelta,
+            )
+        )
     return tuple(questions)
+
+
+def question_of(metric: Metric) -> Question | None:
+    """
+    What a metric asks of durations; None for a rate.
+    """
+    if metric.is_rate:
+        return None
+    if metric.threshold is not None:
+        return OverThreshold(metric.threshold.seconds)
+    quantile = metric.quantile_fraction
+    if quantile is None:
+        return USUAL_GROWTH
+    if metric.below is not None:
+        return QuantileLimit(quantile, metric.below.seconds)
+    return QuantileGrowth(quantile, metric.may_grow.fraction if metric.may_grow else USUAL_GROWTH.growth)
+
+
+def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
+    """
+    What must be asked of stable's past before the metric is judged; None: nothing needs to be, or nothing can.
+    """
+    template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
+    if template is None or s.stable is None:
+        return None
+    text = template.buckets if isinstance(template, BucketTemplate) else template.total
+    tells_pods = "$arm" in text
+    if metric.is_rate and (s.spec.analysis.overdispersion is not None or not tells_pods):
+        return None
+    until = settled_instant(s)
+    return HistoryQuestion(
+        name=metric.title,
+        stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable),
+        until=until,
+        look_back=s.spec.analysis.look_back.timedelta,
+        tells_pods=tells_pods,
+        question=question_of(metric),
+    )
+
+
+def opens_evidence(s: Situation) -> bool:
+    """
+    The candidate is judged, or about to be: its pods are ready.
+    """
+    arm = s.candidate_arm
+    exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and s.step_percent < WHOLE
+    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= s.spec.serving.replicas
+    return s.candidate is not None and s.stable is not None and (exposed or soon)
+
+
+def _histories(s: Situation) -> tuple[HistoryQuestion, ...]:
+    if not opens_evidence(s):
+        return ()
+    missing = [metric for metric in s.judged_metrics if metric.title not in s.evidence]
+    return tuple(question for metric in missing if (question := history_of(s, metric)) is not None)
 
 
 def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
     leaving = [arm.revision for arm in retired(s) if arm.wanted_replicas > 0]
     if s.status.phase is Phase.ROLLING_BACK and s.candidate is not None:
         leaving.append(s.candidate)
-    template = GATEWAY_COUNTERS.get(s.observed.route.controller or "")
+    template = gateway_counters(s.observed.route.controller)
     if template is None:
         return ()
     if leaving and s.stable is not None:
@@ -170,6 +276,7 @@ def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Need
     drain = _drain(s)
     return Needs(
         counters=_counters(s),
+        histories=_histories(s),
         drain=drain,
         drain_at=settled_instant(s) if drain else None,
         warm_up=_warm_up(s),

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from modelramp.analysis import Block
+from modelramp.analysis.tails import TailBlock
+from modelramp.rollout.account import Opening
 
 
 class Role(StrEnum):
@@ -80,7 +82,9 @@ class Measured:
     A metric's new block of counts.
     """
 
-    block: Block
+    block: Block | TailBlock
+    slices: Mapping[str, Block] = field(default_factory=dict)
+    """Of the same time, by the label's value; without those that nothing was counted of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Unavailable:
 
 
 Reading = Measured | NoData | Unavailable
+History = Opening | NoData | Unavailable
+"""What stable's past told, or why it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +149,8 @@ class Observed:
     route: RouteState = field(default_factory=RouteState)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By metric name; a metric that was not due has none."""
-    overdispersion: Mapping[str, float] = field(default_factory=dict)
-    """By metric name, at least 1, from the stable pods' history; a metric without one is taken as 1."""
+    histories: Mapping[str, History] = field(default_factory=dict)
+    """By metric name; a metric that was not asked about has none."""
     drain: Drain | None = None
     """None: not asked for, or not to be had."""
     warm_up: WarmUpReading | None = None

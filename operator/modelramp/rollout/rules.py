@@ -11,6 +11,7 @@ from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
+from modelramp.rollout import overdue
 from modelramp.rollout.situation import Situation
 
 
@@ -60,9 +61,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
     Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),
     Rule(PROGRESSING, when.step_passed,                  Phase.PROGRESSING,  then.enter_next_step,     Reason.STEP_PASSED),
-    Rule(PROGRESSING, when.step_overdue_without_metrics, Phase.PAUSED,       then.remember_nothing,    Reason.METRICS_UNAVAILABLE),
-    Rule(PROGRESSING, when.step_overdue,                 Phase.PAUSED,       then.remember_nothing,    Reason.ANALYSIS_INCONCLUSIVE),
-    Rule(PAUSED,      when.pause_lifted,                 Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
+    Rule(PROGRESSING, overdue.no_data_rolls_back,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.METRICS_UNAVAILABLE),
+    Rule(PROGRESSING, overdue.inconclusive_rolls_back,   Phase.ROLLING_BACK, then.reject_candidate,    Reason.ANALYSIS_INCONCLUSIVE),
+    Rule(PROGRESSING, overdue.last_inconclusive_advances, Phase.PROMOTING,   then.remember_nothing,    Reason.ADVANCED_UNCERTIFIED),
+    Rule(PROGRESSING, overdue.inconclusive_advances,     Phase.PROGRESSING,  then.enter_next_step,     Reason.ADVANCED_UNCERTIFIED),
+    Rule(PROGRESSING, overdue.step_overdue_without_metrics, Phase.PAUSED,    then.remember_nothing,    Reason.METRICS_UNAVAILABLE),
+    Rule(PROGRESSING, overdue.step_overdue,              Phase.PAUSED,       then.remember_nothing,    Reason.ANALYSIS_INCONCLUSIVE),
+    Rule(PAUSED,      overdue.pause_lifted,              Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
     # End
     Rule(PROMOTING,   when.promotion_in_place,           Phase.STABLE,       then.promote,             Reason.PROMOTED),
     Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),

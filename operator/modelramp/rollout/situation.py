@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, cast
+from typing import Final
 
-from modelramp.analysis import ALPHA_ROLLBACK, MetricEvidence, MetricState, Vote, combined_log, culprits
+from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins
+from modelramp.analysis.combination import balanced
 from modelramp.api.document import MLModelDeployment
-from modelramp.api.spec import AnalysisMode, Metric, MLModelDeploymentSpec
+from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
+from modelramp.rollout.account import Account
 from modelramp.rollout.observed import Acceptance, Arm, Observed
 from modelramp.rollout.strategy import Step, following, step_of
 
@@ -96,12 +98,26 @@ class Situation:
         """
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
+    def metric(self, name: str) -> Metric | None:
+        """
+        The judged metric of that name; None: there is none now.
+        """
+        return next((metric for metric in self.judged_metrics if metric.title == name), None)
+
     @cached_property
-    def evidence(self) -> Mapping[str, MetricEvidence]:
+    def evidence(self) -> Mapping[str, Account]:
         """
-        The evidence kept, by metric.
+        The evidence kept, by metric; a metric whose history is not known yet has none.
         """
-        return {item.name: MetricEvidence.from_state(cast("MetricState", item.state)) for item in self.status.evidence}
+        return {item.name: Account.from_state(item.state) for item in self.status.evidence}
+
+    def margins_of(self, metric: Metric, next_share: float) -> Margins:
+        """
+        What harm and "not worse" mean for a metric on the way to a share.
+        """
+        if metric.against is not None:
+            return limit_margins(metric.against.limit.fraction)
+        return margins(self.spec.strategy.canary.blast_radius.fraction, next_share)
 
     @cached_property
     def harm_log(self) -> float:
@@ -110,12 +126,23 @@ class Situation:
         """
         return combined_log(self.votes)
 
-    @property
+    @cached_property
     def votes(self) -> tuple[Vote, ...]:
         """
-        The harm evidence of each metric; all count alike.
+        The harm evidence of each metric and slice, with its weight. A metric without evidence yet has its weight too,
+        as weights are fixed before the rollout.
         """
-        return tuple(Vote(name, item.harm_log) for name, item in self.evidence.items())
+        label = self.spec.analysis.slices.label if self.spec.analysis.slices else None
+        critical = {m.title for m in self.judged_metrics if m.weight is MetricWeight.CRITICAL}
+        known = [
+            vote for name, item in self.evidence.items() for vote in item.votes(name, label, critical=name in critical)
+        ]
+        waiting = [
+            Vote(metric.title, 0.0, critical=metric.title in critical)
+            for metric in self.judged_metrics
+            if metric.title not in self.evidence
+        ]
+        return balanced([*known, *waiting])
 
     @property
     def culprits(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.status import StableStatus, Status
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.decide import transition, wake_at
 from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.needs import due
@@ -85,13 +86,18 @@ class Run:
     moments: tuple[Moment, ...]
 
 
-def _learnt(traffic: Traffic) -> dict[str, float]:
+def _learnt(traffic: Traffic, model: TrafficModel) -> dict[str, Opening]:
     """
-    The overdispersion of each metric, estimated from stable's look-back as before a real rollout.
+    The overdispersion of each metric, estimated from stable's look-back as before a real rollout. A world of one pod
+    stands for one whose history is known to be without any.
     """
+    if model.stable_pods == 1:
+        return {name: Opening(phi=1.0, source=PhiSource.ESTIMATED) for name in model.rates}
     histories = traffic.history(HISTORY_WINDOWS, HISTORY_WINDOW_SECONDS)
+    found = {name: estimate_dispersion(pods, window_seconds=HISTORY_WINDOW_SECONDS) for name, pods in histories.items()}
     return {
-        name: estimate_dispersion(pods, window_seconds=HISTORY_WINDOW_SECONDS).phi for name, pods in histories.items()
+        name: Opening(phi=one.phi, source=PhiSource.ESTIMATED if one.known else PhiSource.ASSUMED)
+        for name, one in found.items()
     }
 
 
@@ -108,7 +114,7 @@ class _World:
         self.deployment = replace(deployment, status=Status(phase=Phase.STABLE, stable=stable))
         self.traffic = Traffic(model, rng)
         self._onset = model.onset
-        self._overdispersion = _learnt(self.traffic) if model.stable_pods > 1 else {}
+        self._histories = _learnt(self.traffic, model)
         self._last_percent = compile_steps(deployment.spec.strategy)[-1].percent
         self.now = BEGIN
         replicas = deployment.spec.serving.replicas
@@ -128,7 +134,7 @@ class _World:
         """
         One decision, and what follows from it.
         """
-        bare = Observed(arms=self._arms, route=self.route, warm_up=self._warm, overdispersion=self._overdispersion)
+        bare = Observed(arms=self._arms, route=self.route, warm_up=self._warm, histories=self._histories)
         asked = due(Situation(deployment=self.deployment, status=self.deployment.status, observed=bare, now=self.now))
         readings = {}
         if asked:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration
-from modelramp.api.selectors import NOT_TOLD_APART, SELECTOR_PATTERN, TELLS_ARMS_APART, check_selector
-from modelramp.api.spec.fields import DnsLabel, DnsName
+from modelramp.api.spec.fields import DnsName
+from modelramp.api.spec.metrics import Metric, MetricPreset
 
 
 class SecretKey(ApiModel):
@@ -77,89 +77,6 @@ class Prometheus(ApiModel):
     )
 
 
-class MetricPreset(StrEnum):
-    """
-    A metric the operator knows how to read.
-    """
-
-    ERRORS = "errors"
-
-
-class MetricOrigin(StrEnum):
-    """
-    Whose counters a preset reads.
-    """
-
-    GATEWAY = "Gateway"
-    """The gateway's own counters: they also see what a crashed server cannot count."""
-    RUNTIME = "Runtime"
-    """The model server's counters."""
-
-
-_APART_IN_CEL: Final = TELLS_ARMS_APART.replace("\\", "\\\\")
-Selector = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        pattern=SELECTOR_PATTERN,
-        json_schema_extra=rules((f"self.matches('{_APART_IN_CEL}')", NOT_TOLD_APART)),
-    ),
-    AfterValidator(check_selector),
-]
-
-
-class RatioMetric(ApiModel):
-    """
-    Bad events of all events, as two selectors of counters. `$arm` stands for the label matchers of a revision's pods;
-    `${namespace}`, `${service}` and `${revision}` for its names.
-    """
-
-    bad: Selector = Field(description="Selector of the counters of bad events.")
-    total: Selector = Field(description="Selector of the counters of all events, the bad ones among them.")
-
-
-ONE_METRIC_FORM: Final = "give exactly one of preset and ratio"
-RATIO_NEEDS_NAME: Final = "a ratio metric needs a name"
-ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset"
-
-
-class Metric(ApiModel):
-    """
-    A metric the candidate is judged on: a preset, or a ratio of the user's own counters.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            ("has(self.preset) != has(self.ratio)", ONE_METRIC_FORM),
-            ("!has(self.ratio) || has(self.name)", RATIO_NEEDS_NAME),
-            ("!has(self.origin) || has(self.preset)", ORIGIN_NEEDS_PRESET),
-        )
-    )
-
-    name: DnsLabel | None = Field(default=None, description="Absent: the preset's name.")
-    preset: MetricPreset | None = None
-    origin: MetricOrigin | None = Field(default=None, description="Whose counters the preset reads; absent: Gateway.")
-    ratio: RatioMetric | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if (self.preset is None) == (self.ratio is None):
-            raise ValueError(ONE_METRIC_FORM)
-        if self.ratio is not None and self.name is None:
-            raise ValueError(RATIO_NEEDS_NAME)
-        if self.origin is not None and self.preset is None:
-            raise ValueError(ORIGIN_NEEDS_PRESET)
-        return self
-
-    @property
-    def title(self) -> str:
-        """
-        The name shown and kept in status.
-        """
-        return self.name or str(self.preset)
-
-
 class Reaction(StrEnum):
     """
     What a broken guardrail does.
@@ -195,6 +112,59 @@ class AnalysisMode(StrEnum):
     """Nothing is measured; guardrails and soak times alone decide. The status keeps saying so."""
 
 
+class OnInconclusive(StrEnum):
+    """
+    What follows when a step's deadline passes and the evidence is sufficient neither way.
+    """
+
+    PAUSE = "Pause"
+    """The share stays; a human decides."""
+    ROLLBACK = "Rollback"
+    ADVANCE = "Advance"
+    """Go on, and say which metric was not certified."""
+
+
+class OnNoData(StrEnum):
+    """
+    What follows when a step's deadline passes and a metric has no data or cannot be read. Never an advance.
+    """
+
+    PAUSE = "Pause"
+    """The share stays; goes on by itself when the data are back."""
+    ROLLBACK = "Rollback"
+
+
+LABEL_NAME: Final = r"^[a-zA-Z_][a-zA-Z0-9_]{0,62}$"
+SliceValue = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+UNIQUE_VALUES: Final = "slice values must be unique"
+
+
+def _unique_values(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(values) != len(set(values)):
+        raise ValueError(UNIQUE_VALUES)
+    return values
+
+
+class Slices(ApiModel):
+    """
+    Parts of the traffic that are looked at for harm on their own: a label of the counters, and its values.
+    """
+
+    label: str = Field(pattern=LABEL_NAME, max_length=63, description="A label of the metrics' series, such as tenant.")
+    values: Annotated[
+        tuple[SliceValue, ...],
+        Field(
+            description="The values looked at. A slice can roll back and is never waited for.",
+            min_length=1,
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+        AfterValidator(_unique_values),
+    ]
+
+
 UNIQUE_METRICS: Final = "metric names must be unique"
 _NAMES_UNIQUE = (
     "self.all(m, self.exists_one(n, (has(n.name) ? n.name : has(n.preset) ? n.preset : '') == "
@@ -209,6 +179,18 @@ def _a_second_or_more(interval: Duration) -> Duration:
     if interval.seconds < 1:
         raise ValueError(INTERVAL_TOO_SHORT)
     return interval
+
+
+OVERDISPERSION: Final = r"^[1-9][0-9]{0,2}(\.[0-9]{1,4})?$"
+LOOK_BACK_RANGE: Final = "lookBack must be between 10m and 168h"
+_SHORTEST_LOOK_BACK: Final = 600.0
+_LONGEST_LOOK_BACK: Final = 168 * 3600.0
+
+
+def _hours_not_weeks(span: Duration) -> Duration:
+    if not _SHORTEST_LOOK_BACK <= span.seconds <= _LONGEST_LOOK_BACK:
+        raise ValueError(LOOK_BACK_RANGE)
+    return span
 
 
 def _names_unique(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
@@ -227,17 +209,39 @@ class Analysis(ApiModel):
     prometheus: Prometheus = Prometheus()
     interval: Annotated[Duration, AfterValidator(_a_second_or_more)] = Field(
         default=Duration("15s"),
-        description="Time between two looks, at least 1s; best the scrape interval.",
+        description="Time between two looks, at least 1s; best the scrape interval. Looks fall on its multiples.",
         json_schema_extra=rules(("duration(self) >= duration('1s')", INTERVAL_TOO_SHORT)),
     )
     metrics: Annotated[
         tuple[Metric, ...],
         Field(
-            description="What the candidate is judged on; every one must be certified. Names are unique.",
+            description="What the candidate is judged on; every one must be certified. Names are unique. Absent: "
+            "errors, and the 99th percentile of the latency, which may grow by 20%.",
             min_length=1,
             max_length=10,
             json_schema_extra={"x-kubernetes-list-type": "atomic", **rules((_NAMES_UNIQUE, UNIQUE_METRICS))},
         ),
         AfterValidator(_names_unique),
-    ] = (Metric(preset=MetricPreset.ERRORS),)
+    ] = (Metric(preset=MetricPreset.ERRORS), Metric(preset=MetricPreset.LATENCY))
+    slices: Slices | None = None
+    overdispersion: str | None = Field(
+        default=None,
+        pattern=OVERDISPERSION,
+        max_length=8,
+        description="How much more bad events scatter than independent ones: the factor counts are divided by, 1 to "
+        "999. Absent: estimated from the stable pods' history, and 2 where that says nothing.",
+    )
+    look_back: Annotated[Duration, AfterValidator(_hours_not_weeks)] = Field(
+        default=Duration("24h"),
+        description="How far the stable pods' history is read before a rollout, 10m to 168h; best at least 6h.",
+        json_schema_extra=rules(
+            ("duration(self) >= duration('10m') && duration(self) <= duration('168h')", LOOK_BACK_RANGE)
+        ),
+    )
+    on_inconclusive: OnInconclusive = Field(
+        default=OnInconclusive.PAUSE, description="What follows when a step's deadline passes without a verdict."
+    )
+    on_no_data: OnNoData = Field(
+        default=OnNoData.PAUSE, description="What follows when a step's deadline passes while a metric has no data."
+    )
     guardrails: Guardrails = Guardrails()

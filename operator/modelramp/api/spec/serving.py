@@ -36,10 +36,33 @@ class Runtime(StrEnum):
     """
 
     MLSERVER = "mlserver"
+    TRITON = "triton"
+    VLLM = "vllm"
+    KSERVE = "kserve"
+    TF_SERVING = "tfserving"
+    TORCHSERVE = "torchserve"
+    BENTOML = "bentoml"
+    RAY_SERVE = "rayserve"
+    TGI = "tgi"
+    SGLANG = "sglang"
+    TRT_LLM = "trtllm"
     CUSTOM = "custom"
 
 
-RUNTIME_PORTS: Final = {Runtime.MLSERVER: 8080}
+# The HTTP port of predictions, as each server listens unless told otherwise (its own documentation).
+RUNTIME_PORTS: Final = {
+    Runtime.MLSERVER: 8080,
+    Runtime.TRITON: 8000,
+    Runtime.VLLM: 8000,
+    Runtime.KSERVE: 8080,
+    Runtime.TF_SERVING: 8501,
+    Runtime.TORCHSERVE: 8080,
+    Runtime.BENTOML: 3000,
+    Runtime.RAY_SERVE: 8000,
+    Runtime.TGI: 80,
+    Runtime.SGLANG: 30000,
+    Runtime.TRT_LLM: 8000,
+}
 
 
 class Container(ApiModel):

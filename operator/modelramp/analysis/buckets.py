@@ -1,0 +1,122 @@
+"""
+From raw samples of cumulative buckets to what both arms observed between two instants.
+
+The counterpart of ``counters`` for classic histograms: every increment once, per bucket, by the same rules of births
+and restarts. Buckets of one page are born and begin anew together, so they stay cumulative. This module does no I/O.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelramp.analysis.counters import NO_PODS, increments
+from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.tails import TailBlock
+from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
+
+EDGE_LABEL = "le"
+
+
+class TailAbsence(StrEnum):
+    """Why there is no block."""
+
+    NO_CANDIDATE_SAMPLES = "NoCandidateSamples"
+    """No sample of the candidate's buckets lies in the time asked for."""
+    NO_STABLE_SAMPLES = "NoStableSamples"
+    """No sample of the stable arm's buckets lies in the time asked for."""
+    NOT_CUMULATIVE = "NotCumulative"
+    """An arm's buckets do not add up: the selector names what is no classic histogram, or only part of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoTails:
+    """
+    No block: nothing may be concluded, and ``counted_until`` must not move.
+
+    Attributes:
+        reason: Why.
+
+    """
+
+    reason: TailAbsence
+
+
+def count_tails(
+    candidate: Sequence[Series], stable: Sequence[Series], window: Window, *, factor: float = 1.0, pods: Pods = NO_PODS
+) -> TailBlock | NoTails:
+    """
+    Count both arms' observations between ``window.after`` and ``window.until``.
+
+    Both arms are counted over the same time or not at all, as by ``count_block``.
+
+    Args:
+        candidate: The candidate's buckets, each series with its upper edge in the label ``le``.
+        stable: The stable arm's buckets.
+        window: Which samples were fetched, and which increments are wanted.
+        factor: What the edges are multiplied by to give the unit that is judged in (0.001 for milliseconds).
+        pods: What is known about creation and start times.
+
+    """
+    targets = find_targets((*candidate, *stable), window, pods)
+    try:
+        found = tuple(observed(arm, window, targets, factor=factor) for arm in (candidate, stable))
+    except ValueError:
+        return NoTails(TailAbsence.NOT_CUMULATIVE)
+    mine, theirs = found
+    if mine is None:
+        return NoTails(TailAbsence.NO_CANDIDATE_SAMPLES)
+    if theirs is None:
+        return NoTails(TailAbsence.NO_STABLE_SAMPLES)
+    return TailBlock(window.after, window.until, mine, theirs)
+
+
+def observed(
+    buckets: Iterable[Series], window: Window, targets: Mapping[Identity, Target], *, factor: float = 1.0
+) -> Histogram | None:
+    """
+    What one arm observed within (after, until], at the edges that all of its histograms have.
+
+    Args:
+        buckets: Series of cumulative buckets.
+        window: Which increments are wanted.
+        targets: ``find_targets`` of everything that was fetched.
+        factor: What the edges are multiplied by.
+
+    Returns:
+        None if no series has a sample in the window.
+
+    Raises:
+        ValueError: If an edge is no number, or the buckets are not cumulative or lack ``+Inf``.
+
+    """
+    grouped: dict[Identity, dict[float, list[Series]]] = {}
+    for one in {one.identity: one for one in buckets}.values():
+        page = frozenset(label for label in one.labels.items() if label[0] != EDGE_LABEL)
+        grouped.setdefault(page, {}).setdefault(edge_of(one, factor), []).append(one)
+    whole: Histogram | None = None
+    for edges in grouped.values():
+        counted = {edge: increments(series, window, targets) for edge, series in edges.items()}
+        if all(counts is None for counts in counted.values()):
+            continue
+        found = Histogram.from_buckets({edge: counts.total for edge, counts in counted.items() if counts is not None})
+        if whole is None:
+            whole = found
+        else:
+            common = set(whole.edges) & set(found.edges)
+            whole = whole.restricted(common) + found.restricted(common)
+    return whole
+
+
+def edge_of(series: Series, factor: float = 1.0) -> float:
+    """
+    Upper edge of a bucket's series, in the unit that is judged in.
+
+    Rounded to 12 significant digits, so that 250 ms is 0.25 s whatever the factor's last bit.
+
+    Raises:
+        ValueError: If the label ``le`` is missing or no number.
+
+    """
+    edge = float(series.labels.get(EDGE_LABEL, "no edge")) * factor
+    return edge if math.isinf(edge) else float(f"{edge:.12g}")

@@ -1,0 +1,95 @@
+"""
+Reading stable's past before a rollout, in stretches, the newest first.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from modelramp.analysis import ArmSeries, Pods, Series, Window
+from modelramp.analysis.dispersion import Dispersion
+from modelramp.analysis.evidence import PHI_UNKNOWN
+from modelramp.analysis.history import RateHistory, TailHistory
+from modelramp.ports import PortError
+from modelramp.rollout.account import Opening, PhiSource
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors
+from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
+from modelramp.rollout.observed import History, NoData, Unavailable
+
+FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
+LONGEST_STRETCH: Final = timedelta(hours=4)  # 16 samples a minute of a hundred series are some 3 MB
+UNKNOWN: Final = Dispersion(PHI_UNKNOWN, known=False)
+
+SeriesReader = Callable[[str, Window], Awaitable[tuple[Series, ...]]]
+
+
+def _stretches(question: HistoryQuestion) -> list[Window]:
+    """
+    The look-back in whole minutes, newest first, each up to four times as long as the one after it.
+    """
+    found, until, left, length = [], question.until, question.look_back // timedelta(minutes=1), FIRST_STRETCH
+    while left > 0:
+        minutes = min(left, length // timedelta(minutes=1))
+        after = until - timedelta(minutes=minutes)
+        found.append(Window(since=after - LOOK_BACK, after=after, until=until))
+        until, left, length = after, left - minutes, min(4 * length, LONGEST_STRETCH)
+    return found
+
+
+async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods) -> History:
+    """
+    What a metric's evidence can be begun with.
+
+    The past is read back to where it ends, or to the first stretch that cannot be had: a shorter past is a past.
+    """
+    try:
+        match question.stable:
+            case ArmSelectors() as selectors:
+                return await _rate(read, question, selectors, pods)
+            case BucketSelectors() as selectors:
+                return await _tails(read, question, selectors, pods)
+    except PortError as error:
+        return Unavailable(str(error))
+    except ValueError as error:
+        return NoData(str(error))
+
+
+async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
+    history = RateHistory()
+    for number, window in enumerate(_stretches(question)):
+        try:
+            arm = ArmSeries(await read(selectors.total, window), await read(selectors.bad, window))
+        except PortError:
+            if number == 0:
+                raise
+            break
+        if not arm.total:
+            break
+        history = history.before(arm, window, pods)
+    return _opening(question, history.dispersion)
+
+
+async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: BucketSelectors, pods: Pods) -> Opening:
+    history = TailHistory()
+    for number, window in enumerate(_stretches(question)):
+        try:
+            buckets = await read(selectors.buckets, window)
+        except PortError:
+            if number == 0:
+                raise
+            break
+        if not buckets:
+            break
+        history = history.before(buckets, window, factor=selectors.factor, pods=pods)
+    plan = history.plan(question.question)
+    opening = _opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN)
+    return Opening(phi=opening.phi, source=opening.source, plan=plan, until=opening.until, more_pods=opening.more_pods)
+
+
+def _opening(question: HistoryQuestion, found: Dispersion) -> Opening:
+    return Opening(
+        phi=round(found.phi, 4),
+        source=PhiSource.ESTIMATED if found.known else PhiSource.ASSUMED,
+        until=question.until,
+        more_pods=found.advises_more_pods,
+    )

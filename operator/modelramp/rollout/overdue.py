@@ -1,0 +1,71 @@
+"""
+Findings about a step whose deadline passed, and what the spec says should follow.
+"""
+
+from modelramp.api.spec import OnInconclusive, OnNoData
+from modelramp.api.status import VerdictName
+from modelramp.api.vocabulary import Reason
+from modelramp.rollout.guards import retry_requested, route_contested, soaked, split_mismatched, traffic_in_place
+from modelramp.rollout.situation import Situation
+
+
+def metrics_missing(s: Situation) -> bool:
+    """
+    Some metric could not be read, or has no data, at the last look.
+    """
+    missing = {VerdictName.UNAVAILABLE, VerdictName.NO_DATA}
+    return any(verdict.verdict in missing for verdict in s.status.verdicts)
+
+
+def step_overdue(s: Situation) -> bool:
+    """
+    The step deadline passed without sufficient evidence.
+    """
+    return s.step is not None and s.status.step is not None and s.since(s.status.step.entered_at, s.step.deadline)
+
+
+def step_overdue_without_metrics(s: Situation) -> bool:
+    """
+    The step deadline passed while metrics could not be read or had no data.
+    """
+    return step_overdue(s) and metrics_missing(s)
+
+
+def no_data_rolls_back(s: Situation) -> bool:
+    """
+    The step deadline passed without data of some metric, and the spec asks to roll back then.
+    """
+    return s.spec.analysis.on_no_data is OnNoData.ROLLBACK and step_overdue_without_metrics(s)
+
+
+def inconclusive_rolls_back(s: Situation) -> bool:
+    """
+    The step deadline passed with the evidence neither way, and the spec asks to roll back then.
+    """
+    asked = s.spec.analysis.on_inconclusive is OnInconclusive.ROLLBACK
+    return asked and step_overdue(s) and not metrics_missing(s)
+
+
+def inconclusive_advances(s: Situation) -> bool:
+    """
+    The step deadline passed with the evidence neither way, its traffic in place as counted; the spec asks to go on.
+    """
+    asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
+    in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s)
+    return asked and step_overdue(s) and not metrics_missing(s) and in_place
+
+
+def last_inconclusive_advances(s: Situation) -> bool:
+    """
+    The same in the last step.
+    """
+    return s.next_step is None and inconclusive_advances(s)
+
+
+def pause_lifted(s: Situation) -> bool:
+    """
+    The metrics that were missing are back, the route is ours again, or a retry is requested.
+    """
+    back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
+    ours = s.status.reason is Reason.ROUTE_CONFLICT and not route_contested(s)
+    return back or ours or retry_requested(s)
