@@ -17,10 +17,12 @@ _HEAD: Final = """<!-- Generated from operator/modelramp/presets by `python hack
 Which series of model servers, gateways and exporters tell what. `modelramp presets` lists the same; `--json` for
 programs.
 
-The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by name
-(`analysis.metrics[].preset`), with {gateways} as gateway and with the runtimes {runtimes}. Every other `ratio` or
-`histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's two selectors are its `bad` and
-`total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards; a mean says nothing of the slowest.
+The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
+name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
+{runtimes}.
+Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
+two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
+a mean says nothing of the slowest.
 
 Selectors hold placeholders: `$arm` stands for the matchers of a revision's pods, `namespace="…",pod=~"…"`, as a scrape
 that finds pods sets these labels; `${{namespace}}`, `${{service}}` and `${{revision}}` for its names. Where several
@@ -93,7 +95,7 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=" and ".join(RUNTIME_SOURCES))
+    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=", ".join(RUNTIME_SOURCES))
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")
