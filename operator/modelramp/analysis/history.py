@@ -75,6 +75,22 @@ class RateHistory:
         """Overdispersion of the events; ``PHI_UNKNOWN`` with fewer than two pods or too few events."""
         return estimate_dispersion([PodHistory(row) for row in self.rows.values()], window_seconds=WINDOW_SECONDS)
 
+    @property
+    def _known(self) -> list[Counts]:
+        return [counts for row in self.rows.values() for counts in row if counts is not None]
+
+    @property
+    def rps(self) -> float | None:
+        """Requests a second of all pods together, while any was known; None if none ever was."""
+        minutes = sum(any(counts is not None for counts in at) for at in zip(*self.rows.values(), strict=True))
+        return sum(counts.n for counts in self._known) / (minutes * WINDOW_SECONDS) if minutes else None
+
+    @property
+    def rate(self) -> float | None:
+        """Events per exposure; None without exposures."""
+        exposures = sum(counts.n for counts in self._known)
+        return sum(counts.x for counts in self._known) / exposures if exposures else None
+
 
 @dataclass(frozen=True, slots=True)
 class TailHistory:

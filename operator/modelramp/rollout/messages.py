@@ -205,7 +205,7 @@ def waiting_message(s: Situation) -> str:
     What is waited for while nothing changes; what the API server refused comes first.
     """
     refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
-    return (refused or _waiting(s))[:1024]
+    return (refused or s.impossible or _waiting(s))[:1024]
 
 
 def message(reason: Reason, s: Situation) -> str:

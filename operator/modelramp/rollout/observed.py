@@ -105,8 +105,17 @@ class Unavailable:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """
+    The spec asks what stable's past shows to be impossible: only an edit helps. The message names the field.
+    """
+
+    message: str
+
+
 Reading = Measured | NoData | Unavailable
-History = Opening | NoData | Unavailable
+History = Opening | NoData | Unavailable | Impossible
 """What stable's past told, or why it did not."""
 
 
