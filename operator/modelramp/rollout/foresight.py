@@ -32,7 +32,7 @@ def too_little_traffic(s: Situation, metric: Metric, opening: Opening) -> str:
             needed = "longer than any deadline" if row.seconds is None else f"about {duration_text(row.seconds)}"
             return (
                 f"{metric.title}: at {opening.rps:.3g} requests a second the step at {step.percent.normalize():f}% "
-                f"takes {needed}, and its deadline is {duration_text(deadline)}: raise spec.strategy.canary.stepDeadline "
-                f"or blastRadius, or say by spec.analysis.onInconclusive what follows"
+                f"takes {needed}, and its deadline is {duration_text(deadline)}: raise "
+                f"spec.strategy.canary.stepDeadline or blastRadius, or say by spec.analysis.onInconclusive what follows"
             )
     return ""
