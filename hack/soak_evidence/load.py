@@ -2,7 +2,6 @@
 The load of the soak: random inputs from random tenants, counted by version, tenant and status.
 """
 
-import asyncio
 import random
 import time
 from collections import Counter
@@ -158,12 +157,3 @@ class TenantClient(LoadClient):
         """
         last = self._latest.get(version)
         return None if last is None else time.monotonic() - last
-
-
-async def ended(client: LoadClient, stop: asyncio.Event, running: "asyncio.Task[None]") -> None:
-    """
-    Stop a client and wait until nothing of it is in flight.
-    """
-    del client
-    stop.set()
-    await running
