@@ -223,12 +223,13 @@ class Lane:
         return found
 
     async def _watched(self, kind: Kind, version: str, began: float) -> End:
-        shown, shown_at = "", began
+        shown, shown_at, share = "", began, 0.0
         while True:
             sight, now = self.watcher.sight(self.name), time.monotonic()
             if (outcome := outcome_of(sight, version)) is not None:
                 break
-            if now - began > self.setting.limit_seconds + (GRACE_SECONDS if wanted_share(sight) == WHOLE else 0.0):
+            share = wanted_share(sight) if is_about(sight, version) else 0.0
+            if now - began > self.setting.limit_seconds + (GRACE_SECONDS if share == WHOLE else 0.0):
                 outcome = HELD
                 break
             state = f"{sight.phase} {sight.step} {sight.wanted}"
@@ -238,7 +239,7 @@ class Lane:
             await asyncio.sleep(LOOK_SECONDS / 2)
         bad = self.client.tally().bad(version) if outcome == ROLLED_BACK else None
         last = await self._quiet(version, sight) if outcome == ROLLED_BACK else sight
-        return End(outcome=outcome, decided=sight, last=last, seconds=now - began, bad_until_rollback=bad)
+        return End(outcome=outcome, share=share, last=last, seconds=now - began, bad_until_rollback=bad)
 
     async def _quiet(self, version: str, sight: Sight) -> Sight:
         """

@@ -26,7 +26,7 @@ class Rollout:
         version: The version rolled out.
         outcome: Promoted, RolledBack, or Held: neither within the limit.
         phase: The object's phase when it was over.
-        share: The candidate's wanted share of traffic then, in percent.
+        share: The candidate's wanted share of traffic then, or before its rollback began, in percent.
         message: What the status says about the end: of a rollback why it began, else the last message.
         named: Those a rollback blames, as `metric` or `metric/tenant`.
         named_rightly: They are to blame, and the one that must be named is; None: nothing was rolled back.
@@ -147,15 +147,15 @@ class End:
 
     Attributes:
         outcome: Promoted, RolledBack or Held.
-        decided: The look at which that was known.
+        share: The version's wanted share in percent at the last look at which that was not known yet.
         last: The last look.
-        seconds: From asking for the version until `decided`.
+        seconds: From asking for the version until it was known.
         bad_until_rollback: The version's failed answers by then; None: not rolled back.
 
     """
 
     outcome: str
-    decided: Sight
+    share: float
     last: Sight
     seconds: float
     bad_until_rollback: int | None
@@ -169,7 +169,7 @@ def concluded(kind: Kind, name: str, version: str, end: End, counted: tuple[Tall
     rolled_back = end.outcome == ROLLED_BACK
     message = why(end.last, version) if rolled_back else end.last.message
     named = culprits(message) if rolled_back else ()
-    share = WHOLE if end.outcome == PROMOTED else wanted_share(end.decided)
+    share = WHOLE if end.outcome == PROMOTED else end.share
     return Rollout(
         kind=kind.name,
         name=name,

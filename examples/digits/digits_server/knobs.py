@@ -28,7 +28,7 @@ TENANTS: Final = "DIGITS_TENANTS"
 
 OTHER_TENANT: Final = "other"
 WINDOW_SECONDS: Final = 5.0
-"""A request rate is the mean over so long: at 2.5 a second chance alone doubles it about once in 600 such windows."""
+"""A request rate is the mean over so long: at 2.5 a second chance alone doubles it once in 800 such windows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
