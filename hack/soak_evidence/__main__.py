@@ -56,6 +56,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--overdispersion", default="1", help="of the spec (default 1: here requests fail one by one); '' for none"
     )
+    parser.add_argument(
+        "--gateway-errors", action="store_true", help="judge also by the gateway's count of the same errors"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the objects deployed at the end")
     parser.add_argument(
         "--report", action="store_true", help="write docs/soak-evidence.md and its report, if every rollout was played"
@@ -72,7 +75,11 @@ def setting_of(found: argparse.Namespace) -> Setting:
     """
     How the lanes play.
     """
-    return Setting(pace=Pace(overdispersion=found.overdispersion or None), rate=found.rate, limit_seconds=found.limit)
+    return Setting(
+        pace=Pace(overdispersion=found.overdispersion or None, gateway_errors=found.gateway_errors),
+        rate=found.rate,
+        limit_seconds=found.limit,
+    )
 
 
 def commit() -> str:
@@ -90,7 +97,8 @@ def document_of(played: Played, found: argparse.Namespace) -> dict[str, Any]:
     """
     The report.
     """
-    setting = {name: getattr(found, name) for name in ("rollouts", "parallel", "rate", "limit", "overdispersion")}
+    names = ("rollouts", "parallel", "rate", "limit", "overdispersion", "gateway_errors")
+    setting = {name: getattr(found, name) for name in names}
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),

@@ -24,6 +24,9 @@ class Pace:
         blast_radius: Extra bad requests risked, as a share of all traffic.
         soak: The least time of each step.
         overdispersion: For `spec.analysis.overdispersion`; None: the operator estimates it.
+        gateway_errors: Judge also by the gateway's count of errors, beside the model server's own by tenant. The same
+            events twice: they share the evidence a rollback needs, and when it is there one time in six no single
+            metric has enough of it to be named.
 
     """
 
@@ -31,6 +34,7 @@ class Pace:
     blast_radius: str = "1%"
     soak: str = "10s"
     overdispersion: str | None = "1"
+    gateway_errors: bool = False
 
     @property
     def strategy(self) -> dict[str, Any]:
@@ -54,7 +58,7 @@ class Pace:
             "interval": "5s",
             "prometheus": {"delay": "2s"},
             "metrics": [
-                {"preset": "errors"},
+                *([{"preset": "errors"}] if self.gateway_errors else []),
                 {"preset": "latency", "origin": "Runtime", "quantile": "0.9", "mayGrow": "15%"},
                 {
                     "name": TENANT_METRIC,
@@ -72,7 +76,7 @@ class Pace:
 
 
 FULL: Final = Pace()
-QUICK: Final = Pace(steps=("25%", "100%"), blast_radius="2%", soak="5s")
+QUICK: Final = Pace(steps=("25%", "100%"), blast_radius="1.5%", soak="5s")
 """About a minute at 60 requests a second."""
 
 

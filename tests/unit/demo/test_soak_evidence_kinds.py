@@ -126,12 +126,16 @@ def test_the_manifest_is_judged_on_errors_latency_and_tenants() -> None:
     assert canary["blastRadius"] == "1%"
     analysis = spec["analysis"]
     assert [metric.get("preset", metric.get("name")) for metric in analysis["metrics"]] == [
-        "errors",
         "latency",
         "tenant-errors",
     ]
     assert analysis["slices"] == {"label": "tenant", "values": ["a", "b", "c", "d"]}
     assert analysis["overdispersion"] == "1"
+
+
+def test_the_gateways_errors_are_judged_when_asked_for() -> None:
+    """Beside the server's own count of the same events."""
+    assert Pace(gateway_errors=True).analysis["metrics"] == [{"preset": "errors"}, *FULL.analysis["metrics"]]
 
 
 def test_the_pace_may_leave_the_overdispersion_to_the_operator() -> None:

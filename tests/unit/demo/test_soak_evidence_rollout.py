@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from demo.sight import Sight, seen
 from soak_evidence import __main__ as command
-from soak_evidence.kinds import ERRORS, HEALTHY, KINDS, LATENCY, SLICE
+from soak_evidence.kinds import HEALTHY, KINDS, LATENCY, SLICE
 from soak_evidence.load import Tally
 from soak_evidence.page import page, totals
 from soak_evidence.play import Played
@@ -245,5 +245,5 @@ def test_the_settings_follow_the_arguments() -> None:
     """An empty overdispersion leaves it to the operator."""
     plain = command.setting_of(command.arguments([]))
     assert (plain.pace.overdispersion, plain.rate >= 50, plain.limit_seconds) == ("1", True, 480.0)
-    assert command.setting_of(command.arguments(["--overdispersion", ""])).pace.overdispersion is None
-    assert ERRORS.name in KINDS
+    asked = command.setting_of(command.arguments(["--overdispersion", "", "--gateway-errors"])).pace
+    assert (asked.overdispersion, asked.gateway_errors, plain.pace.gateway_errors) == (None, True, False)
