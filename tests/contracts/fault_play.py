@@ -25,6 +25,7 @@ from modelramp.analysis import Counts, MetricEvidence
 PODS: Final = ("candidate-0", "candidate-1", "stable-0", "stable-1")
 NEW_PODS: Final = ("candidate-2", "candidate-3", "candidate-4")
 BASE: Final = (Event(LONG_AGO, "200", 4000), Event(LONG_AGO, "500", 40))
+BORN_LATE: Final = {"candidate-0": (4.2, 9.4), "stable-0": (7.1, 12.3)}  # first "500", first "503"
 LEAD_SECONDS: Final = 4.0
 TRAFFIC_SECONDS: Final = 21.0
 LONG_TRAFFIC_SECONDS: Final = 33.0
@@ -81,7 +82,9 @@ class Stage:
         self.stores[store] = FaultyPrometheus(self._binary, self._folder / store, jobs)
         self._stack.push_async_callback(self.stores[store].stop)
         for shop in shops:
-            pages = self._server.shops.setdefault(shop, [Page(pod, BASE) for pod in PODS])
+            born = BORN_LATE if shop == "births" else {}
+            fresh = [Page(pod, BASE[:1] if pod in born else BASE) for pod in PODS]
+            pages = self._server.shops.setdefault(shop, fresh)
             self.shops.setdefault(shop, Shop(shop, pages))
 
     async def open(self) -> float:
@@ -117,7 +120,8 @@ def write_scripts(shop: Shop, seed: int) -> None:
     for number, page in enumerate(shop.pages):
         most, errors = (3, 0.07) if page.pod.startswith("candidate") else (6, 0.06)
         events = traffic(seed + number, shop.begin, shop.end, most=most, errors=errors, codes=("500", "503"))
-        page.events = (*BASE, *events)
+        base = (event for event in page.events if event.at == LONG_AGO)
+        page.events = (*base, *events)
 
 
 async def healthy(stage: Stage, shop: Shop) -> None:
@@ -171,11 +175,11 @@ async def births(stage: Stage, shop: Shop) -> None:
     one of which nothing is known (candidate-3). On a page scraped all along that had no request at all (candidate-4).
     """
     begin, bursts = shop.begin, [0.01, 0.02]
-    for pod, born in (("candidate-0", (4.2, 9.4)), ("stable-0", (7.1, 12.3))):
+    for pod, firsts in BORN_LATE.items():
         page = shop.page(pod)
         calm = [event for event in page.events if event.code == "200"]
-        late = [Event(begin + at, code, 2) for at, code in zip(born, ("500", "503"), strict=True)]
-        later = [Event(begin + at + 3.0, code, 1) for at, code in zip(born, ("500", "503"), strict=True)]
+        late = [Event(begin + at, code, 2) for at, code in zip(firsts, ("500", "503"), strict=True)]
+        later = [Event(begin + at + 3.0, code, 1) for at, code in zip(firsts, ("500", "503"), strict=True)]
         page.events = tuple(sorted([*calm, *late, *later]))
     for number, pod in enumerate(NEW_PODS):
         at = begin + 6.0 + 2 * number

@@ -82,9 +82,7 @@ class Flipping:
                 store = self._stores[turn % len(self._stores)]
                 form = await request.post()
                 async with session.post(f"http://{store.address}{request.path}", data=dict(form)) as answer:
-                    return web.Response(
-                        status=answer.status, body=await answer.read(), content_type="application/json"
-                    )
+                    return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
 
             app = web.Application()
             app.router.add_post("/{path:.*}", forward)

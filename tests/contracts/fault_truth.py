@@ -45,9 +45,7 @@ def true_block(pages: Sequence[Page], markers: Markers, window: Window, known: K
     """
     sums = []
     for arm in ARMS:
-        found = [
-            one for page in pages if page.pod.startswith(arm) for one in _increments(page, markers, window, known)
-        ]
+        found = [one for page in pages if page.pod.startswith(arm) for one in _increments(page, markers, window, known)]
         if not found:
             return None
         sums.append(sum(found, Counts()))
@@ -107,6 +105,4 @@ def _factor(block: Block, theta: float, rho: float, epsilon: float) -> float:
         return 1.0
     bet = theta * (rho * candidate.n + stable.n) / (theta * rho * candidate.n + stable.n)
     rest = 1.0 - rho * candidate.n / stable.n * (bet - 1.0)
-    return math.exp(
-        candidate.x * math.log(bet) + stable.x * math.log(rest) - epsilon * candidate.n * (bet - 1.0)
-    )
+    return math.exp(candidate.x * math.log(bet) + stable.x * math.log(rest) - epsilon * candidate.n * (bet - 1.0))

@@ -6,20 +6,20 @@ The last tests read the recorded answers again with a mistake built in, and fail
 """
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 import pytest
+from contracts import fault_mistakes
+from contracts.fault_mistakes import MISTAKES, Mistake, read_again
 from contracts.fault_pages import LONG_AGO
 from contracts.fault_play import BLACKOUT, SHORT_LOOK_BACK, Shop, play
-from contracts.fault_reader import EVERY_SECONDS, Look, Reader
+from contracts.fault_reader import Look, Reader
 from contracts.fault_truth import ARMS, MARGINS, WEALTH, Known, true_block, true_logs
 
-from modelramp.analysis import Absence, Block, Counted, Counts, NoData, Series, Window, count_block, counters
-from modelramp.analysis.targets import Sample, Target
+from modelramp.analysis import Absence, Block, Counted, Counts, NoData
 
 pytestmark = pytest.mark.apiserver
 
@@ -149,7 +149,7 @@ def test_a_pod_away_for_longer_than_the_look_back_loses_that_time_once(played: P
     check_looks(shop, reader)
     candidate, stable = map(less, true_totals(shop), counted(reader))
     page, stored = shop.page("stable-1"), shop.markers["shared"]["stable-1"]
-    left, right = max(zip(stored, stored[1:], strict=False), key=lambda pair: pair[1][0] - pair[0][0])
+    left, right = max(pairwise(stored), key=lambda pair: pair[1][0] - pair[0][0])
     away = page.between(page.answered[left[1]], page.answered[right[1]])
     assert candidate == Counts()
     assert stable == Counts(away.total(), away["500"] + away["503"])
@@ -244,7 +244,7 @@ def test_samples_stored_after_their_block_are_lost_and_never_counted_twice(playe
     check_looks(shop, reader)
     assert len(page.late) >= 3
     lost = Counts()
-    for (_, before), (at, number) in zip(shop.markers["shared"][page.pod], shop.markers["shared"][page.pod][1:]):  # noqa: B905
+    for (_, before), (at, number) in pairwise(shop.markers["shared"][page.pod]):
         if number in page.late and at > shop.begin:
             codes = page.between(page.answered[before], page.answered[number])
             lost += Counts(codes.total(), codes["500"] + codes["503"])
@@ -259,8 +259,12 @@ def test_a_frozen_store_loses_nothing(played: Played) -> None:
     reader = shop.readers["operator"]
     check_exact(shop, reader)
     stored = [at for at, _ in shop.markers["frozen"]["stable-0"]]
-    assert max(later - earlier for earlier, later in zip(stored, stored[1:], strict=False)) > 4
-    assert set(absences(reader)) <= {Absence.NO_CANDIDATE_SAMPLES, Absence.NO_STABLE_SAMPLES, Absence.SCRAPES_INTERRUPTED}
+    assert max(later - earlier for earlier, later in pairwise(stored)) > 4
+    assert set(absences(reader)) <= {
+        Absence.NO_CANDIDATE_SAMPLES,
+        Absence.NO_STABLE_SAMPLES,
+        Absence.SCRAPES_INTERRUPTED,
+    }
 
 
 def test_replicas_that_take_turns_within_a_look_are_no_data(played: Played) -> None:
@@ -270,7 +274,7 @@ def test_replicas_that_take_turns_within_a_look_are_no_data(played: Played) -> N
     mixed = [look for look in reader.looks if look.store == "both"]
     assert len(mixed) >= 6
     assert all(look.reading == NoData(Absence.TWO_STORES) for look in mixed)
-    assert all(look.logs == pytest.approx((0.0, 0.0), abs=1e-9) for look in mixed)
+    assert all(look.logs == mixed[0].logs == pytest.approx((0.0, 0.0), abs=TOLERANCE) for look in mixed)
     assert true_totals(shop) == counted(reader)
     blocks = [expected(shop, reader, look) for look in reader.looks if look.store != "both"]
     assert true_logs([block for block in blocks if block]) == pytest.approx(reader.looks[-1].logs, abs=TOLERANCE)
@@ -295,3 +299,33 @@ def test_replicas_that_take_turns_between_looks_differ_by_a_scrape(played: Playe
                 near += Counts(codes.total(), codes["500"] + codes["503"])
         assert abs(mine.n - whole.n) <= near.n
         assert abs(mine.x - whole.x) <= near.x
+
+
+def name_of(mistake: Mistake) -> str:
+    """Its name in the table of mistakes."""
+    return next(name for name, one in vars(fault_mistakes).items() if one is mistake)
+
+
+CASES: Final = [(mistake, where) for mistake, places in MISTAKES.items() for where in places]
+
+
+@pytest.mark.parametrize(("mistake", "where"), CASES, ids=[f"{name_of(one)}-{where}" for one, where in CASES])
+def test_a_mistake_would_be_noticed(
+    played: Played, monkeypatch: pytest.MonkeyPatch, mistake: Mistake, where: str
+) -> None:
+    """Read again with the mistake, recorded answers give other evidence; read again without it, the same."""
+    scene, name = where.split("/")
+    reader = shop_of(played, scene).readers[name]
+    assert reader.looks[-1].logs == read_again(reader)
+    mistake(monkeypatch)
+    try:
+        mistaken = read_again(reader)
+    except ValueError:  # more bad requests than requests, or fewer than none
+        return
+    assert mistaken != pytest.approx(reader.looks[-1].logs, abs=10 * TOLERANCE)
+
+
+def test_every_scene_can_notice_a_mistake(played: Played) -> None:
+    """No reader of any scene stands outside the table."""
+    told = {f"{scene}/{name}" for scene in played for name in shop_of(played, scene).readers}
+    assert told == {where for places in MISTAKES.values() for where in places}

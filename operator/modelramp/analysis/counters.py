@@ -11,9 +11,10 @@ samples are fetched from ``since`` on. This needs the samples up to ``until`` to
 one scrape. A sample that arrives later still is never counted twice; what it would have brought to an earlier block is
 lost. Where no block can be built, ``counted_until`` stays where it is and the next block covers the gap.
 
-Known limits: replicas of a metric store that scrape at different times and take turns between looks: at each turn up to
-one scrape of a page is lost or counted twice (ADR 17); a series that ended, is older than ``since`` and comes back on a page that was scraped all along counts
-from 0; a restart after which no counter of the page is below its old value looks like none.
+Known limits: a series that ended, is older than ``since`` and comes back on a page that was scraped all along counts
+from 0; a restart after which no counter of the page is below its old value looks like none; where replicas of a metric
+store that scrape at different times take turns between two looks, up to one scrape of each page is lost or counted
+twice at each turn (ADR 17).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
