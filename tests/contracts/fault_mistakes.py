@@ -95,16 +95,17 @@ MISTAKES: Final[dict[Mistake, tuple[str, ...]]] = {
     answers_are_of_one_store: ("flipping/questions",),
     windows_overlap: ("healthy/operator", "missing/operator", "late/operator", "late/impatient", "flipping/looks"),
     windows_stand_alone: ("healthy/operator", "missing/operator", "outage/operator", "frozen/operator"),
-    gaps_are_left_out: ("restarted/operator", "blackout/operator", "blackout/short", "frozen/operator"),
+    gaps_are_left_out: ("restarted/operator", "blackout/operator", "blackout/short"),
 }
 
 
-def read_again(reader: Reader) -> tuple[float, float]:
-    """Logarithms of the evidence of harm and of "not worse" from a reader's recorded answers."""
-    evidence = MetricEvidence.begin(WEALTH, counted_until=reader.looks[0].window.after)
+def read_again(reader: Reader) -> list[float]:
+    """Logarithms of the evidence of harm and of "not worse" after each of a reader's recorded answers."""
+    evidence, logs = MetricEvidence.begin(WEALTH, counted_until=reader.looks[0].window.after), []
     for look in reader.looks:
         evidence = _observed(evidence, reader, look)
-    return evidence.harm_log, evidence.ok_log
+        logs += [evidence.harm_log, evidence.ok_log]
+    return logs
 
 
 def _observed(evidence: MetricEvidence, reader: Reader, look: Look) -> MetricEvidence:
