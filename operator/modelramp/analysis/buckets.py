@@ -13,9 +13,7 @@ from enum import StrEnum
 from modelramp.analysis.counters import NO_PODS, increments
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tails import TailBlock
-from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
-
-EDGE_LABEL = "le"
+from modelramp.analysis.targets import EDGE_LABEL, Identity, Pods, Series, Target, Window, find_targets
 
 
 class TailAbsence(StrEnum):

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 START_RESOLUTION_SECONDS: Final = 1.0  # Kubernetes cuts start times to whole seconds: the true one is up to 1 s later
 
 Identity = frozenset[tuple[str, str]]
+EDGE_LABEL: Final = "le"  # of a classic histogram's buckets: the upper edge
 
 
 class Sample(NamedTuple):
@@ -99,9 +100,14 @@ class Series:
 
     @property
     def target(self) -> Identity:
-        """The page the series stands on. A series without ``instance`` shares its page with no other."""
+        """
+        The page the series stands on.
+
+        A series without ``instance`` shares its page with no other, except that the buckets of one histogram do: they
+        are written together, and only together they stay cumulative.
+        """
         if "instance" not in self.labels:
-            return self.identity
+            return frozenset(label for label in self.labels.items() if label[0] != EDGE_LABEL)
         return frozenset((name, self.labels[name]) for name in ("instance", "job") if name in self.labels)
 
     def settled(self, window: Window) -> tuple[Sample, ...]:
