@@ -23,6 +23,7 @@ WARNINGS: Final = frozenset(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.ANALYSIS_INCONCLUSIVE,
         Reason.METRICS_UNAVAILABLE,
+        Reason.ADVANCED_UNCERTIFIED,
         Reason.ROUTE_CONFLICT,
         Reason.ROLLED_BACK,
     }
