@@ -107,7 +107,15 @@ def test_the_first_counts_of_a_step_begin_once_it_has_settled(evidence: Any) -> 
         {"remembered": {"candidate": None}},
         {"sections": {"analysis": {"mode": "GuardrailsOnly"}}},
     ],
-    ids=["not due", "no evidence yet", "not in place", "nothing to compare with", "no stable", "no candidate", "guardrails only"],
+    ids=[
+        "not due",
+        "no evidence yet",
+        "not in place",
+        "nothing to compare with",
+        "no stable",
+        "no candidate",
+        "guardrails only",
+    ],
 )
 def test_counts_are_not_asked_for_without_need(changes: dict[str, Any]) -> None:
     """
@@ -367,7 +375,9 @@ def test_of_durations_nobody_tells_the_past_is_asked_without_selectors() -> None
     ],
 )
 def test_the_past_is_asked_once_where_a_candidate_is_judged_or_about_to_be(
-    phase: Phase, changes: dict[str, Any], expected: bool  # noqa: FBT001 - a column of the table
+    phase: Phase,
+    changes: dict[str, Any],
+    expected: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """
     It is long, and an object at rest costs the metric source nothing.
