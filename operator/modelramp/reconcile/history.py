@@ -20,6 +20,10 @@ from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
 FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
 LONGEST_STRETCH: Final = timedelta(hours=4)  # 16 samples a minute of a hundred series are some 3 MB
+UNKNOWN_COUNTERS: Final = (
+    "no counters are known for this gateway or runtime: "
+    "give the metric as a ratio or histogram of your own selectors, or another origin"
+)
 UNKNOWN: Final = Dispersion(PHI_UNKNOWN, known=False)
 
 SeriesReader = Callable[[str, Window], Awaitable[tuple[Series, ...]]]
@@ -50,6 +54,8 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
                 return await _rate(read, question, selectors, pods)
             case BucketSelectors() as selectors:
                 return await _tails(read, question, selectors, pods)
+            case None:
+                return NoData(UNKNOWN_COUNTERS)
     except PortError as error:
         return Unavailable(str(error))
     except NoSuchEdgeError as error:

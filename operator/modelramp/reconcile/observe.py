@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import isfinite
-from typing import Final
 
 from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
@@ -25,15 +24,10 @@ from modelramp.ports import (
     WarmUps,
     Workloads,
 )
-from modelramp.reconcile.history import read_history
+from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
-
-UNKNOWN_COUNTERS: Final = (
-    "no counters are known for this gateway or runtime: "
-    "give the metric as a ratio of your own selectors, or another origin"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

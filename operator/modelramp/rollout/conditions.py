@@ -14,6 +14,7 @@ from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reaso
 from modelramp.rollout.account import PhiSource
 from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.guards import split_mismatched
+from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.situation import Situation
 
@@ -111,7 +112,10 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 
 
 def _no_traffic(s: Situation) -> str | None:
-    counted = [item.step_exposures for item in s.evidence.values() if item.counted_until is not None]
+    begin = counted_from(s)
+    ends = [(item.counted_until, item.step_exposures) for item in s.evidence.values()]
+    # Right after a step was entered nothing is counted in it, which says nothing of its traffic.
+    counted = [pair for end, pair in ends if begin is not None and end is not None and end > begin]
     measured = any(isinstance(reading, Measured) for reading in s.observed.readings.values())
     known = _was(s, ConditionType.NO_TRAFFIC)
     if counted and all(sum(pair) == 0 for pair in counted) and (measured or known):

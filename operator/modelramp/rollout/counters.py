@@ -12,6 +12,7 @@ from modelramp.api.spec import Metric, MetricOrigin, MetricPreset, Runtime
 from modelramp.presets import Kind, Preset, Source, row_of, selectors
 
 SERVICE_PORT: Final = 80
+POD_MATCHERS: Final = "$arm"  # what becomes the matchers of a revision's pods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,13 @@ class CounterTemplate:
     bad: str
     in_flight: str | None = None
 
+    @property
+    def tells_pods(self) -> bool:
+        """
+        The series tell a revision's pods apart.
+        """
+        return POD_MATCHERS in self.total
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketTemplate:
@@ -34,6 +42,13 @@ class BucketTemplate:
     buckets: str
     factor: float
     """What turns an edge into seconds."""
+
+    @property
+    def tells_pods(self) -> bool:
+        """
+        The series tell a revision's pods apart.
+        """
+        return POD_MATCHERS in self.buckets
 
 
 Template = CounterTemplate | BucketTemplate

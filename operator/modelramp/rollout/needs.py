@@ -12,7 +12,6 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
-    BucketTemplate,
     Selectors,
     arm_selectors,
     filled,
@@ -56,7 +55,8 @@ class HistoryQuestion:
     """
 
     name: str
-    stable: Selectors
+    stable: Selectors | None
+    """None: the operator knows no series for it; asked of durations only, whose edges it would have to tell."""
     until: datetime
     look_back: timedelta
     tells_pods: bool
@@ -203,19 +203,18 @@ def question_of(metric: Metric) -> Question | None:
 
 def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
     """
-    What must be asked of stable's past before the metric is judged; None: nothing needs to be, or nothing can.
+    What must be asked of stable's past before the metric is judged; None: nothing needs to be.
     """
-    template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
-    if template is None or s.stable is None:
+    if s.stable is None:
         return None
-    text = template.buckets if isinstance(template, BucketTemplate) else template.total
-    tells_pods = "$arm" in text
+    template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
+    tells_pods = template is not None and template.tells_pods
     if metric.is_rate and (s.spec.analysis.overdispersion is not None or not tells_pods):
         return None
     until = settled_instant(s)
     return HistoryQuestion(
         name=metric.title,
-        stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable),
+        stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable) if template else None,
         until=until,
         look_back=s.spec.analysis.look_back.timedelta,
         tells_pods=tells_pods,

@@ -10,14 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from unit.reconcile.parts import BEGIN, KEY, in_flight, revision_for, spec_for, stamp
+from unit.reconcile.parts import BEGIN, KEY, in_flight, opened, revision_for, spec_for, stamp
 
 from modelramp.analysis import Series
 from modelramp.api.document import MLModelDeployment, parse
 from modelramp.api.names import workload_name
 from modelramp.api.spec import WarmUp
 from modelramp.ports import DeniedError, Key, PodTimes, PortError, RefusedError, SamplesQuestion, UnreachableError
-from modelramp.reconcile.observe import UNKNOWN_COUNTERS, Eyes, observe
+from modelramp.reconcile.history import UNKNOWN_COUNTERS
+from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout.observed import (
     Acceptance,
     Arm,
@@ -210,11 +211,11 @@ class TestCounters:
         One that the source does not know leaves the other alone.
         """
         own = {"name": "nulls", "ratio": {"bad": "nulls_total{$arm}", "total": "requests_total{$arm}"}}
-        changes = {"analysis": {"metrics": [{"preset": "errors"}, own]}}
+        changes = {"analysis": {"metrics": [{"preset": "errors"}, own], "overdispersion": "1"}}
         world = World()
         for revision in (OLD, NEW):
             world.counted(revision, "2", *(1000 + 50 * number for number in range(12)))
-        spec_2 = deployment(changes=changes)
+        spec_2 = deployment(changes=changes, evidence=[opened("errors"), opened("nulls")])
         readings = seen(world, spec_2).readings
         assert isinstance(readings["errors"], Measured)
         assert isinstance(readings["nulls"], NoData)
