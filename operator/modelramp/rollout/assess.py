@@ -120,7 +120,7 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured():
-            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else ""
+            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else reading.note
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals
@@ -156,7 +156,7 @@ def _forecast(s: Situation, verdict: VerdictStatus) -> VerdictStatus:
     return verdict.model_copy(
         update={
             "seconds_left": None if left.seconds is None else round(left.seconds),
-            "message": "" if left.obstacle is None else str(left.obstacle),
+            "message": verdict.message if left.obstacle is None else str(left.obstacle),
         }
     )
 

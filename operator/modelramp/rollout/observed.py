@@ -85,6 +85,8 @@ class Measured:
     block: Block | TailBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
+    note: str = ""
+    """What its reader should know; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
