@@ -363,7 +363,7 @@ def basis(status: Status) -> tuple[float, PhiSource, datetime | None] | None:
 )
 def test_evidence_is_opened_once_it_is_known_what_it_rests_on(
     metric: dict[str, Any],
-    history: Any,
+    history: Any,  # noqa: ANN401 - a History, or None
     given: str | None,
     expected: Any,  # noqa: ANN401
 ) -> None:
