@@ -5,7 +5,7 @@ Reading stable's past before a rollout, in stretches, the newest first.
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis import ArmSeries, Pods, Series, Window
 from modelramp.analysis.dispersion import Dispersion
@@ -56,6 +56,8 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
                 return await _tails(read, question, selectors, pods)
             case None:
                 return NoData(UNKNOWN_COUNTERS)
+            case unknown:
+                assert_never(unknown)
     except PortError as error:
         return Unavailable(str(error))
     except NoSuchEdgeError as error:

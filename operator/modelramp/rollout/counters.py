@@ -95,13 +95,10 @@ def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterat
     first; everything else the server knows better.
     """
     gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
-    match metric.origin:
-        case MetricOrigin.GATEWAY:
-            yield gateway
-        case MetricOrigin.RUNTIME:
-            yield server
-        case None:
-            yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
+    if metric.origin is not None:
+        yield gateway if metric.origin is MetricOrigin.GATEWAY else server
+        return
+    yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
 
 
 def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:
@@ -112,10 +109,8 @@ def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Tem
         return CounterTemplate(total=metric.ratio.total, bad=metric.ratio.bad)
     if metric.histogram is not None:
         return BucketTemplate(buckets=metric.histogram.buckets, factor=metric.histogram.unit.factor)
-    if metric.preset is None:
-        return None
-    preset = metric.preset
-    found = (_of(preset, source) for source in _sources(metric, runtime, controller))
+    preset, sources = metric.preset, _sources(metric, runtime, controller)
+    found = (None if preset is None else _of(preset, source) for source in sources)
     return next((template for template in found if template is not None), None)
 
 

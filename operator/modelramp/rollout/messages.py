@@ -4,7 +4,7 @@ What is said for each reason, in one place.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
 from modelramp.api.spec import OnInconclusive, OnNoData
@@ -165,6 +165,8 @@ def _claim(s: Situation, name: str) -> str:
             return f"quantile {quantile:g} is below {seconds:g} s"
         case None:
             return f"the rate is below {margin}"
+        case unknown:
+            assert_never(unknown)
 
 
 def _waiting_in_step(s: Situation) -> str:

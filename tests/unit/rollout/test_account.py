@@ -54,7 +54,7 @@ def test_an_account_begins_with_what_was_learnt_from_stable_s_past() -> None:
     for kept, opening in zip(opened(), (RATE, DURATIONS), strict=True):
         assert (kept.metric.phi, kept.source, kept.more_pods) == (1.5, opening.source, opening.more_pods)
         assert (kept.counted_until, kept.step_exposures) == (ago(60), (0, 0))
-        assert kept.harm_log == pytest.approx(0.0, abs=1e-9)
+        assert kept.harm_log == pytest.approx(0.0, abs=1e-4)
         assert kept.verdict() is Verdict.NO_DATA
 
 
