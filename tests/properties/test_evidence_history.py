@@ -126,8 +126,8 @@ def test_buckets_add_up_to_the_true_histogram(
     """However time is cut, with restarts and lost scrapes: each visible call counts once, in its bucket."""
     arms, known = ((candidate,), (first, second)), starts(candidate, first, second)
     for after, until in pairwise([0, *sorted(bounds), SPAN]):
-        series = ([one for pod in arm for one in pod.series(after - LOOK_BACK, until)] for arm in arms)
-        found = count_tails(*series, stretch(after, until), factor=1e-3, pods=known)
+        mine, theirs = ([one for pod in arm for one in pod.series(after - LOOK_BACK, until)] for arm in arms)
+        found = count_tails(mine, theirs, stretch(after, until), factor=1e-3, pods=known)
         if isinstance(found, NoTails):
             assert found.reason is not TailAbsence.NOT_CUMULATIVE
             continue
