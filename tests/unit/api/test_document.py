@@ -402,7 +402,8 @@ class TestMetrics:
         known = {runtime for runtime in Runtime if runtime is not Runtime.CUSTOM}
         assert set(RUNTIME_PORTS) == known
         for runtime in known:
-            document = _changed(lambda one, name=runtime: one["spec"]["serving"].update(runtime=str(name), port=None))
+            document = smallest()
+            document["spec"]["serving"] |= {"runtime": str(runtime), "port": None}
             assert parse_spec(document).serving.http_port == RUNTIME_PORTS[runtime]
 
 
