@@ -12,6 +12,7 @@ from typing import Final
 from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
 from modelramp.analysis.buckets import NoTails, count_tails
+from modelramp.analysis.podcounts import pod_counts
 from modelramp.analysis.slices import slice_blocks
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
@@ -91,10 +92,11 @@ class _Asker:
         counted = count_block(mine, theirs, window, pods)
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
+        told = pod_counts(theirs, window, pods=pods) if question.tells_pods else {}
         if question.slice_label is None:
-            return Measured(counted.block)
+            return Measured(counted.block, pods=told)
         parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
-        return Measured(counted.block, parts)
+        return Measured(counted.block, parts, told)
 
     async def _tails(
         self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods

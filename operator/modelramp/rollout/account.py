@@ -23,11 +23,15 @@ from modelramp.analysis import (
 from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
+from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.tailplan import TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence, TailState
 
 HALF: Final = 0.5
+RAISE: Final = 2.0  # what the overdispersion is multiplied by each time stable's pods are found to differ
+GUARDED_PODS: Final = range(2, 9)  # one alone has no rest; more than eight are too much for a status
+NO_PODS: Final[Mapping[str, Counts]] = {}
 
 
 class PhiSource(StrEnum):
@@ -41,6 +45,8 @@ class PhiSource(StrEnum):
     """From the stable pods' history."""
     ASSUMED = "Assumed"
     """The history says nothing, so twice the scatter of independent events is assumed."""
+    RAISED = "Raised"
+    """Stable's pods were found to differ during the rollout by more than what it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,10 @@ class Account:
     source: PhiSource = PhiSource.GIVEN
     slices: SliceEvidence | None = None
     more_pods: bool = False
+    guard: PodGuard | None = None
+    """Tests stable's pods against each other; None: they were never told apart, or never two to eight."""
+    differing: str | None = None
+    """The pod for which the overdispersion was last raised; None: it never was."""
 
     @classmethod
     def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = ()) -> Self:
@@ -147,10 +157,18 @@ class Account:
         return replace(self, metric=self.metric.enter_step(wealth), slices=slices)
 
     def observe(
-        self, block: Block | TailBlock, slices: Mapping[str, Block], margins: Margins, wealth: Wealth
+        self,
+        block: Block | TailBlock,
+        slices: Mapping[str, Block],
+        margins: Margins,
+        wealth: Wealth,
+        pods: Mapping[str, Counts] = NO_PODS,
     ) -> "Account":
         """
         Count one block, once; a block that was counted, or is of the other kind, changes nothing.
+
+        `pods` are the counts of stable's pods in it. Should they be found to differ by more than the overdispersion
+        allows for, the evidence begins again with a larger one.
         """
         known = self.counted_until
         if known is not None and block.end <= known:
@@ -158,11 +176,36 @@ class Account:
         match self.metric, block:
             case MetricEvidence() as rate, Block():
                 parts = None if self.slices is None else self.slices.observe(slices, margins.harm, wealth)
-                return replace(self, metric=rate.observe(block, margins, wealth), slices=parts)
+                grown, guard = rate.observe(block, margins, wealth), self._guard_after(block, pods, margins, wealth)
+                counted = replace(self, metric=grown, slices=parts, guard=guard)
+                found = None if guard is None else guard.culprit
+                return counted if found is None else counted._raised(grown, found, block.end)  # noqa: SLF001 - its own
             case TailEvidence() as tails, TailBlock():
                 return replace(self, metric=tails.observe(block, margins, wealth))
             case _:
                 return self  # the spec made the metric another one; what is kept belongs to what it was
+
+    def _guard_after(
+        self, block: Block, pods: Mapping[str, Counts], margins: Margins, wealth: Wealth
+    ) -> PodGuard | None:
+        if len(pods) not in GUARDED_PODS:
+            return self.guard
+        known = self.guard or PodGuard.begin(phi=self.metric.phi)
+        return known.observe(block.start, block.end, pods, floor=margins.harm.epsilon, wealth=wealth)
+
+    def _raised(self, rate: MetricEvidence, pod: str, at: datetime) -> "Account":
+        """
+        Evidence and guard begin again: what was counted up to `at` decides nothing any more.
+        """
+        phi = RAISE * rate.phi
+        return replace(
+            self,
+            metric=rate.retempered(phi),
+            slices=None if self.slices is None else self.slices.retempered(phi),
+            source=PhiSource.RAISED,
+            guard=PodGuard.begin(phi=phi, counted_until=at),
+            differing=pod,
+        )
 
     def verdict(self) -> Verdict:
         """
@@ -194,6 +237,10 @@ class Account:
             state["morePods"] = True
         if self.slices is not None:
             state["slices"] = self.slices.to_state()
+        if self.guard is not None:
+            state["guard"] = self.guard.to_state()
+        if self.differing is not None:
+            state["differing"] = self.differing
         return state
 
     @classmethod
@@ -209,10 +256,12 @@ class Account:
             metric = TailEvidence.from_state(cast("TailState", state))
         else:
             metric = MetricEvidence.from_state(cast("MetricState", state))
-        parts = state.get("slices")
+        parts, guard = state.get("slices"), state.get("guard")
         return cls(
             metric,
             PhiSource(state.get("source", PhiSource.GIVEN)),
             None if parts is None else SliceEvidence.from_state(parts, phi=metric.phi),
             more_pods=bool(state.get("morePods")),
+            guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
+            differing=state.get("differing"),
         )

@@ -104,7 +104,7 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
         return kept
     limits = s.margins_of(metric, step.next_share)
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
-    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth)
+    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
 
 
 def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus:

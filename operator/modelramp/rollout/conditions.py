@@ -131,7 +131,14 @@ def _split(s: Situation) -> str | None:
 def _overdispersed(s: Situation) -> str | None:
     names = [name for name, item in s.evidence.items() if item.more_pods]
     told = "stable's pods differ lastingly; three pods or more of each revision would be judged sooner"
-    return f"{', '.join(names)}: {told}" if names else None
+    lasting = [f"{', '.join(names)}: {told}"] if names else []
+    found = [
+        f"{name}: stable's pod {item.differing} differs from its others by more than was taken for chance; the "
+        f"evidence began again with an overdispersion of {item.metric.phi:g}"
+        for name, item in s.evidence.items()
+        if item.differing is not None
+    ]
+    return "; ".join([*found, *lasting]) or None
 
 
 def _dispersion_unknown(s: Situation) -> str | None:

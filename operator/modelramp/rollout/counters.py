@@ -24,6 +24,13 @@ class CounterTemplate:
     bad: str
     in_flight: str | None = None
 
+    @property
+    def tells_pods(self) -> bool:
+        """
+        Whether each series belongs to one pod of the revision.
+        """
+        return "$arm" in self.total and "$arm" in self.bad
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketTemplate:

@@ -13,6 +13,7 @@ from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
     BucketTemplate,
+    CounterTemplate,
     Selectors,
     arm_selectors,
     filled,
@@ -45,6 +46,8 @@ class CounterQuestion:
     slice_label: str | None = None
     """The label that tells slices apart; None: no slices are looked at."""
     slice_values: tuple[str, ...] = ()
+    tells_pods: bool = False
+    """The series tell stable's pods apart; only then are they tested against each other."""
     short: bool = False
     """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
 
@@ -177,6 +180,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 window=window,
                 slice_label=slices.label if slices and metric.is_rate else None,
                 slice_values=slices.values if slices and metric.is_rate else (),
+                tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
             )
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from modelramp.analysis import Block
+from modelramp.analysis import Block, Counts
 from modelramp.analysis.tails import TailBlock
 from modelramp.rollout.account import Opening
 
@@ -85,6 +85,8 @@ class Measured:
     block: Block | TailBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
+    pods: Mapping[str, Counts] = field(default_factory=dict)
+    """Of the same time, what each of stable's pods counted; empty where the series do not tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)
