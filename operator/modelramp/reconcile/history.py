@@ -9,10 +9,11 @@ from typing import Final
 from modelramp.analysis import ArmSeries, Pods, Series, Window
 from modelramp.analysis.dispersion import Dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
+from modelramp.analysis.gauges import GaugeHistory
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.ports import PortError
 from modelramp.rollout.account import Opening, PhiSource
-from modelramp.rollout.counters import ArmSelectors, BucketSelectors
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
 from modelramp.rollout.observed import History, NoData, Unavailable
 
@@ -48,6 +49,8 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
                 return await _rate(read, question, selectors, pods)
             case BucketSelectors() as selectors:
                 return await _tails(read, question, selectors, pods)
+            case GaugeSelectors() as selectors:
+                return await _gauge(read, question, selectors)
     except PortError as error:
         return Unavailable(str(error))
     except ValueError as error:
@@ -84,6 +87,23 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
     plan = history.plan(question.question)
     opening = _opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN)
     return Opening(phi=opening.phi, source=opening.source, plan=plan, until=opening.until, more_pods=opening.more_pods)
+
+
+async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> History:
+    history = GaugeHistory()
+    for number, window in enumerate(_stretches(question)):
+        try:
+            series = await read(selectors.value, window)
+        except PortError:
+            if number == 0:
+                raise
+            break
+        if not series:
+            break
+        history = history.before(
+            series, window, seconds=question.block_seconds, delta=question.harm, aggregate=selectors.aggregate
+        )
+    return Opening(phi=1.0, source=PhiSource.ESTIMATED, until=question.until, spread=history.spread)
 
 
 def _opening(question: HistoryQuestion, found: Dispersion) -> Opening:

@@ -1,5 +1,5 @@
 """
-What is kept of one metric in one rollout, whatever its kind: rates and durations are told apart here and nowhere else.
+What is kept of one metric in one rollout: rates, durations and gauges are told apart here and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,10 @@ from modelramp.analysis import (
     Wealth,
 )
 from modelramp.analysis import seconds_left as rate_seconds_left
+from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
+from modelramp.analysis.gauges import GaugeSpread
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.tailplan import TailPlan
@@ -32,6 +34,9 @@ HALF: Final = 0.5
 RAISE: Final = 2.0  # what the overdispersion is multiplied by each time stable's pods are found to differ
 GUARDED_PODS: Final = range(2, 9)  # one alone has no rest; more than eight are too much for a status
 NO_PODS: Final[Mapping[str, Counts]] = {}
+
+Evidence = MetricEvidence | TailEvidence | GaugeEvidence
+AnyBlock = Block | TailBlock | GaugeBlock
 
 
 class PhiSource(StrEnum):
@@ -59,7 +64,9 @@ class Opening:
     """Overdispersion, at least 1."""
     source: PhiSource
     plan: TailPlan | None = None
-    """Which bucket edges are judged; None for a rate."""
+    """Which bucket edges are judged; None for a rate or a gauge."""
+    spread: GaugeSpread | None = None
+    """How a gauge varies; None for a rate or durations. Of a gauge `phi` says nothing."""
     until: datetime | None = None
     """End of the history it was learnt from: nothing up to it may be counted. None: no history was looked at."""
     more_pods: bool = False
@@ -72,7 +79,7 @@ class Account:
     One metric's evidence, with that of its slices.
     """
 
-    metric: MetricEvidence | TailEvidence
+    metric: Evidence
     source: PhiSource = PhiSource.GIVEN
     slices: SliceEvidence | None = None
     more_pods: bool = False
@@ -86,13 +93,32 @@ class Account:
         """
         Begin a rollout's evidence; `slices` are the values looked at on their own, of a rate only.
         """
-        metric: MetricEvidence | TailEvidence
-        if opening.plan is None:
-            metric = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=opening.until)
-        else:
-            metric = TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=opening.until)
-        parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices and opening.plan is None else None
-        return cls(metric, opening.source, parts, opening.more_pods)
+        until, spread = opening.until, opening.spread
+        if opening.plan is not None:
+            return cls(
+                TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until),
+                opening.source,
+                more_pods=opening.more_pods,
+            )
+        if spread is not None:
+            return cls(GaugeEvidence.begin(scale=spread.scale, tau=spread.tau, wealth=wealth, counted_until=until))
+        rate = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=until)
+        parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices else None
+        return cls(rate, opening.source, parts, opening.more_pods)
+
+    @property
+    def counts(self) -> bool:
+        """
+        Whether requests are counted; of a gauge there is nothing to count.
+        """
+        return not isinstance(self.metric, GaugeEvidence)
+
+    @property
+    def never_judged(self) -> bool:
+        """
+        Whether nothing will ever be concluded, as stable's past does not tell how the gauge varies.
+        """
+        return isinstance(self.metric, GaugeEvidence) and self.metric.scale == 0.0
 
     @property
     def counted_until(self) -> datetime | None:
@@ -118,8 +144,10 @@ class Account:
     @property
     def step_exposures(self) -> tuple[float, float]:
         """
-        Requests of the candidate and of stable that were counted in this step.
+        Requests of the candidate and of stable that were counted in this step; of a gauge none.
         """
+        if isinstance(self.metric, GaugeEvidence):
+            return 0.0, 0.0
         if isinstance(self.metric, TailEvidence):
             return self.metric.step.candidate, self.metric.step.stable
         return self.metric.step.candidate.n, self.metric.step.stable.n
@@ -127,8 +155,11 @@ class Account:
     @property
     def totals(self) -> Totals:
         """
-        What was counted in this rollout. Of durations the calls alone, as there are many edges they may be above.
+        What was counted in this rollout. Of durations the calls alone, as there are many edges they may be above; of a
+        gauge nothing.
         """
+        if isinstance(self.metric, GaugeEvidence):
+            return Totals()
         if isinstance(self.metric, TailEvidence):
             return Totals(Counts(self.metric.rollout.candidate), Counts(self.metric.rollout.stable))
         return self.metric.rollout
@@ -158,9 +189,9 @@ class Account:
 
     def observe(
         self,
-        block: Block | TailBlock,
+        block: AnyBlock,
         slices: Mapping[str, Block],
-        margins: Margins,
+        margins: Margins | GaugeMargins,
         wealth: Wealth,
         pods: Mapping[str, Counts] = NO_PODS,
     ) -> "Account":
@@ -173,24 +204,27 @@ class Account:
         known = self.counted_until
         if known is not None and block.end <= known:
             return self
-        match self.metric, block:
-            case MetricEvidence() as rate, Block():
+        match self.metric, block, margins:
+            case MetricEvidence() as rate, Block(), Margins():
                 parts = None if self.slices is None else self.slices.observe(slices, margins.harm, wealth)
-                grown, guard = rate.observe(block, margins, wealth), self._guard_after(block, pods, margins, wealth)
+                grown = rate.observe(block, margins, wealth)
+                guard = self._guard_after(rate, block, pods, margins, wealth)
                 counted = replace(self, metric=grown, slices=parts, guard=guard)
                 found = None if guard is None else guard.culprit
                 return counted if found is None else counted._raised(grown, found, block.end)  # noqa: SLF001 - its own
-            case TailEvidence() as tails, TailBlock():
+            case TailEvidence() as tails, TailBlock(), Margins():
                 return replace(self, metric=tails.observe(block, margins, wealth))
+            case GaugeEvidence() as gauge, GaugeBlock(), GaugeMargins():
+                return replace(self, metric=gauge.observe(block, margins, wealth))
             case _:
                 return self  # the spec made the metric another one; what is kept belongs to what it was
 
     def _guard_after(
-        self, block: Block, pods: Mapping[str, Counts], margins: Margins, wealth: Wealth
+        self, rate: MetricEvidence, block: Block, pods: Mapping[str, Counts], margins: Margins, wealth: Wealth
     ) -> PodGuard | None:
         if len(pods) not in GUARDED_PODS:
             return self.guard
-        known = self.guard or PodGuard.begin(phi=self.metric.phi)
+        known = self.guard or PodGuard.begin(phi=rate.phi)
         return known.observe(block.start, block.end, pods, floor=margins.harm.epsilon, wealth=wealth)
 
     def _raised(self, rate: MetricEvidence, pod: str, at: datetime) -> "Account":
@@ -213,15 +247,15 @@ class Account:
         """
         return self.metric.verdict()
 
-    def seconds_left(self, block: Block | TailBlock, began: datetime, margins: Margins) -> TimeLeft | None:
+    def seconds_left(self, block: AnyBlock, began: datetime, margins: Margins | GaugeMargins) -> TimeLeft | None:
         """
         Time until it is certified if all goes on as since the step `began` to be counted; None where it cannot be said.
         """
-        match self.metric, block:
-            case MetricEvidence() as rate, Block():
+        match self.metric, block, margins:
+            case MetricEvidence() as rate, Block(), Margins():
                 step = Block(min(began, block.start), block.end, rate.step.candidate, rate.step.stable)
                 return rate_seconds_left(rate, step, margins.ok)
-            case TailEvidence() as tails, TailBlock():
+            case TailEvidence() as tails, TailBlock(), Margins():
                 return tail_seconds_left(tails, block, margins.ok)
             case _:
                 return None
@@ -251,9 +285,11 @@ class Account:
         Raises:
             ValueError: it is damaged.
         """
-        metric: MetricEvidence | TailEvidence
+        metric: Evidence
         if "plan" in state:
             metric = TailEvidence.from_state(cast("TailState", state))
+        elif "scale" in state:
+            return cls(GaugeEvidence.from_state(cast("GaugeState", state)))
         else:
             metric = MetricEvidence.from_state(cast("MetricState", state))
         parts, guard = state.get("slices"), state.get("guard")

@@ -32,6 +32,10 @@ from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
+NEVER_JUDGED: Final = (
+    "stable's history of at least two pods is needed, 30 intervals or more in which the gauge varied: "
+    "without it it can never be certified"
+)
 
 
 def _candidate(s: Situation) -> CandidateStatus | None:
@@ -118,7 +122,8 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured():
-            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else ""
+            never = kept is not None and kept.never_judged
+            message = (NEVER_JUDGED if never else NOTHING_COUNTED) if verdict is VerdictName.NO_DATA else ""
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals

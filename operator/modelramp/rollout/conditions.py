@@ -109,7 +109,7 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 
 
 def _no_traffic(s: Situation) -> str | None:
-    counted = [item.step_exposures for item in s.evidence.values() if item.counted_until is not None]
+    counted = [item.step_exposures for item in s.evidence.values() if item.counts and item.counted_until is not None]
     measured = any(isinstance(reading, Measured) for reading in s.observed.readings.values())
     known = _was(s, ConditionType.NO_TRAFFIC)
     if counted and all(sum(pair) == 0 for pair in counted) and (measured or known):
@@ -134,9 +134,9 @@ def _overdispersed(s: Situation) -> str | None:
     lasting = [f"{', '.join(names)}: {told}"] if names else []
     found = [
         f"{name}: stable's pod {item.differing} differs from its others by more than was taken for chance; the "
-        f"evidence began again with an overdispersion of {item.metric.phi:g}"
+        f"evidence began again with an overdispersion of {item.guard.phi:g}"
         for name, item in s.evidence.items()
-        if item.differing is not None
+        if item.differing is not None and item.guard is not None
     ]
     return "; ".join([*found, *lasting]) or None
 

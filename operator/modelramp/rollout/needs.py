@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from modelramp.analysis import Window
+from modelramp.analysis.gauges import gauge_margins
+from modelramp.analysis.history import WINDOW_SECONDS
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit, Question
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
-    BucketTemplate,
     CounterTemplate,
     Selectors,
     arm_selectors,
@@ -65,7 +66,11 @@ class HistoryQuestion:
     tells_pods: bool
     """The series tell stable's pods apart; else they say nothing about overdispersion."""
     question: Question | None
-    """What is asked of durations; None for a rate."""
+    """What is asked of durations; None for a rate or a gauge."""
+    block_seconds: float = WINDOW_SECONDS
+    """The past is cut into pieces of this length; a gauge's are as long as the rollout's blocks."""
+    harm: float = 0.0
+    """By how much a gauge may be above stable's before it is harm; of other metrics it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +194,9 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
 
 def question_of(metric: Metric) -> Question | None:
     """
-    What a metric asks of durations; None for a rate.
+    What a metric asks of durations; None for a rate or a gauge.
     """
-    if metric.is_rate:
+    if metric.is_rate or metric.gauge is not None:
         return None
     if metric.threshold is not None:
         return OverThreshold(metric.threshold.seconds)
@@ -210,9 +215,7 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
     template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
     if template is None or s.stable is None:
         return None
-    text = template.buckets if isinstance(template, BucketTemplate) else template.total
-    tells_pods = "$arm" in text
-    if metric.is_rate and (s.spec.analysis.overdispersion is not None or not tells_pods):
+    if metric.is_rate and (s.spec.analysis.overdispersion is not None or not template.tells_pods):
         return None
     until = settled_instant(s)
     return HistoryQuestion(
@@ -220,8 +223,10 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
         stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable),
         until=until,
         look_back=s.spec.analysis.look_back.timedelta,
-        tells_pods=tells_pods,
+        tells_pods=template.tells_pods,
         question=question_of(metric),
+        block_seconds=WINDOW_SECONDS if metric.gauge is None else s.spec.analysis.interval.seconds,
+        harm=0.0 if metric.gauge is None else gauge_margins(metric.growth).harm,
     )
 
 

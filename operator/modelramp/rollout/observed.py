@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from modelramp.analysis import Block, Counts
+from modelramp.analysis.betting import GaugeBlock
 from modelramp.analysis.tails import TailBlock
 from modelramp.rollout.account import Opening
 
@@ -79,10 +80,10 @@ class RouteState:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    A metric's new block of counts.
+    A metric's new block of counts, or of means.
     """
 
-    block: Block | TailBlock
+    block: Block | TailBlock | GaugeBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
     pods: Mapping[str, Counts] = field(default_factory=dict)
