@@ -17,10 +17,12 @@ _HEAD: Final = """<!-- Generated from operator/modelramp/presets by `python hack
 Which series of model servers, gateways and exporters tell what. `modelramp presets` lists the same; `--json` for
 programs.
 
-In this version the operator itself judges `errors`: as {gateways} counts them, or with
-`origin: Runtime` as {runtimes} does. Every other `ratio` of this page can be judged as a metric of one's own: its two
-selectors are the `bad` and `total` of `analysis.metrics[].ratio` ([spec.md](spec.md)). Means, histograms, counters and
-gauges are for dashboards and for what comes next; the operator does not judge by them yet.
+The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
+name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
+{runtimes}.
+Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
+two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
+a mean says nothing of the slowest.
 
 Selectors hold placeholders: `$arm` stands for the matchers of a revision's pods, `namespace="…",pod=~"…"`, as a scrape
 that finds pods sets these labels; `${{namespace}}`, `${{service}}` and `${{revision}}` for its names. Where several
@@ -93,7 +95,7 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=" and ".join(RUNTIME_SOURCES))
+    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=", ".join(RUNTIME_SOURCES))
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")

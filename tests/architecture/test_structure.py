@@ -25,6 +25,11 @@ FOREIGN = frozenset(
         "FIELD_MANAGER",  # server-side apply's own word
         "NoData",  # the field's word for a metric without samples, and a verdict of the API
         "NO_DATA",
+        "OnNoData",  # and the policies named after it
+        "on_no_data",
+        "no_data_rolls_back",
+        "_no_data",
+        "_no_data_ends",
         "EProcess",  # statistics' word for evidence that may be looked at any time
         "process",
         "context",  # of a kubeconfig

@@ -5,6 +5,7 @@ Versions stand for revisions: "1" is stable, "2" the candidate, "3" another one.
 rule holds in it, so a test changes just what it is about.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,9 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from modelramp.analysis import HARM_GRID, OK_GRID, Block, Counts, EProcess, MetricEvidence, Totals
+from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.tailplan import JudgedEdge, TailPlan
+from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
 from modelramp.api.document import MLModelDeployment, revision_of, traffic_hash
 from modelramp.api.scalars import Share
 from modelramp.api.spec import MLModelDeploymentSpec
@@ -27,6 +31,7 @@ from modelramp.api.status import (
     VerdictStatus,
 )
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.account import Account
 from modelramp.rollout.observed import Acceptance, Arm, Observed, RouteState
 from modelramp.rollout.situation import Situation
 
@@ -204,11 +209,44 @@ def metric_evidence(
     return MetricEvidence(**{**fields, **changes})
 
 
-def kept(evidence: MetricEvidence, name: str = "errors") -> EvidenceState:
+def tail_evidence(
+    harm: float = 0.0,
+    ok: float = 0.0,
+    calls: tuple[float, float] = (50, 950),
+    **changes: Any,  # noqa: ANN401 - any field
+) -> TailEvidence:
+    """
+    Evidence on durations, judged above 250 ms by the margins of the step; `calls` are those of candidate and stable, in
+    this step and in the rollout.
+    """
+    edge = (JudgedEdge(0.25),)
+    fields = {
+        "plan": TailPlan(edge, edge),
+        "harm": (EProcess(HARM_GRID, (harm,) * len(HARM_GRID), 0.0),),
+        "ok": (EProcess(OK_GRID, (ok,) * len(OK_GRID), 0.0),),
+        "rollout": Calls(*calls),
+        "step": Calls(*calls),
+        "phi": 1.0,
+        "counted_until": ago(30),
+    }
+    return TailEvidence(**{**fields, **changes})
+
+
+def kept(evidence: MetricEvidence | TailEvidence | Account, name: str = "errors") -> EvidenceState:
     """
     The evidence as the status keeps it.
     """
     return EvidenceState(name=name, state=dict(evidence.to_state()))
+
+
+def tail_block(
+    candidate: tuple[float, float], stable: tuple[float, float], seconds: float = 15, until: float = 10
+) -> TailBlock:
+    """
+    Calls of each arm within 250 ms and longer ones, of so many seconds, that ended `until` seconds ago.
+    """
+    arms = (Histogram.from_buckets({0.25: fast, math.inf: fast + slow}) for fast, slow in (candidate, stable))
+    return TailBlock(ago(until + seconds), ago(until), *arms)
 
 
 def block(counts: tuple[float, float, float, float], seconds: float = 15, until: float = 10) -> Block:

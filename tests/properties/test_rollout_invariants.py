@@ -22,6 +22,7 @@ from scenarios.world import BEGIN, KEY, Crash, Faults, Turn, World, spec_of
 from modelramp.analysis import Block, Counts
 from modelramp.api.document import MLModelDeployment, parse_spec
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.spec import OnInconclusive
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.ports import PortError
@@ -48,16 +49,23 @@ BOUND: Final = 1200.0  # three step deadlines and a progress deadline; no run ma
 SPINS: Final = 8  # transitions a still world may need to come to rest
 NOTHING: Final = Decimal(0)
 GATES: Final = {"step_passed", "last_step_passed"}
+ADVANCES: Final = {"inconclusive_advances", "last_inconclusive_advances"}
 PAUSES: Final = (Reason.METRICS_UNAVAILABLE, Reason.ANALYSIS_INCONCLUSIVE, Reason.ROUTE_CONFLICT)
-TIMED: Final = GATES | {
-    "candidate_unhealthy",
-    "preparation_overdue",
-    "route_overdue",
-    "promotion_overdue",
-    "promotion_in_place",
-    "step_overdue",
-    "step_overdue_without_metrics",
-}
+TIMED: Final = (
+    GATES
+    | ADVANCES
+    | {
+        "no_data_rolls_back",
+        "inconclusive_rolls_back",
+        "candidate_unhealthy",
+        "preparation_overdue",
+        "route_overdue",
+        "promotion_overdue",
+        "promotion_in_place",
+        "step_overdue",
+        "step_overdue_without_metrics",
+    }
+)
 TROUBLES: Final = ("none", "none", "none", "crashes", "memory", "unready", "dies", "never ready", "blinks")
 EVENTS: Final = ("none", "none", "superseded", "reverted", "aborted", "retried", "outage", "contested", "deaf gateway")
 
@@ -76,6 +84,8 @@ class Plot:
     requests_per_second: float
     disturbed: bool
     seed: int
+    policy: str = "Pause"
+    """What the spec asks to follow a step's deadline. Without data an advance is a pause."""
 
 
 plots: Final = st.builds(
@@ -88,6 +98,7 @@ plots: Final = st.builds(
     requests_per_second=st.sampled_from([2.0, 50.0, 200.0]),
     disturbed=st.booleans(),
     seed=st.integers(min_value=0, max_value=2**16),
+    policy=st.sampled_from(["Pause", "Rollback", "Advance"]),
 )
 
 
@@ -181,12 +192,13 @@ def model_of(plot: Plot) -> Model:
     )
 
 
-def judged_twice(version: str) -> dict[str, Any]:
+def judged_twice(version: str, policy: str = "Pause") -> dict[str, Any]:
     """
     A version's spec with two metrics, so that one can fail alone; the second counts the same answers once more.
     """
     metrics = [{"preset": "errors"}, {"preset": "errors", "name": "errors-again"}]
-    return spec_of(version, analysis={**spec_of(version)["analysis"], "metrics": metrics})
+    asked = {"onInconclusive": policy, "onNoData": "Pause" if policy == "Advance" else policy}
+    return spec_of(version, analysis={**spec_of(version)["analysis"], "metrics": metrics, **asked})
 
 
 OTHERS: Final = tuple(
@@ -282,7 +294,7 @@ def told(plot: Plot) -> World:
     )
     faults.world = world
     world.at(0.0, lambda: world.apply(judged_twice("1")))
-    world.at(40.0, lambda: world.apply(judged_twice("2")))
+    world.at(40.0, lambda: world.apply(judged_twice("2", plot.policy)))
     world.at(plot.event_at, lambda: happens(world, plot.event))
     world.run(BOUND, until=ended)
     return world
@@ -359,7 +371,8 @@ def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
 
 def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
     """
-    3. A step's share is left upwards only when the route was in place, soaked, and every metric certified.
+    3. A step's share is left upwards only when the route was in place, soaked, and every metric certified; or counted
+    until the deadline, where the spec asks for that.
     """
     s, plan = situation(turn), turn.plan
     for effect in routes(plan):
@@ -370,15 +383,21 @@ def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
         if plan.because.rule == "candidate_listed":
             assert share == plan.status.step.traffic.percent == s.next_step[1].percent  # type: ignore[union-attr,index] - a step was entered
             continue
-        assert plan.because.rule in GATES
+        advances = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
+        assert plan.because.rule in (GATES | ADVANCES if advances else GATES)
         assert s.step is not None
         assert s.status.step is not None
         assert s.status.step.in_place_since is not None
         assert s.now - s.status.step.in_place_since >= max(s.step.soak, SETTLE)
         assert s.observed.route.acceptance is Acceptance.ACCEPTED
         assert s.observed.route.shares[s.candidate or ""] == s.step.percent
-        if s.step.next_share is not None:
+        if plan.because.rule in ADVANCES:
+            assert s.now - s.status.step.entered_at >= s.step.deadline
+            assert {v.verdict for v in s.status.verdicts} <= {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
+            assert len(s.status.verdicts) == len(s.judged_metrics)
+        elif s.step.next_share is not None:
             assert [v.verdict for v in s.status.verdicts] == [VerdictName.PASSED] * len(s.judged_metrics)
+        if s.step.next_share is not None:
             assert share <= Decimal(str(s.step.next_share)) * 100
 
 
@@ -538,7 +557,7 @@ def absent_data_never_passes(turn: Turn) -> None:
     if s.step is not None and s.step.next_share is not None:
         for absent in (NoData("nothing"), Unavailable("away")):
             seen = replace(turn.observed, readings={metric.title: absent for metric in s.judged_metrics})
-            assert again(turn, observed=seen).because.rule not in GATES
+            assert again(turn, observed=seen).because.rule not in GATES | ADVANCES
 
 
 def a_rejected_revision_is_not_begun_without_retry(turn: Turn) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from modelramp.analysis import Series
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import workload_name
-from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import Key, Owner, PodTimes, SamplesQuestion, UnreachableError
+from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
+from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
 from modelramp.rollout.observed import Acceptance, Arm, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 
@@ -49,6 +49,12 @@ class Model:
     unready: tuple[float, float] = (NEVER, NEVER)
     unready_pods: int = 1
     """How many of them are not ready then."""
+    bad_pods: tuple[float, ...] = (1.0,)
+    """How bad answers are spread over its pods, in turn."""
+    fails_for: str | None = None
+    """The tenant that gets all its bad answers; None: everybody does."""
+    median_seconds: float = 0.03
+    """How long it takes for half of the answers."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,6 +64,7 @@ class Pod:
     """
 
     born: float
+    number: int
     gone_at: float = NEVER
 
 
@@ -72,6 +79,8 @@ class Workload:
     wanted: int = 0
     role: str = ""
     pods: list[Pod] = field(default_factory=list)
+    begun: int = 0
+    """Pods that were ever created."""
 
     def resize(self, replicas: int, now: float) -> None:
         """
@@ -81,7 +90,9 @@ class Workload:
         living = [pod for pod in self.pods if pod.gone_at == NEVER]
         for pod in living[replicas:]:
             pod.gone_at = now + LINGER_SECONDS
-        self.pods += [Pod(born=now) for _ in range(replicas - len(living))]
+        for _ in range(replicas - len(living)):
+            self.pods.append(Pod(born=now, number=self.begun))
+            self.begun += 1
 
     def is_ready(self, pod: Pod, now: float) -> bool:
         """
@@ -129,6 +140,7 @@ class Cluster:
 
     write: Write
     models: Mapping[str, Model]
+    name: str
     now: float = 0.0
     workloads: dict[str, Workload] = field(default_factory=dict)
 
@@ -140,9 +152,16 @@ class Cluster:
 
     def pod_times(self, _key: Key) -> PodTimes:
         """
-        Nothing is needed of pods: the gateway's page outlives them.
+        When each pod was created; none of them ever starts again.
         """
-        return PodTimes(born={}, started={})
+        pods = [(workload, pod) for workload in self.workloads.values() for pod in workload.pods]
+        return PodTimes(born={self.pod_name(*one): one[1].born for one in pods}, started={})
+
+    def pod_name(self, workload: Workload, pod: Pod) -> str:
+        """
+        As a Deployment names its pods.
+        """
+        return f"{workload_name(self.name, workload.revision)}-6b7f9c-{pod.number}"
 
     async def ensure(self, _owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> None:
         """
@@ -279,6 +298,8 @@ class MetricStore:
 
     name: str
     up: bool = True
+    servers: MetricSource | None = None
+    """Who knows the model servers' counters; None: they are not scraped."""
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
     """By cluster and class of the response code."""
     samples_of: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
@@ -312,12 +333,14 @@ class MetricStore:
         for cluster, value in self.flowing.items():
             self.in_flight.setdefault(cluster, []).append((at, value))
 
-    async def samples(self, _namespace: str, _source: object, question: SamplesQuestion) -> tuple[Series, ...]:
+    async def samples(self, namespace: str, source: Prometheus, question: SamplesQuestion) -> tuple[Series, ...]:
         """
         The raw samples over (since, until].
         """
         if not self.up:
             raise UnreachableError("Prometheus does not answer")
+        if not question.selector.startswith("envoy"):
+            return () if self.servers is None else await self.servers.samples(namespace, source, question)
         asked = dict(_MATCHER.findall(question.selector))
         cluster = asked["envoy_cluster_name"]
         if question.selector.startswith("envoy_cluster_upstream_rq_active"):
@@ -338,6 +361,17 @@ class MetricStore:
         return tuple(Series({**labels, "instance": "envoy-1", "job": "envoy"}, part) for labels, part in cut if part)
 
 
+class CountsAnswers(Protocol):
+    """
+    The model servers, as their users see them.
+    """
+
+    def count(self, workload: Workload, good: int, bad: int, now: float) -> None:
+        """
+        So many answers were given by the workload's pods.
+        """
+
+
 @dataclass(kw_only=True)
 class Clients:
     """
@@ -349,6 +383,8 @@ class Clients:
     cluster: Cluster
     gateway: Gateway
     store: MetricStore
+    servers: "CountsAnswers | None" = None
+    """Who counts answers beside the gateway; None: nobody."""
     answers: dict[str, list[int]] = field(default_factory=dict)
     """Good and bad answers by revision."""
     _carry: dict[str, float] = field(default_factory=dict)
@@ -373,6 +409,8 @@ class Clients:
             failing = self._failing(revision, end)
             bad = sum(self._random.random() < failing for _ in range(number))
             self.store.count(revision, number - bad, bad)
+            if self.servers is not None and revision in self.cluster.workloads:
+                self.servers.count(self.cluster.workloads[revision], number - bad, bad, end)
             good_before, bad_before = self.answers.get(revision, [0, 0])
             self.answers[revision] = [good_before + number - bad, bad_before + bad]
 

@@ -18,6 +18,7 @@ Story = Callable[[World], None]
 GOOD: Final = Model()
 BAD: Final = Model(errors=lambda _share, _age: 0.08)
 BAD_FROM_25: Final = Model(errors=lambda share, _age: 0.08 if share >= Decimal(25) else 0.0)
+UNEVEN: Final = Model(errors=lambda _share, _age: 0.02, bad_pods=(0.57, 0.43))
 MODELS: Final[Mapping[str, Model]] = {
     "1": GOOD,
     "2": GOOD,
@@ -31,6 +32,11 @@ MODELS: Final[Mapping[str, Model]] = {
     "blinks": Model(unready=(35.0, 45.0)),
     "dies": Model(unready=(35.0, NEVER), unready_pods=2, errors=lambda _share, age: 1.0 if age > 35 else 0.0),
     "slow-start": Model(ready_after=30.0),
+    "slow": Model(median_seconds=0.09),
+    "fails-b": Model(errors=lambda _share, _age: 0.03, fails_for="b"),
+    "as-bad": BAD,
+    "uneven": UNEVEN,
+    "uneven-too": UNEVEN,
 }
 SECOND: Final = 40.0  # when the second version is applied, in most stories
 
@@ -391,6 +397,153 @@ def slow_start_with_warm_up(world: World) -> None:
     world.run(900)
 
 
+def policy(**asked: str) -> dict[str, Any]:
+    """
+    What the spec asks to follow when a step's deadline passes.
+    """
+    return {"analysis": {**spec_of("2")["analysis"], **asked}}
+
+
+def inconclusive_rolled_back(world: World) -> None:
+    """
+    Too few requests to certify the first step in time, and the spec asks to roll back then.
+    """
+    world.clients.requests_per_second = 5.0
+    deployed(world)
+    then(world, "2", **policy(onInconclusive="Rollback"))
+    world.run(600)
+
+
+def inconclusive_advanced(world: World) -> None:
+    """
+    Too few requests to certify any step in time, and the spec asks to go on then: said of each step.
+    """
+    world.clients.requests_per_second = 2.0
+    deployed(world)
+    then(world, "2", **policy(onInconclusive="Advance"))
+    world.run(1200)
+
+
+LAST: Final = {**HALF, "canary": {**HALF["canary"], "stepDeadline": "60s"}}
+
+
+def last_step_inconclusive_advanced(world: World) -> None:
+    """
+    Too few requests to certify the only step in time, and the spec asks to go on then: into the promotion.
+    """
+    world.clients.requests_per_second = 2.0
+    deployed(world)
+    then(world, "2", strategy=LAST, **policy(onInconclusive="Advance"))
+    world.run(300)
+
+
+def no_traffic_never_advances(world: World) -> None:
+    """
+    Nobody asks anything; the spec asks to go on without a verdict, and not without data: paused.
+    """
+    world.clients.requests_per_second = 0.0
+    deployed(world)
+    then(world, "2", **policy(onInconclusive="Advance"))
+    world.run(600)
+
+
+def outage_of_metrics_rolled_back(world: World) -> None:
+    """
+    Prometheus is away beyond the step's deadline, and the spec asks to roll back then.
+    """
+    deployed(world)
+    then(world, "2", **policy(onNoData="Rollback"))
+    world.at(60.0, lambda: prometheus(world, up=False))
+    world.at(450.0, lambda: prometheus(world, up=True))
+    world.run(600)
+
+
+ERRORS: Final = {"preset": "errors"}
+LATENCY: Final = {"preset": "latency", "quantile": "0.9", "mayGrow": "50%"}
+TOLD: Final = 400.0  # when the second version is applied where stable's past has something to tell
+
+
+def judged_by(*metrics: Mapping[str, Any], **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """
+    The analysis with these metrics, and a past short enough for a small world.
+    """
+    return {"analysis": {**spec_of("2")["analysis"], "metrics": list(metrics), "lookBack": "10m", **changes}}
+
+
+def as_fast(world: World) -> None:
+    """
+    A version that is as fast as the stable one is promoted, judged by errors and by what stable's calls took before.
+    """
+    world.scrape_servers()
+    deployed(world)
+    then(world, "2", at=TOLD, **judged_by(ERRORS, LATENCY))
+    world.run(1200)
+
+
+def slower(world: World) -> None:
+    """
+    A version that answers well and takes three times as long is rolled back for its latency alone.
+    """
+    world.scrape_servers()
+    deployed(world)
+    then(world, "slow", at=TOLD, **judged_by(ERRORS, LATENCY))
+    world.run(900)
+
+
+def latency_nobody_tells(world: World) -> None:
+    """
+    The spec names a latency that the operator knows no series of: said so, and never passed over.
+    """
+    custom = {**spec_of("2")["serving"], "runtime": "custom", "port": 8080}
+    deployed(world)
+    then(world, "2", serving=custom, **judged_by(ERRORS, {"preset": "latency", "origin": "Runtime"}))
+    world.run(500)
+
+
+ANSWERS: Final = {"name": "answers", "ratio": {"bad": 'answers_total{ok="false",$arm}', "total": "answers_total{$arm}"}}
+
+
+def bad_for_one_tenant(world: World) -> None:
+    """
+    A version that fails one small tenant only is rolled back for that tenant.
+    """
+    world.scrape_servers(a=0.9, b=0.1)
+    deployed(world)
+    then(world, "fails-b", at=60.0, **judged_by(ANSWERS, slices={"label": "tenant", "values": ["a", "b"]}))
+    world.run(900)
+
+
+def above_its_limit(world: World) -> None:
+    """
+    A version that is no worse than a bad stable one is rolled back all the same: it is held against an objective.
+    """
+    deployed(world, "3")
+    then(world, "as-bad", **judged_by({**ERRORS, "against": {"limit": "2%"}}))
+    world.run(600)
+
+
+def overdispersion_estimated(world: World) -> None:
+    """
+    Bad answers of stable fall on one of its two pods more than on the other: its past tells so, and evidence counts
+    for less.
+    """
+    world.scrape_servers()
+    deployed(world, "uneven")
+    then(world, "uneven-too", at=TOLD, **judged_by(ERRORS, overdispersion=None))
+    world.run(1200)
+
+
+def overdispersion_assumed(world: World) -> None:
+    """
+    Stable never failed, so its past does not tell how bad answers scatter: twice as much as independent ones is
+    assumed, and said.
+    """
+    world.scrape_servers()
+    deployed(world)
+    then(world, "2", at=TOLD, **judged_by(ERRORS, overdispersion=None))
+    world.run(1200)
+
+
 STORIES: Final[tuple[Story, ...]] = (
     good_version,
     bad_version,
@@ -423,6 +576,18 @@ STORIES: Final[tuple[Story, ...]] = (
     contested_route,
     rejected_version_again,
     slow_start_with_warm_up,
+    inconclusive_rolled_back,
+    inconclusive_advanced,
+    last_step_inconclusive_advanced,
+    no_traffic_never_advances,
+    outage_of_metrics_rolled_back,
+    as_fast,
+    slower,
+    latency_nobody_tells,
+    bad_for_one_tenant,
+    above_its_limit,
+    overdispersion_estimated,
+    overdispersion_assumed,
 )
 
 

@@ -4,7 +4,10 @@ A run as text: one line per cycle that did something.
 
 from scenarios.world import BEGIN, Turn, World
 
+from modelramp.analysis.tails import TailEvidence
 from modelramp.api.document import revision_of
+from modelramp.rollout.account import Account
+from modelramp.rollout.conditions import ABNORMAL
 
 HEADER = "   time  phase         rule                          wanted/given  what was done and why"
 
@@ -16,11 +19,24 @@ def _conditions(turn: Turn, *, before: bool) -> dict[str, str]:
 
 def _news(turn: Turn) -> list[str]:
     """
-    The conditions that are not as before; those of a transition are told by the rule.
+    The conditions that are not as before; those of a transition are told by the rule. And what evidence was opened on,
+    where the spec does not say it.
     """
     before, after = _conditions(turn, before=True), _conditions(turn, before=False)
-    watched = ("Accepted", "AnalysisPassing", "TrafficProgrammed")
-    return [f"{kind}={after[kind]}" for kind in watched if after[kind] != before.get(kind, "")]
+    watched = ("Accepted", "AnalysisPassing", "TrafficProgrammed", *ABNORMAL)
+    found = [f"{kind}={after.get(kind, '-')}" for kind in watched if after.get(kind, "") != before.get(kind, "")]
+    known = {item.name for item in turn.deployment.status.evidence}
+    opened = {item.name: Account.from_state(item.state) for item in turn.plan.status.evidence if item.name not in known}
+    return found + [f"{name}: {_basis(one)}" for name, one in opened.items() if one.counted_until is not None]
+
+
+def _basis(account: Account) -> str:
+    """
+    What evidence rests on from its beginning.
+    """
+    metric = account.metric
+    edges = f", judged above {metric.plan.edges} s" if isinstance(metric, TailEvidence) else ""
+    return f"overdispersion {metric.phi:g} {account.source}{edges}"
 
 
 def _shares(turn: Turn) -> str:

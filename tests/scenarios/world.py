@@ -7,6 +7,7 @@ The status goes through its wire form and JSON on every write. Nothing sleeps.
 import asyncio
 import json
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from scenarios.parts import NEVER, Clients, Cluster, Gateway, MetricStore, Model, utc
+from scenarios.servers import Servers
 
 from modelramp.api.document import InvalidSpecError, MLModelDeployment, parse
 from modelramp.api.spec import WarmUp
@@ -128,7 +130,7 @@ class World:
         """
         Nothing exists yet.
         """
-        self.cluster = Cluster(write=self.write, models=self.models, now=self.now)
+        self.cluster = Cluster(write=self.write, models=self.models, name=KEY.name, now=self.now)
         self.gateway = Gateway(write=self.write, now=self.now)
         self.store = MetricStore(name=KEY.name)
         self.clients = Clients(
@@ -138,6 +140,7 @@ class World:
             gateway=self.gateway,
             store=self.store,
         )
+        self.servers: Servers | None = None
         self.versions: list[Document] = []
         self.wake_at: float = NEVER
         self.script: list[tuple[float, Callable[[], None]]] = []
@@ -155,6 +158,13 @@ class World:
         eyes = Eyes(workloads=self.cluster, routes=self.gateway, metrics=self.store, warm_ups=self)
         hands = Hands(workloads=self.cluster, routes=self.gateway)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))
+
+    def scrape_servers(self, **tenants: float) -> None:
+        """
+        The model servers are scraped too; their requests come from these tenants, by share.
+        """
+        self.servers = Servers(cluster=self.cluster, random=random.Random(self.seed + 1), tenants=tenants or {"all": 1})
+        self.clients.servers, self.store.servers = self.servers, self.servers.store
 
     # -- what users and other programs do
 
@@ -297,6 +307,8 @@ class World:
         self.gateway.advance(to)
         if to >= self._next_scrape:
             self.store.scrape(to)
+            if self.servers is not None and self.store.up:
+                self.servers.scrape(to)
             self._next_scrape += SCRAPE_SECONDS
         if (self.cluster.arms(KEY), self.gateway.state(KEY)) != before:
             self.hear()

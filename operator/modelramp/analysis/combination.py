@@ -153,7 +153,9 @@ def discoveries(votes: Sequence[Vote], *, alpha: float) -> tuple[str, ...]:
     Names of a list of slices of which at most a fraction ``alpha`` is expected to be innocent, strongest first.
 
     The e-BH procedure: of K votes the k strongest, for the largest k at which the k-th reaches K / (k alpha).
-    Weaker than ``culprits`` and meant for many slices. Weights do not matter.
+    Its promise is weaker than that of ``culprits`` and meant for many slices; weights do not matter. Neither list
+    contains the other: with votes of 1.2 and 0.9 times 1 / alpha only ``culprits`` names the first, and with two of
+    2.1 times and two without wealth only this names anybody.
 
     Args:
         votes: All slices looked at, also those that look well.

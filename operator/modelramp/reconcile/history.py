@@ -3,22 +3,28 @@ Reading stable's past before a rollout, in stretches, the newest first.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis import ArmSeries, Pods, Series, Window
 from modelramp.analysis.dispersion import Dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.gauges import GaugeHistory
+from modelramp.analysis.histogram import NoSuchEdgeError
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.ports import PortError
 from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
-from modelramp.rollout.observed import History, NoData, Unavailable
+from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
 FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
 LONGEST_STRETCH: Final = timedelta(hours=4)  # 16 samples a minute of a hundred series are some 3 MB
+UNKNOWN_COUNTERS: Final = (
+    "no counters are known for this gateway or runtime: "
+    "give the metric as a ratio or histogram of your own selectors, or another origin"
+)
 UNKNOWN: Final = Dispersion(PHI_UNKNOWN, known=False)
 
 SeriesReader = Callable[[str, Window], Awaitable[tuple[Series, ...]]]
@@ -44,17 +50,27 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
     The past is read back to where it ends, or to the first stretch that cannot be had: a shorter past is a past.
     """
     try:
-        match question.stable:
-            case ArmSelectors() as selectors:
-                return await _rate(read, question, selectors, pods)
-            case BucketSelectors() as selectors:
-                return await _tails(read, question, selectors, pods)
-            case GaugeSelectors() as selectors:
-                return await _gauge(read, question, selectors)
+        return await _read(read, question, pods)
     except PortError as error:
         return Unavailable(str(error))
+    except NoSuchEdgeError as error:
+        return Impossible(f"{question.field}: {error}; choose one of these, or give the server another bucket")
     except ValueError as error:
         return NoData(str(error))
+
+
+async def _read(read: SeriesReader, question: HistoryQuestion, pods: Pods) -> Opening | NoData:
+    match question.stable:
+        case ArmSelectors() as selectors:
+            return await _rate(read, question, selectors, pods)
+        case BucketSelectors() as selectors:
+            return await _tails(read, question, selectors, pods)
+        case GaugeSelectors() as selectors:
+            return await _gauge(read, question, selectors)
+        case None:
+            return NoData(UNKNOWN_COUNTERS)
+        case unknown:
+            assert_never(unknown)
 
 
 async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
@@ -69,7 +85,7 @@ async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSel
         if not arm.total:
             break
         history = history.before(arm, window, pods)
-    return _opening(question, history.dispersion)
+    return replace(_opening(question, history.dispersion), rps=history.rps, rate=history.rate)
 
 
 async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: BucketSelectors, pods: Pods) -> Opening:
@@ -85,11 +101,10 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
             break
         history = history.before(buckets, window, factor=selectors.factor, pods=pods)
     plan = history.plan(question.question)
-    opening = _opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN)
-    return Opening(phi=opening.phi, source=opening.source, plan=plan, until=opening.until, more_pods=opening.more_pods)
+    return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
 
 
-async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> History:
+async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> Opening:
     history = GaugeHistory()
     for number, window in enumerate(_stretches(question)):
         try:

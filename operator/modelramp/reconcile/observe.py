@@ -27,15 +27,12 @@ from modelramp.ports import (
     WarmUps,
     Workloads,
 )
-from modelramp.reconcile.history import read_history
+from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
 
-UNKNOWN_COUNTERS: Final = (
-    "no counters are known for this gateway or runtime: "
-    "give the metric as a ratio of your own selectors, or another origin"
-)
+RESETS_DROPPED: Final = "counters fell without a known restart of their pod: what they counted meanwhile is left out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +92,12 @@ class _Asker:
         counted = count_block(mine, theirs, window, pods)
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
+        note = RESETS_DROPPED if counted.resets_dropped else ""
         told = pod_counts(theirs, window, pods=pods) if question.tells_pods else {}
         if question.slice_label is None:
-            return Measured(counted.block, pods=told)
+            return Measured(counted.block, note=note, pods=told)
         parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
-        return Measured(counted.block, parts, told)
+        return Measured(counted.block, parts, note, told)
 
     async def _tails(
         self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods

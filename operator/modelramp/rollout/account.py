@@ -71,6 +71,10 @@ class Opening:
     """End of the history it was learnt from: nothing up to it may be counted. None: no history was looked at."""
     more_pods: bool = False
     """Lasting differences between stable's pods dominate: a candidate on more pods would be judged sooner."""
+    rps: float | None = None
+    """Stable's requests a second in the history; None: not known."""
+    rate: float | None = None
+    """Stable's share of bad events in the history, 0 to 1; None: not known, or not a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,15 @@ class Account:
     source: PhiSource = PhiSource.GIVEN
     slices: SliceEvidence | None = None
     more_pods: bool = False
+    warning: str = ""
+    """What was foreseen when it was opened; empty: nothing stands in the way."""
     guard: PodGuard | None = None
     """Tests stable's pods against each other; None: they were never told apart, or never two to eight."""
     differing: str | None = None
     """The pod for which the overdispersion was last raised; None: it never was."""
 
     @classmethod
-    def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = ()) -> Self:
+    def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
         """
         Begin a rollout's evidence; `slices` are the values looked at on their own, of a rate only.
         """
@@ -99,12 +105,13 @@ class Account:
                 TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until),
                 opening.source,
                 more_pods=opening.more_pods,
+                warning=warning,
             )
         if spread is not None:
             return cls(GaugeEvidence.begin(scale=spread.scale, tau=spread.tau, wealth=wealth, counted_until=until))
         rate = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=until)
         parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices else None
-        return cls(rate, opening.source, parts, opening.more_pods)
+        return cls(rate, opening.source, parts, opening.more_pods, warning)
 
     @property
     def counts(self) -> bool:
@@ -269,6 +276,8 @@ class Account:
             state["source"] = str(self.source)
         if self.more_pods:
             state["morePods"] = True
+        if self.warning:
+            state["warning"] = self.warning
         if self.slices is not None:
             state["slices"] = self.slices.to_state()
         if self.guard is not None:
@@ -298,6 +307,7 @@ class Account:
             PhiSource(state.get("source", PhiSource.GIVEN)),
             None if parts is None else SliceEvidence.from_state(parts, phi=metric.phi),
             more_pods=bool(state.get("morePods")),
+            warning=state.get("warning", ""),
             guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
             differing=state.get("differing"),
         )

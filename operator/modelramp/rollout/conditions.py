@@ -14,6 +14,7 @@ from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reaso
 from modelramp.rollout.account import PhiSource
 from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.guards import split_mismatched
+from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.situation import Situation
 
@@ -35,6 +36,8 @@ class Finding(NamedTuple):
 def _accepted(s: Situation) -> Finding:
     if s.observed.refused:
         return Finding(FALSE, Reason.EFFECT_REFUSED, s.observed.refused[:1024])
+    if s.impossible is not None:
+        return Finding(FALSE, Reason.INVALID_SPEC, s.impossible[:1024])
     return Finding(TRUE, Reason.ACCEPTED, "the spec is valid")
 
 
@@ -109,7 +112,10 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 
 
 def _no_traffic(s: Situation) -> str | None:
-    counted = [item.step_exposures for item in s.evidence.values() if item.counts and item.counted_until is not None]
+    begin = counted_from(s)
+    ends = [(item.counted_until, item.step_exposures) for item in s.evidence.values() if item.counts]
+    # Right after a step was entered nothing is counted in it, which says nothing of its traffic.
+    counted = [pair for end, pair in ends if begin is not None and end is not None and end > begin]
     measured = any(isinstance(reading, Measured) for reading in s.observed.readings.values())
     known = _was(s, ConditionType.NO_TRAFFIC)
     if counted and all(sum(pair) == 0 for pair in counted) and (measured or known):
@@ -147,6 +153,10 @@ def _dispersion_unknown(s: Situation) -> str | None:
     return f"{', '.join(names)}: {told}" if names else None
 
 
+def _insufficient_traffic(s: Situation) -> str | None:
+    return "; ".join(item.warning for item in s.evidence.values() if item.warning) or None
+
+
 def _was(s: Situation, kind: ConditionType) -> bool:
     return any(condition.type is kind for condition in s.status.conditions)
 
@@ -157,6 +167,7 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
     ConditionType.TRAFFIC_SPLIT_MISMATCH: (Reason.TRAFFIC_SPLIT_MISMATCH, _split),
     ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
     ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
+    ConditionType.INSUFFICIENT_TRAFFIC: (Reason.INSUFFICIENT_TRAFFIC, _insufficient_traffic),
 }
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""
 

@@ -14,6 +14,7 @@ from modelramp.api.spec import GaugeAcross, Metric, MetricOrigin, MetricPreset, 
 from modelramp.presets import Kind, Preset, Source, row_of, selectors
 
 SERVICE_PORT: Final = 80
+POD_MATCHERS: Final = "$arm"  # what becomes the matchers of a revision's pods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,9 @@ class CounterTemplate:
     @property
     def tells_pods(self) -> bool:
         """
-        Whether each series belongs to one pod of the revision.
+        The series tell a revision's pods apart.
         """
-        return "$arm" in self.total and "$arm" in self.bad
+        return POD_MATCHERS in self.total and POD_MATCHERS in self.bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,9 @@ class BucketTemplate:
     @property
     def tells_pods(self) -> bool:
         """
-        Whether each series belongs to one pod of the revision.
+        The series tell a revision's pods apart.
         """
-        return "$arm" in self.buckets
+        return POD_MATCHERS in self.buckets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,9 @@ class GaugeTemplate:
     @property
     def tells_pods(self) -> bool:
         """
-        Whether each series belongs to one pod of the revision.
+        The series tell a revision's pods apart.
         """
-        return "$arm" in self.value
+        return POD_MATCHERS in self.value
 
 
 Template = CounterTemplate | BucketTemplate | GaugeTemplate
@@ -113,13 +114,10 @@ def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterat
     first; everything else the server knows better.
     """
     gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
-    match metric.origin:
-        case MetricOrigin.GATEWAY:
-            yield gateway
-        case MetricOrigin.RUNTIME:
-            yield server
-        case None:
-            yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
+    if metric.origin is not None:
+        yield gateway if metric.origin is MetricOrigin.GATEWAY else server
+        return
+    yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
 
 
 def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:
@@ -132,10 +130,8 @@ def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Tem
         return BucketTemplate(buckets=metric.histogram.buckets, factor=metric.histogram.unit.factor)
     if metric.gauge is not None:
         return GaugeTemplate(value=metric.gauge.value, across=metric.gauge.across)
-    if metric.preset is None:
-        return None
-    preset = metric.preset
-    found = (_of(preset, source) for source in _sources(metric, runtime, controller))
+    preset, sources = metric.preset, _sources(metric, runtime, controller)
+    found = (None if preset is None else _of(preset, source) for source in sources)
     return next((template for template in found if template is not None), None)
 
 

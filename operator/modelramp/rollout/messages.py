@@ -4,7 +4,7 @@ What is said for each reason, in one place.
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
 from modelramp.api.spec import OnInconclusive, OnNoData
@@ -168,6 +168,8 @@ def _claim(s: Situation, name: str) -> str:
         case None:
             gauge = f"the gauge is above stable's by less than {metric.growth:.0%}"
             return f"the rate is below {margin}" if metric.gauge is None else gauge
+        case unknown:
+            assert_never(unknown)
 
 
 def _waiting_in_step(s: Situation) -> str:
@@ -208,7 +210,7 @@ def waiting_message(s: Situation) -> str:
     What is waited for while nothing changes; what the API server refused comes first.
     """
     refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
-    return (refused or _waiting(s))[:1024]
+    return (refused or s.impossible or _waiting(s))[:1024]
 
 
 def message(reason: Reason, s: Situation) -> str:

@@ -60,13 +60,16 @@ class HistoryQuestion:
     """
 
     name: str
-    stable: Selectors
+    stable: Selectors | None
+    """None: the operator knows no series for it; asked of durations only, whose edges it would have to tell."""
     until: datetime
     look_back: timedelta
     tells_pods: bool
     """The series tell stable's pods apart; else they say nothing about overdispersion."""
     question: Question | None
     """What is asked of durations; None for a rate or a gauge."""
+    field: str
+    """Where the spec asks it."""
     block_seconds: float = WINDOW_SECONDS
     """The past is cut into pieces of this length; a gauge's are as long as the rollout's blocks."""
     harm: float = 0.0
@@ -210,24 +213,37 @@ def question_of(metric: Metric) -> Question | None:
 
 def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
     """
-    What must be asked of stable's past before the metric is judged; None: nothing needs to be, or nothing can.
+    What must be asked of stable's past before the metric is judged; None: nothing needs to be.
     """
-    template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
-    if template is None or s.stable is None:
+    if s.stable is None:
         return None
-    if metric.is_rate and (s.spec.analysis.overdispersion is not None or not template.tells_pods):
+    template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
+    tells_pods = template is not None and template.tells_pods
+    if metric.is_rate and (s.spec.analysis.overdispersion is not None or not tells_pods):
         return None
     until = settled_instant(s)
     return HistoryQuestion(
         name=metric.title,
-        stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable),
+        stable=filled(template, s.deployment.namespace, s.deployment.name, s.stable) if template else None,
         until=until,
         look_back=s.spec.analysis.look_back.timedelta,
-        tells_pods=template.tells_pods,
+        tells_pods=tells_pods,
         question=question_of(metric),
+        field=_field(s, metric),
         block_seconds=WINDOW_SECONDS if metric.gauge is None else s.spec.analysis.interval.seconds,
         harm=0.0 if metric.gauge is None else gauge_margins(metric.growth).harm,
     )
+
+
+def _field(s: Situation, metric: Metric) -> str:
+    """
+    The path of what the metric asks.
+    """
+    if metric.gauge is not None:
+        asked = "mayGrow"
+    else:
+        asked = "threshold" if metric.threshold is not None else "below" if metric.below is not None else "quantile"
+    return f"spec.analysis.metrics[{s.judged_metrics.index(metric)}].{asked}"
 
 
 def opens_evidence(s: Situation) -> bool:

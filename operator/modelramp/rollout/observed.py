@@ -86,6 +86,8 @@ class Measured:
     block: Block | TailBlock | GaugeBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
+    note: str = ""
+    """What its reader should know; empty: nothing."""
     pods: Mapping[str, Counts] = field(default_factory=dict)
     """Of the same time, what each of stable's pods counted; empty where the series do not tell them apart."""
 
@@ -108,8 +110,17 @@ class Unavailable:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """
+    The spec asks what stable's past shows to be impossible: only an edit helps. The message names the field.
+    """
+
+    message: str
+
+
 Reading = Measured | NoData | Unavailable
-History = Opening | NoData | Unavailable
+History = Opening | NoData | Unavailable | Impossible
 """What stable's past told, or why it did not."""
 
 

@@ -51,8 +51,11 @@ def inconclusive_advances(s: Situation) -> bool:
     The step deadline passed with the evidence neither way, its traffic in place as counted; the spec asks to go on.
     """
     asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
+    said = {verdict.name for verdict in s.status.verdicts}
+    # A metric nothing was ever said of has no data, and no data never advances.
+    counted = all(metric.title in said for metric in s.judged_metrics) and not metrics_missing(s)
     in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s)
-    return asked and step_overdue(s) and not metrics_missing(s) and in_place
+    return asked and step_overdue(s) and counted and in_place
 
 
 def last_inconclusive_advances(s: Situation) -> bool:

@@ -17,7 +17,7 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.rollout.account import Account
-from modelramp.rollout.observed import Acceptance, Arm, Observed
+from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.strategy import Step, following, step_of
 
 SETTLE: Final = timedelta(
@@ -99,6 +99,14 @@ class Situation:
         The metrics that gate; empty when the user asked for guardrails only.
         """
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
+
+    @property
+    def impossible(self) -> str | None:
+        """
+        What the spec asks and stable's past shows to be impossible, with the field; None: nothing.
+        """
+        found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
+        return next(found, None)
 
     def metric(self, name: str) -> Metric | None:
         """

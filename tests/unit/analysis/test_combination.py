@@ -110,6 +110,14 @@ def test_e_bh_takes_the_largest_number_that_holds() -> None:
     assert discoveries([], alpha=0.05) == ()
 
 
+def test_neither_list_of_names_contains_the_other() -> None:
+    """A weak companion keeps a mean up that e-BH does not take; two strong ones share what closed testing does not."""
+    pair = [vote("a", 120.0), vote("b", 90.0)]
+    assert (culprits(pair, alpha=0.01), discoveries(pair, alpha=0.01)) == (("a",), ())
+    four = [vote("a", 210.0), vote("b", 210.0), vote("c", 0.0), vote("d", 0.0)]
+    assert (culprits(four, alpha=0.01), discoveries(four, alpha=0.01)) == ((), ("a", "b"))
+
+
 def test_promotion_waits_for_every_single_one() -> None:
     """Overwhelming evidence for one metric says nothing for another, and a flagged one is never there."""
     votes = [vote("errors", 1e9), vote("latency", 19.9), vote("drift", 20.1), vote("gpu", 1e9, flagged=True)]

@@ -12,6 +12,7 @@ from typing import Any
 from fakes.kubernetes import FakeCluster, FakeRoute, FakeWorkload
 from fakes.metrics import FakeMetrics
 
+from modelramp.analysis import MetricEvidence, Wealth
 from modelramp.api.document import parse_spec, revision_of, traffic_hash
 from modelramp.api.spec import MLModelDeploymentSpec, WarmUp
 from modelramp.ports import Key, Owner
@@ -27,12 +28,13 @@ BEGIN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def spec_for(version: str = "1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """
-    A small spec; `changes` replace whole sections.
+    A small spec, judged by errors that are known to be independent; `changes` replace whole sections.
     """
     return {
         "model": {"version": version},
         "serving": {"port": 8080, "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}}},
         "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
+        "analysis": {"metrics": [{"preset": "errors"}], "overdispersion": "1"},
         **changes,
     }
 
@@ -67,9 +69,16 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def opened(name: str) -> dict[str, Any]:
+    """
+    Fresh evidence of one metric, as stored.
+    """
+    return {"name": name, "state": dict(MetricEvidence.begin(Wealth(0.5, 0.01, 0.005)).to_state())}
+
+
 def in_flight(phase: str, share: str = "50%", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """
-    The status of a rollout of version 2 over version 1.
+    The status of a rollout of version 2 over version 1, whose evidence was opened and counts nothing yet.
     """
     earlier = stamp(BEGIN - timedelta(minutes=2))
     return {
@@ -88,6 +97,7 @@ def in_flight(phase: str, share: str = "50%", **changes: Any) -> dict[str, Any]:
             "warm": True,
         },
         "step": {"index": 2, "display": "3/4", "traffic": share, "enteredAt": earlier, "inPlaceSince": earlier},
+        "evidence": [opened("errors")],
         **changes,
     }
 

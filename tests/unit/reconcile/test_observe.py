@@ -10,14 +10,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from unit.reconcile.parts import BEGIN, KEY, in_flight, revision_for, spec_for, stamp
+from unit.reconcile.parts import BEGIN, KEY, in_flight, opened, revision_for, spec_for, stamp
 
-from modelramp.analysis import Series
+from modelramp.analysis import Counts, Series, Wealth
+from modelramp.analysis.tailplan import JudgedEdge, TailPlan
+from modelramp.analysis.tails import TailBlock, TailEvidence
 from modelramp.api.document import MLModelDeployment, parse
 from modelramp.api.names import workload_name
 from modelramp.api.spec import WarmUp
 from modelramp.ports import DeniedError, Key, PodTimes, PortError, RefusedError, SamplesQuestion, UnreachableError
-from modelramp.reconcile.observe import UNKNOWN_COUNTERS, Eyes, observe
+from modelramp.reconcile.history import UNKNOWN_COUNTERS
+from modelramp.reconcile.observe import Eyes, observe
+from modelramp.rollout.account import Opening
 from modelramp.rollout.observed import (
     Acceptance,
     Arm,
@@ -49,7 +53,7 @@ class World:
     outage: PortError | None = None
     warm_up_outage: PortError | None = None
     series: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
-    """Samples as (seconds before now, value), by revision and class; class `active` is the gauge."""
+    """Samples as (seconds before now, value), by revision and class; class `active` is the gauge, `le=` a bucket."""
     asked: list[SamplesQuestion] = field(default_factory=list)
     warmed: list[str] = field(default_factory=list)
 
@@ -72,10 +76,12 @@ class World:
             raise self.outage
         found = []
         for (revision, kind), samples in self.series.items():
-            active = "rq_active" in question.selector
-            wanted = f"{workload_name(KEY.name, revision)}_80" in question.selector and active == (kind == "active")
+            metric = question.selector.split("{")[0].removeprefix("envoy_cluster_upstream_rq_")
+            shown = "active" if kind == "active" else "time_bucket" if kind.startswith("le=") else "xx"
+            wanted = f"{workload_name(KEY.name, revision)}_80" in question.selector and metric == shown
             if wanted and ('class="5"' not in question.selector or kind == "5"):
-                labels = {"revision": revision, "class": kind, "instance": "envoy-1", "job": "envoy"}
+                told = {"le": kind.removeprefix("le=")} if shown == "time_bucket" else {"class": kind}
+                labels = {"revision": revision, **told, "instance": "envoy-1", "job": "envoy"}
                 points = [(NOW.timestamp() - ago, value) for ago, value in samples]
                 inside = [p for p in points if question.since.timestamp() < p[0] <= question.until.timestamp()]
                 if inside:
@@ -210,14 +216,123 @@ class TestCounters:
         One that the source does not know leaves the other alone.
         """
         own = {"name": "nulls", "ratio": {"bad": "nulls_total{$arm}", "total": "requests_total{$arm}"}}
-        changes = {"analysis": {"metrics": [{"preset": "errors"}, own]}}
+        changes = {"analysis": {"metrics": [{"preset": "errors"}, own], "overdispersion": "1"}}
         world = World()
         for revision in (OLD, NEW):
             world.counted(revision, "2", *(1000 + 50 * number for number in range(12)))
-        spec_2 = deployment(changes=changes)
+        spec_2 = deployment(changes=changes, evidence=[opened("errors"), opened("nulls")])
         readings = seen(world, spec_2).readings
         assert isinstance(readings["errors"], Measured)
         assert isinstance(readings["nulls"], NoData)
+
+
+LATENCY = {"preset": "latency", "origin": "Gateway", "threshold": "250ms"}
+EDGES = ("100", "250", "+Inf")
+
+
+def took(world: World, revision: str, *grown: float) -> World:
+    """
+    Calls of a revision up to each edge, in milliseconds, growing by so much every 15 s.
+    """
+    for edge, step in zip(EDGES, grown, strict=True):
+        world.counted(revision, f"le={edge}", *(1000 + step * number for number in range(12)))
+    return world
+
+
+def latency(**status: Any) -> MLModelDeployment:  # noqa: ANN401 - JSON
+    """
+    A rollout judged by its latency, whose evidence is not opened unless `status` says so.
+    """
+    analysis = {"analysis": {"metrics": [LATENCY], "lookBack": "10m"}}
+    return deployment(changes=analysis, **{"evidence": [], **status})
+
+
+def opened_latency() -> dict[str, Any]:
+    """
+    Fresh evidence of it, as stored.
+    """
+    plan = TailPlan((JudgedEdge(0.25),), (JudgedEdge(0.25),))
+    return {"name": "latency", "state": dict(TailEvidence.begin(plan, Wealth(0.5, 0.01, 0.005)).to_state())}
+
+
+class TestDurations:
+    """
+    One metric's new calls, by how long they took.
+    """
+
+    def test_are_blocks_of_buckets_of_both_arms(self) -> None:
+        """
+        In seconds.
+        """
+        world = took(took(World(), OLD, 80, 89, 90), NEW, 5, 8, 10)
+        reading = seen(world, latency(evidence=[opened_latency()])).readings["latency"]
+        assert isinstance(reading, Measured)
+        assert isinstance(reading.block, TailBlock)
+        assert reading.block.candidate.tail(0.25) == pytest.approx(0.2)
+        assert reading.block.stable.n == pytest.approx(9 * reading.block.candidate.n)
+
+    def test_that_are_absent_are_no_data(self) -> None:
+        """
+        Of either arm.
+        """
+        reading = seen(took(World(), OLD, 80, 89, 90), latency(evidence=[opened_latency()])).readings["latency"]
+        assert reading == NoData("NoCandidateSamples")
+
+    def test_that_cannot_be_asked_for_are_unavailable(self) -> None:
+        """
+        With the reason.
+        """
+        found = seen(World(outage=OUTAGES[0]), latency(evidence=[opened_latency()]))
+        assert found.readings == {"latency": Unavailable(str(OUTAGES[0]))}
+
+    def test_are_planned_from_stable_s_past_first(self) -> None:
+        """
+        Nothing is counted before it is known which edges are judged.
+        """
+        found = seen(took(World(), OLD, 80, 89, 90), latency())
+        assert found.readings == {}
+        history = found.histories["latency"]
+        assert isinstance(history, Opening)
+        assert history.plan is not None
+        assert history.plan.edges == (0.25,)
+
+    def test_whose_past_cannot_be_asked_for_are_unavailable(self) -> None:
+        """
+        It is asked for again at the next look.
+        """
+        assert seen(World(outage=OUTAGES[1]), latency()).histories == {"latency": Unavailable(str(OUTAGES[1]))}
+
+
+class TestSlices:
+    """
+    Parts of a rate, from the samples of the rate itself.
+    """
+
+    def test_are_counted_by_label(self) -> None:
+        """
+        Those that nothing was counted of are left out; nothing more is asked.
+        """
+        world = World()
+        for revision in (OLD, NEW):
+            world.counted(revision, "2", *(1000 + 40 * number for number in range(12)))
+            world.counted(revision, "5", *(1000 + 10 * number for number in range(12)))
+        analysis = {"metrics": [{"preset": "errors"}], "overdispersion": "1"}
+        slices = {"label": "class", "values": ["5", "9"]}
+        reading = seen(world, deployment(changes={"analysis": {**analysis, "slices": slices}})).readings["errors"]
+        assert isinstance(reading, Measured)
+        assert list(reading.slices) == ["5"]
+        assert reading.slices["5"].candidate == Counts(reading.block.candidate.x, reading.block.candidate.x)
+        assert len(world.asked) == 4
+
+
+def test_a_first_look_in_which_nothing_was_scraped_says_nothing() -> None:
+    """
+    The step's counts began less than an interval ago: a scrape may be still to come. An outage is one all the same.
+    """
+    step = {**in_flight("Progressing")["step"], "inPlaceSince": stamp(NOW - timedelta(seconds=25))}
+    short = deployment(step=step)
+    assert seen(World(), short).readings == {}
+    assert seen(World(outage=OUTAGES[0]), short).readings == {"errors": Unavailable(str(OUTAGES[0]))}
 
 
 class TestDrain:

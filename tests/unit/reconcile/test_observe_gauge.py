@@ -146,6 +146,7 @@ class TestHistory:
             until=BEGIN,
             look_back=timedelta(hours=24),
             tells_pods=True,
+            field="spec.analysis.metrics[0].mayGrow",
             question=None,
             block_seconds=15.0,
             harm=0.1,

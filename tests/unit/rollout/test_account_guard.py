@@ -158,7 +158,7 @@ def judged(pods: Mapping[str, Counts], account: Account) -> Any:  # noqa: ANN401
     evidence = (EvidenceState(name="errors", state=account.to_state()),)
     counted = Block(NOW - timedelta(seconds=25), NOW - timedelta(seconds=10), Counts(50, 0), Counts(900, 66))
     asked = world(
-        Phase.PROGRESSING, remembered={"evidence": evidence}, readings={"errors": Measured(counted, {}, pods)}
+        Phase.PROGRESSING, remembered={"evidence": evidence}, readings={"errors": Measured(counted, pods=pods)}
     )
     return assess(asked.deployment, asked.observed, NOW)
 

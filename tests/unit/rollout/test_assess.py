@@ -1,3 +1,4 @@
+import math
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,15 +19,19 @@ from fakes.rollout import (
     route,
     situation,
     step,
+    tail_block,
+    tail_evidence,
     verdict,
     world,
 )
 
 from modelramp.analysis import MetricEvidence
+from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import CandidateStatus, Status, TrafficStatus, VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
 from modelramp.rollout.observed import Measured, NoData, Unavailable, WarmUpReading
 
@@ -293,3 +298,207 @@ def test_without_a_candidate_no_share_is_shown() -> None:
     There is nothing to split.
     """
     assert traffic_status(situation(Phase.STABLE), Decimal(0)) is None
+
+
+# ---------------------------------------------------------------- evidence is opened on what stable's past told
+
+RATIO = {"name": "fraud", "ratio": {"total": "a{$arm}", "bad": "b{$arm}"}}
+LATENCY = {"preset": "latency", "origin": "Gateway"}
+EDGE = (JudgedEdge(0.25),)
+PAST = Opening(phi=1.5, source=PhiSource.ESTIMATED, until=ago(60), more_pods=True)
+PAST_CALLS = Opening(phi=1.5, source=PhiSource.ESTIMATED, until=ago(60), plan=TailPlan(EDGE, EDGE))
+
+
+def opened(
+    metric: dict[str, Any],
+    history: Any = None,  # noqa: ANN401 - a History
+    phase: Phase = Phase.PROGRESSING,
+    analysis: dict[str, Any] | None = None,
+    **seen: Any,  # noqa: ANN401 - any field of Observed
+) -> Status:
+    """
+    The memory after a look in which this was told of stable's past; no evidence was kept before.
+    """
+    name = metric.get("name", metric.get("preset"))
+    asked = world(
+        phase,
+        remembered={"evidence": (), "verdicts": ()},
+        sections={"analysis": {"metrics": [metric], "overdispersion": None, **(analysis or {})}},
+        histories={} if history is None else {name: history},
+        **seen,
+    )
+    return after(asked)
+
+
+def basis(status: Status) -> tuple[float, PhiSource, datetime | None] | None:
+    """
+    What the only evidence rests on; None: there is none.
+    """
+    if not status.evidence:
+        return None
+    account = Account.from_state(status.evidence[0].state)
+    return account.metric.phi, account.source, account.counted_until
+
+
+@pytest.mark.parametrize(
+    ("metric", "history", "given", "expected"),
+    [
+        (RATIO, PAST, None, (1.5, PhiSource.ESTIMATED, ago(60))),
+        (RATIO, None, None, None),
+        (RATIO, None, "3", (3.0, PhiSource.GIVEN, None)),
+        ({"preset": "errors"}, None, None, (2.0, PhiSource.ASSUMED, None)),
+        (LATENCY, PAST_CALLS, None, (1.5, PhiSource.ESTIMATED, ago(60))),
+        (LATENCY, PAST_CALLS, "3", (3.0, PhiSource.GIVEN, ago(60))),
+        (LATENCY, None, "3", None),
+    ],
+    ids=[
+        "a rate, as its past says",
+        "a rate whose past was not told yet",
+        "a rate whose scatter is given",
+        "a rate whose past nobody can tell",
+        "durations, as their past says",
+        "durations whose scatter is given",
+        "durations whose past was not told yet",
+    ],
+)
+def test_evidence_is_opened_once_it_is_known_what_it_rests_on(
+    metric: dict[str, Any],
+    history: Any,  # noqa: ANN401 - a History, or None
+    given: str | None,
+    expected: Any,  # noqa: ANN401
+) -> None:
+    """
+    What the spec says of scatter stands above what the past tells; where calls lie only the past can tell.
+    """
+    assert basis(opened(metric, history, analysis={"overdispersion": given})) == expected
+
+
+@pytest.mark.parametrize(
+    ("phase", "seen", "expected"),
+    [
+        (Phase.PREPARING, {}, True),
+        (Phase.PREPARING, {"arms": arms(arm("1"), arm("2", ready=1))}, False),
+        (Phase.PAUSED, {}, True),
+        (Phase.STABLE, {}, False),
+    ],
+    ids=["all pods ready", "not all pods ready", "paused", "at rest"],
+)
+def test_evidence_is_opened_where_a_candidate_is_judged_or_about_to_be(
+    phase: Phase,
+    seen: dict[str, Any],
+    expected: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """
+    Its past must not reach into what is judged.
+    """
+    assert (basis(opened(RATIO, PAST, phase, **seen)) is not None) is expected
+
+
+@pytest.mark.parametrize(
+    ("history", "name"),
+    [(NoData("no call yet"), VerdictName.NO_DATA), (Unavailable("away"), VerdictName.UNAVAILABLE)],
+    ids=["nothing to tell", "an outage"],
+)
+def test_a_past_that_is_not_told_is_a_metric_that_is_missing(history: NoData | Unavailable, name: VerdictName) -> None:
+    """
+    With the reason, so that nobody waits in the dark; before the first step nothing is said yet.
+    """
+    found = opened(LATENCY, history)
+    assert [(said.name, said.verdict, said.message) for said in found.verdicts] == [("latency", name, history.message)]
+    assert (found.verdicts[0].evidence, found.verdicts[0].harm) == ("1.0 of 20", "1.0 of 100")
+    assert opened(LATENCY, history, Phase.PREPARING).verdicts == ()
+
+
+def test_evidence_is_not_opened_twice() -> None:
+    """
+    What it rests on is never changed afterwards.
+    """
+    asked = world(Phase.PROGRESSING, histories={"errors": PAST})
+    assert after(asked).evidence == (kept(metric_evidence()),)
+
+
+def test_slices_are_opened_with_their_metric_and_counted_with_it() -> None:
+    """
+    Each by its label's value.
+    """
+    sliced = {"analysis": {"slices": {"label": "tenant", "values": ["a", "b"]}}}
+    part = Measured(block(GOOD), {"b": block((5.0, 1.0, 95.0, 0.0))})
+    found = after(
+        world(Phase.PROGRESSING, remembered={"evidence": ()}, sections=sliced, readings={"errors": part})
+    ).evidence
+    slices = Account.from_state(found[0].state).slices
+    assert slices is not None
+    assert {value: totals.candidate.n for value, (_, totals) in slices.accounts.items()} == {"a": 0, "b": 5}
+
+
+def test_durations_are_counted_and_forecast_like_rates() -> None:
+    """
+    Calls instead of bad answers.
+    """
+    latency = {"remembered": {"evidence": (kept(tail_evidence(), "latency"),), "verdicts": ()}}
+    asked = world(
+        Phase.PROGRESSING, **latency, sections={"analysis": {"metrics": [LATENCY]}},
+        readings={"latency": Measured(tail_block((50.0, 0.0), (949.0, 1.0)))},
+    )  # fmt: skip
+    (said,) = after(asked).verdicts
+    assert (said.candidate.n, said.candidate.x, said.stable.n, said.verdict) == (
+        "100", "0", "1900", VerdictName.INCONCLUSIVE,
+    )  # fmt: skip
+    assert said.seconds_left is not None
+    assert 0 < said.seconds_left < 3600
+
+
+def test_of_a_metric_that_became_another_kind_nothing_is_forecast() -> None:
+    """
+    What is kept belongs to what it was.
+    """
+    other = Measured(tail_block((50.0, 0.0), (950.0, 1.0)))
+    evidence, said = judged(other)
+    assert (evidence.step, said.seconds_left) == (metric_evidence().step, None)
+
+
+def test_a_limit_judges_without_stable() -> None:
+    """
+    The same counts are harm beside an objective, and not beside a stable revision that is as bad.
+    """
+    as_bad = Measured(block((500.0, 50.0, 9500.0, 950.0)))
+    fresh = {"evidence": (), "verdicts": ()}
+    harm = [
+        after(
+            world(
+                Phase.PROGRESSING, remembered=fresh, sections={"analysis": {"metrics": [metric]}},
+                readings={"errors": as_bad},
+            )
+        ).verdicts[0].verdict
+        for metric in ({"preset": "errors"}, {"preset": "errors", "against": {"limit": "2%"}})
+    ]  # fmt: skip
+    assert harm == [VerdictName.INCONCLUSIVE, VerdictName.FAILED]
+
+
+def test_a_metric_without_evidence_weighs_as_much_as_one_with_it() -> None:
+    """
+    Weights are fixed before the rollout: what one metric shows counts half while the other waits.
+    """
+    two = {"analysis": {"metrics": [{"preset": "errors"}, LATENCY]}}
+    harmful = {"evidence": (kept(metric_evidence(harm=5.0)),)}
+    s = situation(Phase.PROGRESSING, remembered=harmful, sections=two)
+    assert [(vote.name, vote.weight) for vote in s.votes] == [("errors", 0.5), ("latency", 0.5)]
+    assert s.harm_log == pytest.approx(math.log((math.exp(5.0) + 1) / 2))
+
+
+def test_critical_metrics_share_one_half() -> None:
+    """
+    All others the other half.
+    """
+    metrics = [{"preset": "errors", "weight": "Critical"}, LATENCY, RATIO]
+    s = situation(Phase.PROGRESSING, sections={"analysis": {"metrics": metrics}})
+    assert [(vote.name, vote.weight) for vote in s.votes] == [("errors", 0.5), ("latency", 0.25), ("fraud", 0.25)]
+
+
+def test_a_metric_is_found_by_its_name() -> None:
+    """
+    None, where the spec names it no more or nothing is measured.
+    """
+    s = situation(Phase.PROGRESSING)
+    unmeasured = situation(Phase.PROGRESSING, sections={"analysis": {"mode": "GuardrailsOnly"}})
+    assert (s.metric("errors"), s.metric("gone"), unmeasured.metric("errors")) == (s.judged_metrics[0], None, None)

@@ -1,12 +1,28 @@
 from typing import Any
 
 import pytest
-from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, kept, metric_evidence, rejection, route, situation, verdict
+from fakes.rollout import (
+    NO_ROUTE,
+    NOW,
+    ago,
+    arm,
+    arms,
+    block,
+    kept,
+    metric_evidence,
+    rejection,
+    route,
+    situation,
+    step,
+    tail_evidence,
+    verdict,
+)
 
 from modelramp.api.status import Condition, Status, VerdictName
-from modelramp.api.vocabulary import ConditionType, Phase, Reason
+from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
+from modelramp.rollout.account import Account, PhiSource
 from modelramp.rollout.conditions import conditions, refusal
-from modelramp.rollout.observed import Acceptance
+from modelramp.rollout.observed import Acceptance, Measured
 
 ONLY = {"sections": {"analysis": {"mode": "GuardrailsOnly"}}}
 Found = tuple[str, Reason]
@@ -21,12 +37,12 @@ def found(kind: ConditionType, phase: Phase, **changes: Any) -> Found:  # noqa: 
 
 
 @pytest.mark.parametrize("phase", Phase, ids=str)
-def test_all_conditions_are_present_in_every_phase(phase: Phase) -> None:
+def test_five_conditions_are_present_in_every_phase(phase: Phase) -> None:
     """
-    In a fixed order, from the first visit, for the object's generation.
+    In a fixed order, from the first visit, for the object's generation; and no other while all is as it should be.
     """
     shown = conditions(situation(phase))
-    assert [(one.type, one.observed_generation) for one in shown] == [(kind, 7) for kind in ConditionType]
+    assert [(one.type, one.observed_generation) for one in shown] == [(kind, 7) for kind in ALWAYS_PRESENT]
 
 
 def test_a_refused_object_is_not_accepted() -> None:
@@ -184,3 +200,131 @@ def test_a_spec_refused_twice_was_refused_the_first_time() -> None:
     once = refusal(Status(), 9, "spec.model: missing", ago(60))
     again = refusal(once, 10, "spec.serving: missing", NOW)
     assert (again.conditions[0].last_transition_time, again.conditions[0].observed_generation) == (ago(60), 10)
+
+
+# ---------------------------------------------------------------- present only while something is not as it should be
+
+JUDGED_AT = {"counted_until": ago(10)}
+
+
+def abnormal(phase: Phase = Phase.PROGRESSING, **changes: Any) -> dict[ConditionType, str]:  # noqa: ANN401 - as `world`
+    """
+    The messages of the conditions that are not always present.
+    """
+    shown = conditions(situation(phase, **changes))
+    rest = [one for one in shown if one.type not in ALWAYS_PRESENT]
+    assert {one.status for one in rest} <= {"True"}
+    assert [str(one.reason) for one in rest] == [str(one.type) for one in rest]
+    return {one.type: one.message for one in rest}
+
+
+def remembering(*evidence: Any, **others: Any) -> dict[str, Any]:  # noqa: ANN401 - any evidence, any field
+    """
+    A memory with this evidence, of one metric after the other.
+    """
+    names = ("errors", "latency")
+    return {"evidence": tuple(kept(one, name) for one, name in zip(evidence, names, strict=False)), **others}
+
+
+IDLE = metric_evidence(counts=(0, 0, 0, 0), **JUDGED_AT)
+IDLE_CALLS = tail_evidence(calls=(0, 0), **JUDGED_AT)
+LOOKED = {"readings": {"errors": Measured(block((0, 0, 0, 0)))}}
+KNOWN = Condition(
+    type=ConditionType.NO_TRAFFIC, status="True", reason=Reason.NO_TRAFFIC, message="",
+    last_transition_time=ago(60), observed_generation=7,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("remembered", "seen", "expected"),
+    [
+        (remembering(IDLE), LOOKED, True),
+        (remembering(IDLE, IDLE_CALLS), LOOKED, True),
+        (remembering(IDLE, conditions=(KNOWN,)), {}, True),
+        (remembering(IDLE), {}, False),
+        (remembering(IDLE, tail_evidence(calls=(0, 9), **JUDGED_AT)), LOOKED, False),
+        (remembering(metric_evidence(counts=(0, 0, 0, 0), counted_until=ago(175))), LOOKED, False),
+        (remembering(metric_evidence(counts=(0, 0, 0, 0), counted_until=None)), LOOKED, False),
+        (remembering(IDLE, step=step("25", in_place_since=None), conditions=(KNOWN,)), LOOKED, False),
+        (remembering(IDLE, step=None), LOOKED, False),
+        ({"evidence": ()}, LOOKED, False),
+    ],
+    ids=[
+        "counted, and nothing came",
+        "neither in calls",
+        "known, and nobody looked since",
+        "nobody looked",
+        "calls of stable",
+        "nothing of this step is counted yet",
+        "nothing was ever counted",
+        "a step that was entered just now",
+        "no step",
+        "no evidence",
+    ],
+)
+def test_no_traffic_is_told_when_a_look_at_the_step_found_none(
+    remembered: dict[str, Any],
+    seen: dict[str, Any],
+    expected: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """
+    Of neither revision. What was not looked at yet is not missing.
+    """
+    found = abnormal(remembered=remembered, **seen)
+    assert (ConditionType.NO_TRAFFIC in found) is expected
+
+
+def test_missing_metrics_are_told_by_name_with_their_cause() -> None:
+    """
+    All of them in one condition.
+    """
+    verdicts = (
+        verdict(VerdictName.PASSED, name="a"),
+        verdict(VerdictName.NO_DATA, name="b", message="no series"),
+        verdict(VerdictName.UNAVAILABLE, name="c", message="away"),
+    )
+    assert abnormal(remembered={"verdicts": verdicts}) == {ConditionType.NO_DATA: "b: no series; c: away; holding"}
+
+
+def test_a_split_that_is_not_the_wanted_one_is_told() -> None:
+    """
+    Only while a step is judged.
+    """
+    assert list(abnormal(remembered=WRONG)) == [ConditionType.TRAFFIC_SPLIT_MISMATCH]
+    assert abnormal(remembered={**WRONG, "step": None}) == {}
+
+
+def test_what_stable_s_past_told_is_told_by_metric() -> None:
+    """
+    That more pods would help, and that nothing was told of how events scatter.
+    """
+    lasting = Account(metric_evidence(), PhiSource.ESTIMATED, more_pods=True)
+    unknown = Account(tail_evidence(), PhiSource.ASSUMED)
+    told = abnormal(remembered=remembering(lasting, unknown))
+    assert list(told) == [ConditionType.EVIDENCE_OVERDISPERSED, ConditionType.DISPERSION_UNKNOWN]
+    assert told[ConditionType.EVIDENCE_OVERDISPERSED].startswith("errors: stable's pods differ lastingly")
+    assert told[ConditionType.DISPERSION_UNKNOWN].startswith("latency: stable's history does not tell")
+    assert told[ConditionType.DISPERSION_UNKNOWN].endswith("an overdispersion of 2 is assumed")
+
+
+def test_a_condition_goes_when_its_cause_is_gone() -> None:
+    """
+    It is not kept as False.
+    """
+    assert abnormal(remembered={"conditions": (KNOWN,)}) == {}
+
+
+def test_a_condition_that_stays_keeps_its_time() -> None:
+    """
+    As those that are always present do.
+    """
+    shown = conditions(situation(Phase.PROGRESSING, remembered=remembering(IDLE, conditions=(KNOWN,))))
+    assert {one.type: one.last_transition_time for one in shown}[ConditionType.NO_TRAFFIC] == ago(60)
+
+
+def test_a_refused_spec_keeps_what_is_not_as_it_should_be() -> None:
+    """
+    In the order of the vocabulary.
+    """
+    after = refusal(Status(phase=Phase.PROGRESSING, conditions=(KNOWN,)), 9, "spec.model: missing", NOW)
+    assert [one.type for one in after.conditions] == [*ALWAYS_PRESENT, ConditionType.NO_TRAFFIC]

@@ -5,12 +5,13 @@ import pytest
 from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, kept, metric_evidence, rev, route, step, verdict, world
 
 from modelramp.api.status import VerdictName
-from modelramp.api.vocabulary import ConditionType, Phase
+from modelramp.api.vocabulary import ALWAYS_PRESENT, Phase
 from modelramp.rollout import decide
 
 SOON = NOW + timedelta(seconds=2)
 LATER = NOW + timedelta(seconds=15)
-DUE = NOW + timedelta(seconds=10)  # an interval and a delay after the last counts
+DUE = NOW + timedelta(seconds=5)  # a delay after the next multiple of the interval, at which looks fall
+NOTHING_MEASURED = {"analysis": {"mode": "GuardrailsOnly", "interval": "4s"}}
 OLD = arm("3", role="retired")
 
 
@@ -25,17 +26,19 @@ OLD = arm("3", role="retired")
         (Phase.PROMOTING, {}, SOON),
         (Phase.ROLLING_BACK, {}, SOON),
         (Phase.PROGRESSING, {"remembered": {"step": step(in_place_since=None)}, "route": NO_ROUTE}, SOON),
-        (Phase.PROGRESSING, {}, LATER),
-        (Phase.PAUSED, {}, LATER),
-        (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "4s"}}}, NOW + timedelta(seconds=4)),
-        (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "10m"}}}, LATER),
+        (Phase.PROGRESSING, {}, DUE),
+        (Phase.PAUSED, {}, DUE),
+        (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "4s"}}}, NOW + timedelta(seconds=1)),
+        (Phase.PROGRESSING, {"sections": {"analysis": {"interval": "7m"}}}, LATER),
+        (Phase.PROGRESSING, {"sections": NOTHING_MEASURED, "remembered": {"step": step(in_place_since=ago(20))}},
+         NOW + timedelta(seconds=4)),
         (Phase.PROGRESSING, {"remembered": {"evidence": (kept(metric_evidence(counted_until=ago(10))),)}}, DUE),
         (Phase.STABLE, {"version": "2"}, NOW),
     ],
     ids=[
         "stable", "failed", "pending", "a retired revision is left", "preparing", "promoting", "rolling back",
         "the step's traffic is not in place", "a step", "paused", "a short interval", "a long interval",
-        "the next counts are due",
+        "nothing is measured", "some were counted since",
         "after a transition",
     ],
 )  # fmt: skip
@@ -80,11 +83,11 @@ def test_the_face_shows_the_stable_revision() -> None:
 
 def test_before_the_first_promotion_there_is_nothing_to_select() -> None:
     """
-    No pods, no selector, no share, and yet all conditions.
+    No pods, no selector, no share, and yet the conditions that are always present.
     """
     shown = decide(*world(Phase.PENDING), NOW).status
     assert (shown.replicas, shown.selector, shown.traffic) == (0, "", None)
-    assert {one.type for one in shown.conditions} == set(ConditionType)
+    assert tuple(one.type for one in shown.conditions) == ALWAYS_PRESENT
 
 
 @pytest.mark.parametrize(

@@ -205,10 +205,10 @@ def test_one_metric_of_two_is_not_enough() -> None:
 
 def test_without_a_step_nothing_is_left_to_certify() -> None:
     """
-    Nothing is soaked, and nothing overdue.
+    And nothing is soaked.
     """
     s = situation(Phase.STABLE)
-    assert [guards.certified(s), guards.soaked(s), guards.step_overdue(s)] == [True, False, False]
+    assert [guards.certified(s), guards.soaked(s)] == [True, False]
 
 
 def test_guardrails_only_certifies_nothing() -> None:

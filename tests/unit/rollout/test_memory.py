@@ -1,12 +1,23 @@
 import pytest
-from fakes.rollout import NOW, ago, candidate, kept, metric_evidence, rejection, rev, situation, stable, step
+from fakes.rollout import (
+    NOW,
+    ago,
+    candidate,
+    kept,
+    metric_evidence,
+    rejection,
+    rev,
+    situation,
+    stable,
+    step,
+    verdict,
+)
 
 from modelramp.analysis import MetricEvidence
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.status import MAX_HISTORY, MAX_REJECTED, CandidateStatus, Outcome, Rejection, StableStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout import memory
-from modelramp.rollout.strategy import wealth_of
 
 PASSED = Reason.STEP_PASSED
 
@@ -42,22 +53,15 @@ def test_a_retry_forgives_only_the_revision_it_begins() -> None:
     assert ([known.version for known in found.rejected], found.retry_seen) == (["3"], "1")
 
 
-def test_the_first_step_begins_with_fresh_evidence_for_each_metric() -> None:
+def test_the_first_step_begins_with_the_evidence_opened_before() -> None:
     """
-    The wealth is that of the spec's schedule.
+    It is opened while the candidate is prepared; what was said before the step is forgotten.
     """
-    s = situation(Phase.PREPARING)
+    fresh = metric_evidence(counts=(0, 0, 0, 0))
+    s = situation(Phase.PREPARING, remembered={"evidence": (kept(fresh),), "verdicts": (verdict(),)})
     found = memory.enter_first_step(s, Reason.CANDIDATE_READY)
-    fresh = MetricEvidence.begin(wealth_of(s.spec.strategy, s.spec.analysis))
-    assert (found.evidence, found.step) == ((kept(fresh),), step("5", entered_at=NOW, in_place_since=None))
-
-
-def test_without_measurement_there_is_no_evidence() -> None:
-    """
-    Guardrails only: nothing is kept for any metric.
-    """
-    s = situation(Phase.PREPARING, sections={"analysis": {"mode": "GuardrailsOnly"}})
-    assert memory.enter_first_step(s, Reason.CANDIDATE_READY).evidence == ()
+    assert (found.evidence, found.verdicts) == ((kept(fresh),), ())
+    assert found.step == step("5", entered_at=NOW, in_place_since=None)
 
 
 def test_harm_goes_on_into_the_next_step_and_certainty_does_not() -> None:

@@ -1,10 +1,26 @@
 from typing import Any
 
 import pytest
-from fakes.rollout import ago, arm, arms, candidate, kept, metric_evidence, route, situation, step, verdict
+from fakes.rollout import (
+    ago,
+    arm,
+    arms,
+    block,
+    candidate,
+    kept,
+    metric_evidence,
+    route,
+    situation,
+    step,
+    tail_evidence,
+    verdict,
+)
 
+from modelramp.analysis import Wealth, margins
+from modelramp.analysis.slices import SliceEvidence
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.account import Account
 from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.messages import MESSAGES, message, waiting_message
 from modelramp.rollout.observed import WarmUpReading
@@ -126,6 +142,106 @@ def test_a_ready_candidate_keeps_the_last_words() -> None:
     It waits for the gateway only, a matter of seconds.
     """
     assert waited(Phase.PREPARING, remembered={"message": "version 2 is the candidate"}) == "version 2 is the candidate"
+
+
+def blamed_on(evidence: Any, metric: dict[str, Any], **analysis: Any) -> str:  # noqa: ANN401
+    """
+    What is said of a rollback for one metric.
+    """
+    name = metric.get("name", metric["preset"])
+    s = situation(
+        Phase.PROGRESSING,
+        remembered={"evidence": (kept(evidence, name),), "verdicts": (verdict(VerdictName.FAILED, name=name),)},
+        sections={"analysis": {"metrics": [metric], **analysis}},
+    )
+    return message(Reason.ANALYSIS_FAILED, s)
+
+
+def test_a_rollback_for_durations_tells_calls() -> None:
+    """
+    There is no count of bad ones among many edges.
+    """
+    assert blamed_on(tail_evidence(harm=6.0), {"preset": "latency"}).endswith(
+        "in latency at step 1/4 at 5%: latency: 50 calls of the candidate, 950 of stable, "
+        "harm evidence 0.4 of 100, not-worse evidence 3.1 of 20"
+    )
+
+
+def test_a_rollback_for_a_slice_names_it_and_its_counts() -> None:
+    """
+    Before the metric's own; slices whose harm is not certain are left out.
+    """
+    wealth = Wealth(1.0, 0.0, 0.0)
+    slices = SliceEvidence.begin(("a", "b"), wealth, phi=1.0)
+    bad = slices.observe({"b": block((20.0, 20.0, 95.0, 0.5))}, margins(0.01, 0.25).harm, wealth)
+    said = blamed_on(
+        Account(metric_evidence(), slices=bad),
+        {"preset": "errors"},
+        slices={"label": "tenant", "values": ["a", "b"]},
+    )
+    assert (
+        'in errors{tenant="b"} at step 1/4 at 5%: errors{tenant="b"}: candidate 20 bad of 20, stable 0.5 of 95; '
+        "errors: candidate 0 bad of 50" in said
+    )
+    assert 'tenant="a"' not in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "analysis", "words"),
+    [
+        (Reason.ANALYSIS_INCONCLUSIVE, {}, "a new revision, an abort or a retry goes on from here"),
+        (Reason.ANALYSIS_INCONCLUSIVE, {"onInconclusive": "Rollback"}, "the spec asks to roll back then"),
+        (Reason.METRICS_UNAVAILABLE, {}, "goes on when they are back"),
+        (Reason.METRICS_UNAVAILABLE, {"onNoData": "Rollback"}, "the spec asks to roll back then"),
+    ],
+    ids=["inconclusive", "inconclusive, rolled back", "no data", "no data, rolled back"],
+)
+def test_what_follows_a_deadline_is_told_as_the_spec_asks(reason: Reason, analysis: dict[str, Any], words: str) -> None:
+    """
+    And how it goes on from a pause.
+    """
+    assert message(reason, situation(Phase.PROGRESSING, sections={"analysis": analysis})).endswith(f"; {words}")
+
+
+def test_an_advance_names_what_was_not_certified() -> None:
+    """
+    Not what was.
+    """
+    verdicts = (verdict(VerdictName.PASSED), verdict(name="b"), verdict(name="c"))
+    said = message(Reason.ADVANCED_UNCERTIFIED, situation(Phase.PROGRESSING, remembered={"verdicts": verdicts}))
+    assert said.startswith(
+        "step 1/4 at 5%: no sufficient evidence within its deadline of b, c, and the spec asks to go on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "claim"),
+    [
+        ({"preset": "errors"}, "the rate is below 1.25 x stable + 2.00%"),
+        ({"preset": "errors", "against": {"limit": "2%"}}, "the rate is below 1.5 x 2%"),
+        ({"preset": "latency"}, "quantile 0.99 grows by less than 20%"),
+        ({"preset": "latency", "quantile": "0.9", "mayGrow": "50%"}, "quantile 0.9 grows by less than 50%"),
+        ({"preset": "latency", "quantile": "0.95", "below": "2s"}, "quantile 0.95 is below 2 s"),
+        ({"preset": "latency", "threshold": "250ms"},
+         "the share of calls over 0.25 s is below 1.25 x stable + 2.00%"),
+    ],
+    ids=["a rate", "a limit", "the usual growth", "a growth", "a quantile's limit", "a threshold"],
+)  # fmt: skip
+def test_what_has_to_be_shown_is_told(metric: dict[str, Any], claim: str) -> None:
+    """
+    With the numbers of the spec and of the step.
+    """
+    remembered = {"verdicts": (verdict(name=metric["preset"]),)}
+    said = waited(Phase.PROGRESSING, remembered=remembered, sections={"analysis": {"metrics": [metric]}})
+    assert said == f"{metric['preset']}: evidence 3.1 of 20 that {claim}"
+
+
+def test_of_a_metric_the_spec_names_no_more_only_its_margin_is_told() -> None:
+    """
+    Until the next look forgets it.
+    """
+    said = waited(Phase.PROGRESSING, remembered={"verdicts": (verdict(name="gone"),)})
+    assert said == "gone: evidence 3.1 of 20 that its margin is kept"
 
 
 OPEN = "errors: evidence 3.1 of 20 that the rate is below 1.25 x stable + 2.00%"

@@ -27,11 +27,11 @@ from fakes.rollout import (
     world,
 )
 
-from modelramp.analysis import MetricEvidence
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import assess, conditions, decide, desired, guards, memory, messages
+from modelramp.rollout import assess, conditions, decide, desired, guards, memory, messages, overdue
+from modelramp.rollout.account import Account
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
 from modelramp.rollout.observed import Drain, Measured, NoData
@@ -42,6 +42,8 @@ IN_FLIGHT = (*ON_TRIAL, Phase.PROMOTING)
 EXPOSED = (Phase.PROGRESSING, Phase.PAUSED)
 BACK = {"1": "100", "2": "0"}
 EVERYTHING = {"1": "0", "2": "100"}
+OPENED = {"evidence": {"errors": (0.0, 0.0)}}
+"""The evidence is opened as soon as the candidate's pods are ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def memory_of(status: Status) -> dict[str, Any]:
     """
     What rules remember, in short; times as whether they are now.
     """
-    evidence = {item.name: MetricEvidence.from_state(item.state) for item in status.evidence}  # type: ignore[arg-type]
+    evidence = {item.name: Account.from_state(item.state) for item in status.evidence}
     at = status.step
     return {
         "stable": status.stable and status.stable.version,
@@ -75,7 +77,7 @@ def memory_of(status: Status) -> dict[str, Any]:
         "rejected": [(known.version, known.reason) for known in status.rejected],
         "step": at and (at.display, at.traffic, "now" if at.entered_at == NOW else "before", at.in_place_since),
         "verdicts": len(status.verdicts),
-        "evidence": {name: (one.rollout.candidate.n, one.step.candidate.n) for name, one in evidence.items()},
+        "evidence": {name: (one.totals.candidate.n, one.step_exposures[0]) for name, one in evidence.items()},
         "history": [(ended.version, ended.outcome) for ended in status.history],
         "retry_seen": status.retry_seen,
     }
@@ -87,10 +89,11 @@ def rollbacks() -> Iterator[Case]:
     """
 
     def case(title: str, guard: str, reason: Reason, fires: World, near: World) -> Case:
-        rejected = {"rejected": [("2", reason)]}
+        opened = OPENED if fires.deployment.status.phase is Phase.PREPARING else {}
         return Case(
-            title=title, guard=guard, to=Phase.ROLLING_BACK, reason=reason, fires=fires, near=near, remembers=rejected
-        )
+            title=title, guard=guard, to=Phase.ROLLING_BACK, reason=reason, fires=fires, near=near,
+            remembers={"rejected": [("2", reason)], **opened},
+        )  # fmt: skip
 
     for phase in IN_FLIGHT:
         yield case(
@@ -157,6 +160,7 @@ def beginnings() -> Iterator[Case]:
             guard="superseded", to=Phase.ROLLING_BACK, reason=Reason.SUPERSEDED,
             fires=world(phase, version="3"),
             near=world(phase, version="2"),
+            remembers=OPENED if phase is Phase.PREPARING else {},
         )  # fmt: skip
     begun: dict[str, Any] = {"guard": "new_revision", "to": Phase.PREPARING, "reason": Reason.NEW_REVISION}
     yield Case(
@@ -214,7 +218,7 @@ def steps() -> Iterator[Case]:
         guard="candidate_listed", to=Phase.PROGRESSING, reason=Reason.CANDIDATE_READY,
         fires=world(Phase.PREPARING, route=route(BACK)),
         near=world(Phase.PREPARING, route=route({"1": "100"})),
-        remembers={"step": ("1/4", "5%", "now", None), "evidence": {"errors": (0.0, 0.0)}},
+        remembers={"step": ("1/4", "5%", "now", None), **OPENED},
     )  # fmt: skip
     shares = {"1": "95", "2": "5"}
     yield Case(
@@ -251,7 +255,56 @@ def steps() -> Iterator[Case]:
         fires=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3600))}),
         near=world(Phase.PROGRESSING, remembered={"step": step(entered_at=ago(3599))}),
     )  # fmt: skip
+    yield from policies()
     yield from resumptions()
+
+
+def policies() -> Iterator[Case]:
+    """
+    What the spec may ask to follow when a step's deadline passes.
+    """
+
+    def late(field_: str, asked: str, seconds: float = 3600, at: str = "5", **changes: Any) -> World:  # noqa: ANN401
+        remembered = {"step": step(at, entered_at=ago(seconds)), **changes.pop("remembered", {})}
+        sections = {"analysis": {field_: asked}, **changes.pop("sections", {})}
+        return world(Phase.PROGRESSING, remembered=remembered, sections=sections, **changes)
+
+    blind = {"verdicts": (verdict(VerdictName.UNAVAILABLE, message="away"),)}
+    yield Case(
+        title="the hour of the step is over, metrics are missing, and the spec asks to roll back, not to pause",
+        guard="no_data_rolls_back", to=Phase.ROLLING_BACK, reason=Reason.METRICS_UNAVAILABLE,
+        fires=late("onNoData", "Rollback", remembered=blind),
+        near=late("onNoData", "Pause", remembered=blind),
+        instead="step_overdue_without_metrics",
+        remembers={"rejected": [("2", Reason.METRICS_UNAVAILABLE)]},
+    )  # fmt: skip
+    yield Case(
+        title="the hour of the step is over without sufficient evidence, and the spec asks to roll back, not to pause",
+        guard="inconclusive_rolls_back", to=Phase.ROLLING_BACK, reason=Reason.ANALYSIS_INCONCLUSIVE,
+        fires=late("onInconclusive", "Rollback"),
+        near=late("onInconclusive", "Pause"),
+        instead="step_overdue",
+        remembers={"rejected": [("2", Reason.ANALYSIS_INCONCLUSIVE)]},
+    )  # fmt: skip
+    yield Case(
+        title="the hour of the step is over without sufficient evidence, and the spec asks to go on, not to pause",
+        guard="inconclusive_advances", to=Phase.PROGRESSING, reason=Reason.ADVANCED_UNCERTIFIED,
+        fires=late("onInconclusive", "Advance"),
+        near=late("onInconclusive", "Pause"),
+        instead="step_overdue",
+        remembers={"step": ("2/4", "25%", "now", None), "verdicts": 0, "evidence": {"errors": (50.0, 0.0)}},
+    )  # fmt: skip
+    half = {"strategy": {"canary": {"blastRadius": "1%", "steps": [{"traffic": "50%"}]}}}
+    split = {"evidence": (kept(metric_evidence(counts=(500, 0, 500, 0))),)}
+    last: dict[str, Any] = {
+        "at": "50", "sections": half, "remembered": split, "route": route({"1": "50", "2": "50"})
+    }  # fmt: skip
+    yield Case(
+        title="the hour of the last step is over without sufficient evidence, and the spec asks to go on",
+        guard="last_inconclusive_advances", to=Phase.PROMOTING, reason=Reason.ADVANCED_UNCERTIFIED,
+        fires=late("onInconclusive", "Advance", **last),
+        near=late("onInconclusive", "Advance", 3599, **last),
+    )  # fmt: skip
 
 
 def resumptions() -> Iterator[Case]:
@@ -462,11 +515,11 @@ def test_every_finding_is_used() -> None:
     """
     Each finding stands in a row, or another finding or message is made from it.
     """
-    sources = [inspect.getsource(module) for module in (assess, conditions, desired, messages, guards)]
+    sources = [inspect.getsource(module) for module in (assess, conditions, desired, messages, guards, overdue)]
     in_rows = {rule.when.__name__ for rule in RULES}
     left_over = {
         name
-        for name in public_functions(guards)
+        for name in {**public_functions(guards), **public_functions(overdue)}
         if name not in in_rows and sum(source.count(f"{name}(") for source in sources) < 2
     }
     assert left_over == set()
@@ -476,7 +529,7 @@ def test_every_finding_and_update_says_what_it_is() -> None:
     """
     The page of the documentation is printed from their docstrings.
     """
-    named = {**public_functions(guards), **public_functions(memory)}
+    named = {**public_functions(guards), **public_functions(overdue), **public_functions(memory)}
     assert [name for name, one in named.items() if not (one.__doc__ or "").strip()] == []
 
 
@@ -496,11 +549,15 @@ def test_every_reason_of_a_row_has_its_sentence() -> None:
 
 def test_safety_stands_above_progress() -> None:
     """
-    Every row that takes traffic away stands above every row that may give more.
+    Every row that takes traffic away stands above every row that may give more. Two take it away only because a step's
+    deadline passed: they stand behind the rows of a step that passed, and before all else a deadline may bring.
     """
-    taking = [index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK]
-    others = [index for index, rule in enumerate(RULES) if rule.to is not Phase.ROLLING_BACK]
-    assert max(taking) < min(others)
+    late = [index for index, rule in enumerate(RULES) if rule.when.__module__ == overdue.__name__]
+    taking = {index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK}
+    others = {index for index, rule in enumerate(RULES) if rule.to is not Phase.ROLLING_BACK}
+    assert max(taking - set(late)) < min(others)
+    assert sorted(taking & set(late)) == late[:2]
+    assert next(i for i, rule in enumerate(RULES) if rule.when is guards.step_passed) < late[0]
 
 
 def test_only_rollbacks_reject_and_only_endings_promote() -> None:
