@@ -167,7 +167,11 @@ class TestProblems:
             ({"strategy": {"canary": {"soak": "1h"}}}, "strategy.canary", "shorter than stepDeadline"),
             ({"analysis": {"interval": "999ms"}}, "analysis.interval", "at least 1s"),
             ({"analysis": {"metrics": [{"preset": "errors"}] * 2}}, "analysis.metrics", "unique"),
-            ({"analysis": {"metrics": [{}]}}, "analysis.metrics[0]", "exactly one of preset, ratio, histogram and gauge"),
+            (
+                {"analysis": {"metrics": [{}]}},
+                "analysis.metrics[0]",
+                "exactly one of preset, ratio, histogram and gauge",
+            ),
             (
                 {"analysis": {"metrics": [{"ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}]}},
                 "analysis.metrics[0]",
