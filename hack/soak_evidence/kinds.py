@@ -147,7 +147,7 @@ def culprits(message: str) -> tuple[Culprit, ...]:
     Whom a rollback's message names; empty where it blames nobody.
     """
     found = _BLAME.search(message)
-    return tuple(map(_culprit, re.split(r" and |, ", found["names"]))) if found else ()
+    return tuple(map(_culprit, re.split(r" and | or |, ", found["names"]))) if found else ()
 
 
 def _culprit(name: str) -> Culprit:

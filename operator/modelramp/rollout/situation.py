@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins
+from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins, suspects
 from modelramp.analysis.betting import GaugeMargins
 from modelramp.analysis.combination import balanced
 from modelramp.analysis.gauges import gauge_margins
@@ -159,9 +159,16 @@ class Situation:
     @property
     def culprits(self) -> tuple[str, ...]:
         """
-        The metrics whose harm is certain beside all others, strongest first; none: something is harmful, but not which.
+        The metrics and slices whose harm is certain beside all others, strongest first; none: not certain of any alone.
         """
         return culprits(self.votes, alpha=ALPHA_ROLLBACK)
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """
+        The fewest metrics and slices of which at least one is certainly harmful; none: nothing is.
+        """
+        return suspects(self.votes, alpha=ALPHA_ROLLBACK)
 
     def route_gives(self, revision: str | None, percent: Decimal) -> bool:
         """

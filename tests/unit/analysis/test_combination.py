@@ -13,9 +13,13 @@ from modelramp.analysis.combination import (
     culprits,
     discoveries,
     shared,
+    suspects,
     unmet,
 )
 from modelramp.analysis.eprocess import LOG_ZERO
+
+
+ALPHA = 0.01
 
 
 def vote(name: str, value: float, weight: float = 1.0, *, critical: bool = False, flagged: bool = False) -> Vote:
@@ -162,3 +166,23 @@ def test_two_votes_of_one_name_are_refused() -> None:
 def test_a_weight_cannot_be_shared_among_none() -> None:
     with pytest.raises(ValueError, match="nothing to share"):
         shared(vote("latency", 1.0), {})
+
+
+def test_twins_that_share_the_evidence_are_suspected_together() -> None:
+    """
+    Two metrics of the same failures: neither holds up beside the other, together they do.
+    """
+    bar = -math.log(ALPHA)
+    twins = [Vote("errors", bar + 0.5), Vote("tenant-errors", bar + 0.4), Vote("latency", 0.0)]
+    assert culprits(twins, alpha=ALPHA) == ()
+    assert suspects(twins, alpha=ALPHA) == ("errors", "tenant-errors")
+
+
+def test_one_that_is_certain_is_suspected_alone_and_nobody_without_evidence() -> None:
+    """
+    The fewest are named.
+    """
+    bar = -math.log(ALPHA)
+    assert suspects([Vote("errors", bar + 5.0), Vote("latency", 0.0)], alpha=ALPHA) == ("errors",)
+    assert suspects([Vote("errors", bar - 1.0), Vote("latency", 0.0)], alpha=ALPHA) == ()
+    assert suspects([Vote("errors", bar + 5.0, flagged=True)], alpha=ALPHA) == ()

@@ -59,7 +59,7 @@ def blaming(names: str) -> str:
             [Culprit("errors"), Culprit("tenant-errors", "b"), Culprit("tenant-errors")],
         ),
         (" in tenant-errors[tenant=b]", [Culprit("tenant-errors", "b")]),
-        (", though not certain in any one metric,", []),
+        (" in errors or tenant-errors", [Culprit("errors"), Culprit("tenant-errors")]),
     ],
 )
 def test_the_culprits_are_those_the_message_names(names: str, found: list[Culprit]) -> None:
