@@ -24,6 +24,12 @@ class QuestionError(UnreachableError):
     """
 
 
+class TooLargeError(QuestionError):
+    """
+    The question asks for more than one answer may hold: a narrower one may do.
+    """
+
+
 def shorten(text: str) -> str:
     """
     One printable line of at most 200 characters.
@@ -53,11 +59,12 @@ class Reply:
 
 def read_answer(reply: Reply, since: datetime, until: datetime) -> tuple[Series, ...]:
     """
-    The series of an answer to `SELECTOR[RANGE]`, with the samples of (since, until].
+    The series of an answer to `SELECTOR[RANGE]` that have samples in (since, until], with these.
 
     Raises:
         DeniedError: 401 or 403.
         RefusedError: Prometheus cannot parse the question, or it selects what are no counters.
+        TooLargeError: Prometheus says that the question asks for too much.
         QuestionError: Prometheus says that it has no complete answer.
         UnreachableError: anything else.
     """
@@ -92,13 +99,16 @@ def _error(reply: Reply, answer: dict[str, Any]) -> PortError:
     kind, said = answer.get("errorType"), reply.quote(answer.get("error", ""))
     if HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and kind == "bad_data":
         return RefusedError(f"Prometheus does not understand the question: {said}")
-    return QuestionError(f"Prometheus has no answer (HTTP {reply.status}, {reply.quote(kind)}): {said}")
+    # 422: more samples than the server allows for one question; Mimir and Thanos say so to other limits of theirs, too
+    narrower = reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    error = TooLargeError if narrower else QuestionError
+    return error(f"Prometheus has no answer (HTTP {reply.status}, {reply.quote(kind)}): {said}")
 
 
 def _series(found: dict[str, Any], since: float, until: float) -> tuple[Series, ...]:
     if found["resultType"] != "matrix":
         raise ValueError("not a range of samples")
-    return tuple(_one(row, since, until) for row in found["result"])
+    return tuple(one for row in found["result"] if (one := _one(row, since, until)).samples)
 
 
 def _one(row: dict[str, Any], since: float, until: float) -> Series:

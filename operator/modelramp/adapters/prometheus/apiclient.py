@@ -28,7 +28,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from modelramp.adapters.prometheus.answer import QuestionError, Reply, read_answer
+from modelramp.adapters.prometheus.answer import QuestionError, Reply, TooLargeError, read_answer
 from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
 from modelramp.adapters.prometheus.policy import Address, AddressPolicy
 from modelramp.adapters.prometheus.question import Limits, form
@@ -86,7 +86,7 @@ class _Session(requests.Session):
             while part := raw.read1(_READ_BYTES, decode_content=False):
                 self.body += part
                 if len(self.body) > self._limits.answer_bytes:
-                    raise QuestionError(f"the answer is larger than {self._limits.answer_bytes} bytes")
+                    raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
                 if self._monotonic() - began > self._limits.total_seconds:
                     raise TimeoutError
 
