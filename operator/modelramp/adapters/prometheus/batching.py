@@ -162,7 +162,7 @@ class BatchingSource:
         if chunk is not None and chunk.usable(values, since, now):
             if chunk.fetch is None:
                 chunk.text = None if asked.part.rest else asked.question.selector
-                chunk.fetch = self._start(self._fetch_chunk(asked, chunk))
+                chunk.fetch = begun.newest = self._start(self._fetch_chunk(asked, chunk))
             return chunk.fetch
         chunk = begun.waiting
         if chunk is None or len(chunk.members) >= asked.group.most():

@@ -43,7 +43,9 @@ def test_what_a_user_writes_stays_a_literal(value: str) -> None:
     (matcher,) = joined.shape.fixed
     literal = value.replace("$", "S")
     assert (matcher.label, matcher.operator) == ("a", "=~")
-    assert {text for text in (literal, "other", "a", "b", "x", "ab", "", "aa") if re.fullmatch(matcher.value, text)} == {
+    assert {
+        text for text in (literal, "other", "a", "b", "x", "ab", "", "aa") if re.fullmatch(matcher.value, text)
+    } == {
         literal,
         "other",
     }
@@ -74,9 +76,9 @@ def test_what_is_not_understood_is_asked_alone(selector: str) -> None:
 def test_a_workload_whose_name_begins_like_another_is_another() -> None:
     """Neither of the two parts that a pod's name adds holds a dash."""
     shape = part(f'm{{pod=~"w{PODS}"}}').shape
-    assert ("w",) == shape.key({"pod": "w-abc-1"})
-    assert ("w-abc",) == shape.key({"pod": "w-abc-1-2"})
-    assert ("w\n",) == shape.key({"pod": "w\n-a-1"})
+    assert shape.key({"pod": "w-abc-1"}) == ("w",)
+    assert shape.key({"pod": "w-abc-1-2"}) == ("w-abc",)
+    assert shape.key({"pod": "w\n-a-1"}) == ("w\n",)
     assert [shape.key({"pod": pod}) for pod in ("w", "w-1", "w-A-1", "w--1", "w-1-\n")] == [None] * 5
     assert shape.key({}) is None
 
@@ -103,6 +105,12 @@ def test_other_regular_expressions_are_left_to_the_server(regex: str) -> None:
 def test_a_part_needs_everything_the_batch_asks_for() -> None:
     """Other names, other matchers and other labels are other batches."""
     shape = part(f'm{{a="x",b=~"y",pod=~"w{PODS}"}}').shape
-    for selector in ('n{a="x",b=~"y"}', 'm{a="x"}', 'm{b=~"y"}', 'm{a="x",b=~"y"}', f'm{{a="x",b=~"z",pod=~"w{PODS}"}}'):
+    for selector in (
+        'n{a="x",b=~"y"}',
+        'm{a="x"}',
+        'm{b=~"y"}',
+        'm{a="x",b=~"y"}',
+        f'm{{a="x",b=~"z",pod=~"w{PODS}"}}',
+    ):
         assert part(selector).within(shape) is None
     assert part(f'm{{a="x",pod=~"w{PODS}"}}').within(part('m{a="x"}').shape) is None
