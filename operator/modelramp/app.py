@@ -128,7 +128,9 @@ class Operator:
         # a cycle may outlive the leadership it began under: no write is begun that the Lease might not cover
         transport.may_write = lambda: self._elector.valid_for() > TIMEOUT_SECONDS
         policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
-        self._prometheus = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
+        self._prometheus = PrometheusSource(
+            policy, SecretKeys(transport), jitter=random.random, read_config_map=ConfigMapKeys(transport)
+        )
         self._metrics = BatchingSource(self._prometheus)
         self._engine = Engine(self._cycle(), self._clock, self._may_act, self._count)
         self._measures = Measures(lambda: len(self._engine.queue), lambda: self._elector.is_leader)

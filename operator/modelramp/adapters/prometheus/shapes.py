@@ -10,7 +10,7 @@ the server. Who asked for what is decided again on each series' labels: a batch 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from modelramp.api.matchers import METRIC_NAME, Matcher, SelectorError, matchers_of
@@ -108,6 +108,7 @@ class Part:
         return Part(shape, tuple(values), tuple(one for one in rest if one is not None))
 
 
+@lru_cache(maxsize=16384)  # objects ask the same again and again; with 1,000 rollouts a sixteenth of all CPU
 def take_apart(selector: str) -> Part | None:
     """
     The selector as a part of a batch; None: it must be asked as it is.

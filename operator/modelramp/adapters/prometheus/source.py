@@ -5,6 +5,7 @@ Nothing is computed by the server, no answer is cached, and no address is asked 
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from modelramp.adapters.prometheus.answer import QuestionError, Reply, TooLargeError, read_answer
-from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
+from modelramp.adapters.prometheus.auth import Access, Authenticator, SecretReader
 from modelramp.adapters.prometheus.breaker import Breaker
 from modelramp.adapters.prometheus.policy import Address, AddressPolicy, Origin
 from modelramp.adapters.prometheus.question import QUERY_PATH, Limits, form
@@ -50,6 +51,7 @@ class PrometheusSource:
         jitter: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits | None = None,
+        read_config_map: SecretReader | None = None,
     ) -> None:
         """
         Connect to nothing yet.
@@ -60,10 +62,12 @@ class PrometheusSource:
             jitter: A number from 0 to 1, a new one at each call; spreads the pauses after failures.
             monotonic: Seconds.
             limits: None: the defaults.
+            read_config_map: Reads the ConfigMaps that objects name; None: none is read.
 
         """
         self._policy = policy
-        self._authenticator = Authenticator(read_secret, monotonic)
+        readers = (read_secret, monotonic) if read_config_map is None else (read_secret, monotonic, read_config_map)
+        self._authenticator = Authenticator(*readers)
         self._jitter = jitter
         self._monotonic = monotonic
         self._limits = limits or Limits()
@@ -96,12 +100,12 @@ class PrometheusSource:
         Every series the selector names, with its samples in time order; as the port says.
         """
         address = self._policy.resolve(source.address)  # before any Secret is read
-        credentials = await self._authenticator.credentials(namespace, source.auth) if source.auth else None
+        access = await self._authenticator.access(namespace, source, address.origin.scheme)
         lane = self._lanes.setdefault(address.origin, _Lane())
         async with lane.turns:
             self._check_open(address, lane.breaker)
             try:
-                return await self._ask(address, credentials, question, lane.breaker)
+                return await self._ask(address, access, question, lane.breaker)
             except DeniedError:
                 self._authenticator.forget(namespace)
                 raise
@@ -112,11 +116,11 @@ class PrometheusSource:
             raise UnreachableError(f"{breaker.last_error} ({address.origin} is asked again in {left:.1f} s)")
 
     async def _ask(
-        self, address: Address, credentials: Credentials | None, question: SamplesQuestion, breaker: Breaker
+        self, address: Address, access: Access, question: SamplesQuestion, breaker: Breaker
     ) -> tuple[Series, ...]:
         sent = self._monotonic()
         try:
-            reply = await self._post(address, credentials, question)
+            reply = await self._post(address, access, question)
             found = await self._read(reply, question)
         except (QuestionError, DeniedError, RefusedError):
             breaker.succeeded(self._monotonic())
@@ -135,23 +139,24 @@ class PrometheusSource:
         async with self._reading:
             return await asyncio.to_thread(read_answer, reply, question.since, question.until)
 
-    async def _post(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+    async def _post(self, address: Address, access: Access, question: SamplesQuestion) -> Reply:
         async with asyncio.timeout(self._limits.total_seconds):
             try:
-                return await self._post_once(address, credentials, question)
+                return await self._post_once(address, access, question)
             except aiohttp.ClientConnectorError:
                 raise
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # The server may have closed a kept connection in the meantime. Questions change nothing: ask again.
-                return await self._post_once(address, credentials, question)
+                return await self._post_once(address, access, question)
 
-    async def _post_once(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+    async def _post_once(self, address: Address, access: Access, question: SamplesQuestion) -> Reply:
         request = self._client().post(
             URL(f"{address.url}{QUERY_PATH}", encoded=True),
             data=form(question, self._limits),
             # no compression: a small answer could unpack to a huge one
-            headers={"Accept-Encoding": "identity", **(credentials.headers() if credentials else {})},
+            headers={"Accept-Encoding": "identity", **access.headers()},
             allow_redirects=False,
+            ssl=access.tls or True,
         )
         async with request as response:
             body = bytearray()
@@ -160,7 +165,7 @@ class PrometheusSource:
                 if len(body) > self._limits.answer_bytes:
                     response.close()
                     raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
-        return Reply(response.status, bytes(body), credentials.redact if credentials else str)
+        return Reply(response.status, bytes(body), access.redact)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -180,6 +185,8 @@ class PrometheusSource:
             return f"{address.url} does not accept the connection within {self._limits.connect_seconds:g} s"
         if isinstance(error, TimeoutError):
             return f"{address.url} does not answer within {self._limits.total_seconds:g} s"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        # a server that wants another certificate of ours may say so only when it is asked
+        untrusted = aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError
+        if isinstance(error, untrusted) or isinstance(error.__cause__ or error.__context__, ssl.SSLError):
             return f"{address.url}: its certificate is not trusted or TLS failed"
         return f"{address.url} cannot be reached ({type(error).__name__})"
