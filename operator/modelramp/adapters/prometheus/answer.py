@@ -5,7 +5,6 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/ (format overv
 """
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +116,12 @@ def _one(row: dict[str, Any], since: float, until: float) -> Series:
         raise TypeError("labels are strings")
     if row.get("histograms"):
         raise RefusedError(f"{shorten(str(labels.get('__name__')))} is a native histogram: the metric needs counters")
-    samples = [(float(at), float(value)) for at, value in row["values"]]
-    # Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's interval is open at that end.
-    kept = tuple(sorted((at, value) for at, value in samples if since < at <= until and not math.isnan(value)))
-    return Series(labels=labels, samples=kept)
+    # NaN is left out: it is no value. Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's
+    # interval is open at that end.
+    kept = [
+        (at + 0.0, value)
+        for at, text in row["values"]
+        if since < at <= until and (value := float(text)) == value  # a NaN is not itself
+    ]
+    kept.sort()
+    return Series(labels=labels, samples=tuple(kept))

@@ -162,7 +162,7 @@ class Authenticator:
             certificate = await self._value(_SECRET, (namespace, one.name, one.key), f"{field}.certificateSecretRef")
             key = await self._value(_SECRET, (namespace, other.name, other.key), f"{field}.keySecretRef")
         try:
-            return Certificates(authorities, certificate, key).context()
+            return Certificates(authorities, certificate, key).client_side()
         except ValueError as error:
             name = _FIELD if str(error) == "authorities" else _AUTH_FIELD
             raise DeniedError(f"{name}.{error}: it is not PEM, or certificate and key do not belong together") from None

@@ -27,7 +27,7 @@ from modelramp.ports import MetricSource, PortError, RefusedError, SamplesQuesti
 
 COLLECT_SECONDS: Final = 0.01
 KEPT_SECONDS: Final = 60.0
-MOST_KEPT: Final = 3_000_000  # samples: 48 MB, and up to as much again for labels
+MOST_KEPT: Final = 2_000_000  # samples: 32 MB, and up to twice as much for labels
 MOST_MEMBERS: Final = 50_000
 _SWEEP_SECONDS: Final = 15.0
 _PARALLEL: Final = 2  # two answers of 8 MiB at most are in memory at once

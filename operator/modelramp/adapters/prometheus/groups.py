@@ -17,7 +17,7 @@ MOST_TOGETHER: Final = 1000
 WANTED_BYTES: Final = 5 * 1024 * 1024  # of an answer: below the limit of 8 MiB, as the next one may be larger
 FORGOTTEN_SECONDS: Final = 180.0
 FAILURE_SECONDS: Final = 1.0
-_ROUNDS: Final = 3  # objects differ in how old their newest samples are
+_ROUNDS: Final = 2  # objects differ in how old their newest samples are
 _MISSES: Final = 2
 _NAMESPACES: Final = 8
 

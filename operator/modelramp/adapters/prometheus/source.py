@@ -35,7 +35,8 @@ class _Lane:
     """
 
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_ORIGIN))
-    breaker: Breaker = field(default_factory=Breaker)
+    breakers: dict[str | None, Breaker] = field(default_factory=dict)
+    """By namespace for objects with certificates of their own, whose mistakes are theirs alone; None: all others."""
 
 
 class PrometheusSource:
@@ -102,10 +103,11 @@ class PrometheusSource:
         address = self._policy.resolve(source.address)  # before any Secret is read
         access = await self._authenticator.access(namespace, source, address.origin.scheme)
         lane = self._lanes.setdefault(address.origin, _Lane())
+        breaker = lane.breakers.setdefault(namespace if access.tls else None, Breaker())
         async with lane.turns:
-            self._check_open(address, lane.breaker)
+            self._check_open(address, breaker)
             try:
-                return await self._ask(address, access, question, lane.breaker)
+                return await self._ask(address, access, question, breaker)
             except DeniedError:
                 self._authenticator.forget(namespace)
                 raise
@@ -185,8 +187,10 @@ class PrometheusSource:
             return f"{address.url} does not accept the connection within {self._limits.connect_seconds:g} s"
         if isinstance(error, TimeoutError):
             return f"{address.url} does not answer within {self._limits.total_seconds:g} s"
-        # a server that wants another certificate of ours may say so only when it is asked
-        untrusted = aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError
-        if isinstance(error, untrusted) or isinstance(error.__cause__ or error.__context__, ssl.SSLError):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
             return f"{address.url}: its certificate is not trusted or TLS failed"
+        closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        if closed and address.origin.scheme == "https" and not isinstance(error, aiohttp.ClientConnectorError):
+            # with TLS 1.3 a server refuses our certificate only after its own side is ready, and often by hanging up
+            return f"{address.url} closes the connection: it may want another client certificate, or one at all"
         return f"{address.url} cannot be reached ({type(error).__name__})"

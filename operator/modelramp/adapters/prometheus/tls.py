@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-_CONTEXTS: Final = 32  # one takes some 20 ms to make and has connections of its own
+_SIDES: Final = 32  # one takes some 20 ms to make and has connections of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,20 @@ class Certificates:
     certificate: str | None = None
     key: str | None = field(default=None, repr=False)
 
-    def context(self) -> ssl.SSLContext:
+    def client_side(self) -> ssl.SSLContext:
         """
         The client's side of TLS; the same object for the same certificates, so that connections are kept.
 
         Raises:
             ValueError: they cannot be used; the message names which, and shows nothing of them.
         """
-        return _context(self)
+        return _client_side(self)
 
 
-@lru_cache(maxsize=_CONTEXTS)
-def _context(certificates: Certificates) -> ssl.SSLContext:
+@lru_cache(maxsize=_SIDES)
+def _client_side(certificates: Certificates) -> ssl.SSLContext:
+    if certificates.authorities is not None and not certificates.authorities.strip():
+        raise ValueError("authorities")  # Python takes nothing for the system's authorities
     try:
         made = ssl.create_default_context(cadata=certificates.authorities)
     except (ssl.SSLError, ValueError):
