@@ -31,13 +31,16 @@ MOST_KEPT: Final = 2_000_000  # samples: 32 MB, and up to twice as much for labe
 MOST_MEMBERS: Final = 50_000
 _SWEEP_SECONDS: Final = 15.0
 _PARALLEL: Final = 2  # two answers of 8 MiB at most are in memory at once
-_SHAPES: Final = 16
+_SHAPES: Final = 32
 
-_WHOM: Final = tuple(name for name in Prometheus.model_fields if name != "delay")
-_WITHOUT_SECRETS: Final = frozenset({"address", "tenant"})
+_WHOM: Final = tuple(Prometheus.model_fields)
+_WITHOUT_SECRETS: Final = frozenset({"address", "tenant", "delay"})
 
 _Key = tuple[object, ...]
-"""Whom is asked, as whom, about how far back (a long question must not make short ones long), and for which metric."""
+"""
+Whom is asked, as whom, about how far back (a long question must not make short ones long), and for which metric. Of
+objects that look at the same time, those with the same delay ask up to the same instant.
+"""
 
 
 def _key(namespace: str, source: Prometheus, question: SamplesQuestion, name: str) -> _Key:

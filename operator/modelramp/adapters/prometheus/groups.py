@@ -17,7 +17,8 @@ MOST_TOGETHER: Final = 1000
 WANTED_BYTES: Final = 5 * 1024 * 1024  # of an answer: below the limit of 8 MiB, as the next one may be larger
 FORGOTTEN_SECONDS: Final = 180.0
 FAILURE_SECONDS: Final = 1.0
-_ROUNDS: Final = 2  # objects differ in how old their newest samples are
+_ROUNDS: Final = 2
+_ROUND_SECONDS: Final = 10.0  # at least, as objects are looked at one after the other
 _MISSES: Final = 2
 _NAMESPACES: Final = 8
 
@@ -96,12 +97,12 @@ class Chunk:
         """
         Its answer will do, or its error is fresh enough to be repeated.
         """
-        if self.fetch is None or self.ended is None or self.fetch.cancelled():
-            return self.since <= since and (self.fetch is None or not self.fetch.cancelled())
+        if self.fetch is None or not self.fetch.done():
+            return self.since <= since
+        if self.fetch.cancelled() or self.fetch.exception() is not None or self.ended is None:
+            return False
         outcome = self.fetch.result().get(member)
-        if isinstance(outcome, Answer):
-            return outcome.since <= since
-        return now - self.ended < FAILURE_SECONDS
+        return outcome.since <= since if isinstance(outcome, Answer) else now - self.ended < FAILURE_SECONDS
 
 
 @dataclass(slots=True)
@@ -142,7 +143,8 @@ class Group:
             return found
         found = self.rounds[until] = Round(until, now)
         for old in sorted(self.rounds)[:-_ROUNDS]:
-            del self.rounds[old]
+            if now - self.rounds[old].begun > _ROUND_SECONDS:
+                del self.rounds[old]
         expected = [(one.share, values) for values, one in self.members.items() if one.expected(until, now)]
         chunk, room = Chunk({}, until), 0
         for share, values in sorted(expected):  # neighbours have long beginnings in common: good for the server

@@ -19,6 +19,7 @@ from modelramp.adapters.prometheus import batching as batching_module
 from modelramp.adapters.prometheus import groups as groups_module
 from modelramp.adapters.prometheus.answer import QuestionError, TooLargeError
 from modelramp.analysis import Series
+from modelramp.api.scalars import Duration
 from modelramp.api.spec import Prometheus
 from modelramp.ports import DeniedError, PortError, RefusedError, SamplesQuestion, UnreachableError
 
@@ -283,6 +284,59 @@ async def test_credentials_are_never_shared_between_namespaces() -> None:
             for service in ("s0", "s1"):
                 await source.samples(namespace, BEARER, question(total(service), until))
     assert [name for name, asked in inner.asked if asked.until > BEGIN] == ["shop", "bank"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "shared"),
+    [
+        ({}, True),
+        ({"address": "http://other:9090"}, True),
+        ({"tenant": "a"}, True),
+        ({"authorities": {"secretRef": {"name": "ca", "key": "ca.crt"}}}, False),
+        ({"auth": {"bearer": {"secretRef": {"name": "prom", "key": "token"}}}}, False),
+    ],
+)
+async def test_what_names_a_secret_is_shared_within_its_namespace_only(fields: dict[str, object], shared: bool) -> None:  # noqa: FBT001
+    """And nothing is shared between objects that name another source, another tenant or another delay."""
+    inner = Inner(pods(2))
+    source, spec = batched(inner), Prometheus.model_validate(fields)
+    others = [Prometheus(delay=Duration("7s")), Prometheus(tenant="b"), Prometheus(address="http://third:9090")]
+    for until in (BEGIN, BEGIN + INTERVAL):
+        inner.asked.clear()
+        for namespace, service in (("shop", "s0"), ("bank", "s1")):
+            await source.samples(namespace, spec, question(total(service), until))
+        for other in others:
+            await source.samples("shop", other, question(total("s0"), until))
+    assert len(inner.asked) == len(others) + (1 if shared else 2)
+
+
+async def test_what_is_asked_at_the_same_time_up_to_different_instants_is_shared_by_instant() -> None:
+    """As by objects with different rhythms; none of their answers drives another one out."""
+    inner, clock = Inner(pods(20)), Seconds()
+    source = batched(inner, clock)
+    for cycle in range(3):
+        inner.asked.clear()
+        for number in range(20):
+            until = BEGIN + cycle * INTERVAL + timedelta(seconds=number % 5)
+            assert await look(source, f"s{number}", until) == await alone(inner.store, f"s{number}", until)
+        clock.now += 15
+    assert len(inner.selectors()) == 5
+
+
+async def test_a_fault_of_ours_is_raised_and_not_kept() -> None:
+    """The next question is asked anew."""
+    inner = Inner(pods(1))
+    source = batched(inner)
+    await look(source, "s0", BEGIN)
+
+    def fault(_question: SamplesQuestion, _found: int) -> None:
+        raise ZeroDivisionError
+
+    inner.refuse = fault
+    with pytest.raises(ZeroDivisionError):
+        await source.samples("shop", SPEC, question(total("s0"), BEGIN + INTERVAL))
+    inner.refuse = lambda _question, _found: None
+    assert await look(source, "s0", BEGIN + INTERVAL) == await alone(inner.store, "s0", BEGIN + INTERVAL)
 
 
 async def test_bad_requests_are_not_looked_up_in_what_another_namespace_asked_for() -> None:
