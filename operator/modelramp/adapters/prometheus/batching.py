@@ -30,7 +30,7 @@ KEPT_SECONDS: Final = 60.0
 MOST_KEPT: Final = 2_000_000  # samples: 32 MB, and up to twice as much for labels
 MOST_MEMBERS: Final = 50_000
 _SWEEP_SECONDS: Final = 15.0
-_PARALLEL: Final = 2  # two answers of 8 MiB at most are in memory at once
+_PARALLEL: Final = 2  # of one source: two answers of 8 MiB at most are in memory at once
 _SHAPES: Final = 32
 
 _WHOM: Final = tuple(Prometheus.model_fields)
@@ -88,7 +88,7 @@ class BatchingSource:
         self._monotonic = monotonic
         self._collect_seconds = collect_seconds
         self._families: dict[_Key, dict[Shape, Group]] = {}
-        self._turns = asyncio.Semaphore(_PARALLEL)
+        self._turns: dict[str | None, asyncio.Semaphore] = {}
         self._swept = monotonic()
         self._members = 0
         self._unchecked = 0
@@ -216,7 +216,8 @@ class BatchingSource:
             selector=text or group.shape.selector(members), since=since, until=asked.question.until
         )
         try:
-            async with self._turns if together else nullcontext():
+            turns = self._turns.setdefault(asked.source.address, asyncio.Semaphore(_PARALLEL))
+            async with turns if together else nullcontext():
                 found = await self._inner.samples(asked.namespace, asked.source, question)
         except PortError as error:
             group.failed(members)
@@ -241,6 +242,7 @@ class BatchingSource:
         if now - self._swept < _SWEEP_SECONDS:
             return
         self._swept = now
+        self._turns = {address: turns for address, turns in self._turns.items() if turns.locked()}
         for key, family in list(self._families.items()):
             for shape, group in list(family.items()):
                 group.forget(now, KEPT_SECONDS)
