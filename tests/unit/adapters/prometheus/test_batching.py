@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fakes.metrics import FakeMetrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.adapters.prometheus.servers import Seconds
 
@@ -236,6 +236,16 @@ async def test_answers_larger_than_wanted_make_smaller_batches(monkeypatch: pyte
     assert sum(sizes) == 40
 
 
+async def test_who_joins_a_fetch_gets_all_that_he_asks_for() -> None:
+    """Also where he looks back for longer than those before him."""
+    inner = Inner(pods(5))
+    source = batched(inner)
+    asked = [question(total(f"s{number}"), back=timedelta(seconds=260 + 40 * number)) for number in range(5)]
+    found = await asyncio.gather(*(source.samples("shop", SPEC, one) for one in asked))
+    assert found == [await inner.store.samples("shop", SPEC, one) for one in asked]
+    assert len(inner.asked) == 2
+
+
 async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first, and is fetched again where it is asked for."""
     monkeypatch.setattr(batching_module, "MOST_KEPT", 4000)
@@ -386,10 +396,22 @@ MATCHERS = st.one_of(
     ),
 )
 SELECTORS = st.lists(MATCHERS, min_size=1, max_size=4).map(lambda those: f"m{{{','.join(those)}}}")
-ASKED = st.tuples(SELECTORS, st.integers(0, 2), st.sampled_from([20, 40, 70]), st.sampled_from(["shop", "bank"]))
+QUESTIONS = st.lists(SELECTORS, min_size=1, max_size=6).flatmap(
+    lambda those: st.lists(
+        st.tuples(
+            st.sampled_from(those),
+            st.integers(0, 2),
+            st.sampled_from([17, 24, 31, 33, 60]),
+            st.sampled_from(["shop", "bank"]),
+        ),
+        min_size=1,
+        max_size=25,
+    )
+)
 
 
-@given(st.lists(PAGES, max_size=12), st.lists(ASKED, min_size=1, max_size=25), st.integers(1, 5))
+@settings(max_examples=max(100, settings.default.max_examples if settings.default else 0))
+@given(st.lists(PAGES, max_size=12), QUESTIONS, st.integers(1, 8))
 def test_an_answer_is_the_same_as_without_batches(
     pages: list[dict[str, str]], questions: list[tuple[str, int, int, str]], together: int
 ) -> None:
