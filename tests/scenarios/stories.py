@@ -458,6 +458,16 @@ def outage_of_metrics_rolled_back(world: World) -> None:
     world.run(600)
 
 
+def stable_breaks_under_a_policy(world: World) -> None:
+    """
+    The stable version dies during a rollout whose spec asks to roll back at a deadline: there is nobody to go back to.
+    """
+    deployed(world, "dies-late")
+    world.cluster.models = {**MODELS, "dies-late": Model(unready=(60.0, 500.0), unready_pods=2)}
+    then(world, "2", **policy(onInconclusive="Rollback", onNoData="Rollback"))
+    world.run(600)
+
+
 ERRORS: Final = {"preset": "errors"}
 LATENCY: Final = {"preset": "latency", "quantile": "0.9", "mayGrow": "50%"}
 TOLD: Final = 400.0  # when the second version is applied where stable's past has something to tell
@@ -581,6 +591,7 @@ STORIES: Final[tuple[Story, ...]] = (
     last_step_inconclusive_advanced,
     no_traffic_never_advances,
     outage_of_metrics_rolled_back,
+    stable_breaks_under_a_policy,
     as_fast,
     slower,
     latency_nobody_tells,
