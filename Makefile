@@ -71,6 +71,10 @@ bench: venv ## measure the core and the operator's start
 soak: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
 	@$(VENV)/python hack/soak $(ARGS)
 
+.PHONY: soak-evidence
+soak-evidence: venv ## roll out healthy and bad versions on the real cluster under load (about 35 minutes); ARGS=--report
+	@$(VENV)/python hack/soak_evidence $(ARGS)
+
 .PHONY: lock
 lock: python ## requirements/*.lock from pyproject.toml; ARGS=--upgrade for the newest versions
 	@$(PYTHON) hack/lock.py $(ARGS)

@@ -8,16 +8,26 @@ import re
 from typing import Any, Final
 
 from apiserver.values import (
+    BUCKETS,
     DEADLINES,
+    DURATION_PRESETS,
     DURATIONS,
+    GROWTHS,
     LABELS,
+    LIMITS,
     LONG_DURATIONS,
+    LOOK_BACKS,
     NAMES,
+    OTHER_RUNTIMES,
+    OVERDISPERSIONS,
     POOLS,
+    QUANTILES,
     RADII,
+    RATE_PRESETS,
     SELECTORS,
     SHARES,
     SOAKS,
+    SPANS,
     VERSIONS,
     WRONG,
     Document,
@@ -87,8 +97,8 @@ def _serving() -> st.SearchStrategy[Document]:
     ports = _picked(1, 8080, 65535)
     common = {"replicas": _picked(1, 2, 1000), "warmUp": _warm_up()}
     custom = _with({"port": ports, "template": _template()}, runtime=st.just("custom"), **common)
-    mlserver = _with({"runtime": st.just("mlserver"), "template": _template()}, port=ports, **common)
-    return custom | mlserver
+    known = _with({"runtime": _picked(*OTHER_RUNTIMES), "template": _template()}, port=ports, **common)
+    return custom | known
 
 
 def _traffic() -> st.SearchStrategy[Document]:
@@ -117,15 +127,40 @@ def _strategy() -> st.SearchStrategy[Document]:
     return _maybe(canary=canary, progressDeadline=_picked(*DURATIONS), scaleDownDelay=_picked(*DURATIONS))
 
 
-def _metrics() -> st.SearchStrategy[list[Document]]:
-    preset = _with({"preset": st.just("errors")}, origin=_picked("Gateway", "Runtime"))
+def _questions() -> st.SearchStrategy[Document]:
+    """
+    What may be asked of durations: nothing, or one thing.
+    """
+    growth = st.fixed_dictionaries({"quantile": _picked(*QUANTILES), "mayGrow": _picked(*GROWTHS)})
+    limit = st.fixed_dictionaries({"quantile": _picked(*QUANTILES), "below": _picked(*SPANS)})
+    return st.just({}) | growth | limit | st.fixed_dictionaries({"threshold": _picked(*SPANS)})
+
+
+def _metric() -> st.SearchStrategy[Document]:
+    """
+    Any form, with what belongs to it; one of the user's own is named.
+    """
+    common = {"weight": _picked("Critical", "Normal")}
+    origin = _picked("Gateway", "Runtime")
+    against = st.fixed_dictionaries({"limit": _picked(*LIMITS)})
+    names = {"name": _picked("a", "null-outputs", "x" * 63)}
     selectors = st.fixed_dictionaries({"bad": _picked(*SELECTORS), "total": _picked(*SELECTORS)})
-    named = st.lists(_picked("a", "null-outputs", "x" * 63), unique=True, min_size=1, max_size=3).flatmap(
-        lambda names: st.tuples(
-            *(st.fixed_dictionaries({"name": st.just(name), "ratio": selectors}) for name in names)
-        ).map(list)
-    )
-    return st.tuples(named, preset).map(lambda both: [*both[0], both[1]]) | named | preset.map(lambda one: [one])
+    buckets = _with({"buckets": _picked(*BUCKETS)}, unit=_picked("Seconds", "Milliseconds", "Microseconds"))
+    rate = _with({"preset": _picked(*RATE_PRESETS)}, **names, origin=origin, against=against, **common)
+    ratio = _with({**names, "ratio": selectors}, against=against, **common)
+    duration = _with({"preset": _picked(*DURATION_PRESETS)}, **names, origin=origin, **common)
+    histogram = _with({**names, "histogram": buckets}, **common)
+    asked = [st.tuples(form, _questions()).map(lambda both: {**both[0], **both[1]}) for form in (duration, histogram)]
+    return st.one_of(*asked, rate, ratio)
+
+
+def _metrics() -> st.SearchStrategy[list[Document]]:
+    return st.lists(_metric(), min_size=1, max_size=4, unique_by=lambda one: one.get("name") or one["preset"])
+
+
+def _slices() -> st.SearchStrategy[Document]:
+    values = st.lists(_picked("a", "b", "A", "é" * 63, " ", "x=1"), min_size=1, max_size=6, unique=True)
+    return st.fixed_dictionaries({"label": _picked("tenant", "_", "x" * 63), "values": values})
 
 
 def _analysis() -> st.SearchStrategy[Document]:
@@ -143,13 +178,19 @@ def _analysis() -> st.SearchStrategy[Document]:
         outOfMemory=_picked("Rollback", "Ignore"),
         notReadyFor=_picked(*DURATIONS),
     )
-    return _maybe(
-        mode=_picked("Evidence", "GuardrailsOnly"),
-        prometheus=prometheus,
-        interval=_picked(*LONG_DURATIONS),
-        metrics=_metrics(),
-        guardrails=guardrails,
-    )
+    others = {
+        "mode": _picked("Evidence", "GuardrailsOnly"),
+        "prometheus": prometheus,
+        "interval": _picked(*LONG_DURATIONS),
+        "slices": _slices(),
+        "overdispersion": _picked(*OVERDISPERSIONS),
+        "lookBack": _picked(*LOOK_BACKS),
+        "onInconclusive": _picked("Pause", "Rollback", "Advance"),
+        "onNoData": _picked("Pause", "Rollback"),
+        "guardrails": guardrails,
+    }
+    # Metrics have the most forms: most documents have some.
+    return st.fixed_dictionaries({"metrics": _metrics()}, optional=others) | _maybe(**others)
 
 
 def valid_documents() -> st.SearchStrategy[Document]:
@@ -162,6 +203,9 @@ def valid_documents() -> st.SearchStrategy[Document]:
         strategy=_strategy(),
         analysis=_analysis(),
         automation=_picked({}, {"degree": "Full"}),
+    )
+    spec = spec | _with(
+        {"model": model, "serving": _serving(), "traffic": _traffic(), "analysis": _analysis()}, strategy=_strategy()
     )
     names = _picked("a", "fraud", "fraud-2", "x" * 48)
     return st.tuples(names, spec).map(
@@ -182,6 +226,11 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "strategy", "canary", "blastRadius"),
     ("spec", "analysis", "metrics"),
     ("spec", "analysis", "interval"),
+    ("spec", "analysis", "slices"),
+    ("spec", "analysis", "overdispersion"),
+    ("spec", "analysis", "lookBack"),
+    ("spec", "analysis", "onInconclusive"),
+    ("spec", "analysis", "onNoData"),
     ("spec", "automation", "degree"),
     ("spec", "traffic", "gatewayAPI", "hostnames"),
     ("spec", "serving", "template", "metadata", "labels"),

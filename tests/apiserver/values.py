@@ -16,6 +16,22 @@ SOAKS: Final = ("0s", "500ms", "2m", "90s")
 DEADLINES: Final = ("1h", "99999h", "2m1ms")
 SHARES: Final = ("0.0001%", "0.25%", "1%", "05%", "5%", "12.5%", "25%", "50%", "99.9999%", "100%", "100.0%")
 RADII: Final = ("0.0001%", "0.5%", "1%", "20%", "20.0000%", "19%")
+LIMITS: Final = ("0.0001%", "1%", "05%", "49.9999%", "50%", "50.0000%")
+GROWTHS: Final = ("0.0001%", "20%", "99.9999%", "100%", "100.0000%")
+QUANTILES: Final = ("0.5", "0.50000", "0.9", "0.99", "0.999", "0.99999")
+SPANS: Final = ("1ms", "0s1ms", "250ms", "1s", "1h30m", "99999h")
+LOOK_BACKS: Final = ("10m", "600s", "600000ms", "9m60s", "6h", "24h", "168h", "10080m", "167h59m59s999ms")
+OVERDISPERSIONS: Final = ("1", "1.0", "1.0001", "2.5", "10", "999", "999.9999")
+OTHER_RUNTIMES: Final = (
+    "mlserver", "triton", "vllm", "kserve", "tfserving", "torchserve", "bentoml", "rayserve", "tgi", "sglang", "trtllm",
+)  # fmt: skip
+RATE_PRESETS: Final = ("errors", "aborts")
+DURATION_PRESETS: Final = ("latency", "ttft", "itl", "queue-time")
+BUCKETS: Final = (
+    "seconds_bucket{$arm}",
+    '{__name__="x_bucket",service="${service}"}',
+    'x_bucket{revision="${revision}"}',
+)
 SELECTORS: Final = (
     "errors_total{$arm}",
     'requests_total{code=~"5..",$arm}',
@@ -47,7 +63,7 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
     "name": ("", "A", "-a", "a-", "a.b", "a_b", "9a", WIDE, "x" * 49, "x" * 254, "a\n", "a/b"),
     "version": ("", "-1", "1-", "a b", "a/b", WIDE, 8, 1.0, "1\n"),
     "uri": ("", "x" * 2049, "s3://ok"),
-    "runtime": ("", "MLServer", "triton", "custom", "mlserver"),
+    "runtime": ("", "MLServer", "Triton", "tensorrt", *OTHER_RUNTIMES, "custom"),
     "port": (0, 1, 65535, 65536, -1, "80", 80.5, 2**40),
     "replicas": (0, 1, 1000, 1001, -1, "3", 3.5, 2**70),
     "requests": (0, 1, 200, 201, "20"),
@@ -83,7 +99,32 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"preset": "errors", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
         [{"ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
         [{"name": "a", "origin": "Gateway", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
-        [{"preset": "latency"}],
+        [{"preset": "latency"}, {"preset": "latency", "name": "slow"}],
+        [{"preset": "latency"}, {"preset": "errors", "name": "latency"}],
+        [{"preset": "gpu"}],
+        [{"preset": "latency", "against": {"limit": "1%"}}],
+        [{"preset": "latency", "against": {}}],
+        [{"preset": "aborts", "against": {"limit": "1%"}}],
+        [{"preset": "aborts", "threshold": "1s"}],
+        [{"preset": "latency", "quantile": "0.9"}],
+        [{"preset": "latency", "mayGrow": "5%"}],
+        [{"preset": "latency", "below": "1s"}],
+        [{"preset": "latency", "mayGrow": "5%", "below": "1s"}],
+        [{"preset": "latency", "quantile": "0.9", "mayGrow": "5%"}],
+        [{"preset": "latency", "quantile": "0.9", "below": "1s"}],
+        [{"preset": "latency", "quantile": "0.9", "mayGrow": "5%", "below": "1s"}],
+        [{"preset": "latency", "threshold": "1s"}],
+        [{"preset": "latency", "threshold": "1s", "quantile": "0.9"}],
+        [{"preset": "latency", "threshold": "1s", "mayGrow": "5%"}],
+        [{"preset": "latency", "threshold": "1s", "quantile": "0.9", "below": "1s"}],
+        [{"preset": "latency", "threshold": None, "quantile": "0.9", "below": None, "mayGrow": "5%"}],
+        [{"histogram": {"buckets": "a{$arm}"}}],
+        [{"name": "a", "histogram": {"buckets": "a{$arm}"}}],
+        [{"name": "a", "histogram": {"buckets": "a{$arm}"}, "against": {"limit": "1%"}}],
+        [{"name": "a", "histogram": {"buckets": "a{$arm}"}, "origin": "Runtime"}],
+        [{"name": "a", "histogram": {"buckets": "a{$arm}"}, "preset": "latency"}],
+        [{"name": "a", "histogram": {"buckets": "a{$arm}"}, "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}],
+        [{"name": "a", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}, "quantile": "0.9", "mayGrow": "5%"}],
         [{"preset": "errors", "name": f"m{number}"} for number in range(10)],
         [{"preset": "errors", "name": f"m{number}"} for number in range(11)],
     ),
@@ -121,7 +162,39 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         "http://p?x=1",
         "http://p/",
     ),
-    "preset": ("errors", "latency", "Errors"),
+    "preset": (*RATE_PRESETS, *DURATION_PRESETS, "throughput", "Errors", "queueTime"),
+    "limit": (*_BAD_SHARES, *LIMITS, "50.0001%", "51%", "100%"),
+    "mayGrow": (*_BAD_SHARES, *GROWTHS),
+    "quantile": (*QUANTILES, "", "0", "1", "0.4", "0.49999", "1.0", ".9", "0.", "99", "0.999999", "0.9 ", "0.9\n", 0.9),
+    "overdispersion": (*OVERDISPERSIONS, "", "0", "0.5", "01", "1.", ".5", "1000", "1.00001", "1e2", "-1", "2\n", 2.5),
+    "lookBack": (*_BAD_DURATIONS, *LOOK_BACKS, "9m59s999ms", "0s", "168h1ms", "169h", "99999h"),
+    "weight": ("Critical", "Normal", "critical", "1"),
+    "unit": ("Seconds", "Milliseconds", "Microseconds", "seconds", "ms"),
+    "onInconclusive": ("Pause", "Rollback", "Advance", "pause", "Abort"),
+    "onNoData": ("Pause", "Rollback", "Advance", "rollback"),
+    "label": ("", "a b", "a-b", "9a", "a:b", "tenant\n", "x" * 63, WIDE, "__name__", "é"),
+    "values": (
+        [],
+        [""],
+        ["a"] * 2,
+        ["a", "b", "a"],
+        ["é" * 63],
+        ["é" * 64],
+        [WIDE],
+        [" a\n"],
+        [None],
+        [1],
+        [*"abcdefgh"],
+        [*"abcdefghi"],
+    ),
+    "slices": (
+        {},
+        {"label": "tenant"},
+        {"values": ["a"]},
+        {"label": "tenant", "values": None},
+        {"label": "tenant", "values": ["a", "b"]},
+        {"label": "tenant", "values": ["b", "b"]},
+    ),
     "origin": ("Gateway", "gateway", "Runtime"),
     "crashLoop": ("rollback", "Ignore", "Pause"),
     "mode": ("Evidence", "evidence", "GuardrailsOnly"),
@@ -137,12 +210,14 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"name": "a", "image": "b"}] * 17,
     ),
 }
-POOLS["total"] = POOLS["bad"]
+POOLS["total"] = POOLS["buckets"] = POOLS["bad"]
 POOLS["outOfMemory"] = POOLS["crashLoop"]
 for _duration in (
     "soak", "stepDeadline", "progressDeadline", "scaleDownDelay", "delay", "notReadyFor", "p95Below", "requestTimeout",
 ):  # fmt: skip
     POOLS[_duration] = (*_BAD_DURATIONS, *DURATIONS)
+for _span in ("below", "threshold"):
+    POOLS[_span] = (*_BAD_DURATIONS, *SPANS, "0s", "0h0m", "0ms", "00s000ms")
 
 
 def smallest() -> dict[str, Any]:
@@ -168,6 +243,18 @@ def fullest() -> Document:
     container = {"name": "m", "image": "i", "env": [{"name": "A", "value": "b"}]}
     key = {"name": "bodies", "key": "a"}
     ratio = {"bad": "errors_total{$arm}", "total": "requests_total{$arm}"}
+    metrics = [
+        {"preset": "errors", "origin": "Runtime", "weight": "Critical"},
+        {"name": "nulls", "ratio": ratio, "against": {"limit": "2%"}},
+        {"preset": "latency", "threshold": "250ms"},
+        {"preset": "ttft", "quantile": "0.9", "below": "1s"},
+        {
+            "name": "queued",
+            "histogram": {"buckets": "queued_milliseconds_bucket{$arm}", "unit": "Milliseconds"},
+            "quantile": "0.99",
+            "mayGrow": "20%",
+        },
+    ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
     canary = {"steps": [{"traffic": "5%", "soak": "1m"}, {"traffic": "100%"}], "blastRadius": "1%", "soak": "1m"}
     return {
@@ -203,7 +290,12 @@ def fullest() -> Document:
                 "mode": "Evidence",
                 "prometheus": {"address": "http://p:9090", "auth": auth, "delay": "5s"},
                 "interval": "5s",
-                "metrics": [{"preset": "errors", "origin": "Runtime"}, {"name": "nulls", "ratio": ratio}],
+                "metrics": metrics,
+                "slices": {"label": "tenant", "values": ["a", "b"]},
+                "overdispersion": "1.5",
+                "lookBack": "12h",
+                "onInconclusive": "Advance",
+                "onNoData": "Rollback",
                 "guardrails": {"crashLoop": "Ignore", "outOfMemory": "Rollback", "notReadyFor": "1m"},
             },
             "automation": {"degree": "Full"},

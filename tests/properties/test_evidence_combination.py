@@ -52,12 +52,24 @@ def test_closed_testing_needs_no_look_at_every_set(votes: list[Vote]) -> None:
 @settings(max_examples=60)
 @given(voters(), st.sampled_from([0.01, 0.05, 0.3]))
 def test_whoever_is_named_is_named_with_the_whole(votes: list[Vote], alpha: float) -> None:
-    """A culprit implies combined harm, is a discovery too if all weigh the same, and nobody flagged is one."""
+    """A culprit implies combined harm and nobody flagged is one; with equal weights a discovery implies it as well."""
     named = culprits(votes, alpha=alpha)
     assert not named or combined_log(votes) >= -math.log(alpha) - EXACT
     assert not {one.name for one in votes if one.flagged} & set(named)
     alike = [Vote(one.name, one.log_value, 1.0, one.critical, one.flagged) for one in votes]
-    assert set(culprits(alike, alpha=alpha)) <= set(discoveries(alike, alpha=alpha * (1.0 + EXACT)))
+    found = discoveries(alike, alpha=alpha)
+    assert not found or combined_log(alike) >= -math.log(alpha) - EXACT
+    assert not {one.name for one in votes if one.flagged} & set(found)
+
+
+@settings(max_examples=60)
+@given(voters(), st.sampled_from([0.01, 0.05, 0.3]))
+def test_who_is_over_the_corrected_bar_alone_is_on_both_lists(votes: list[Vote], alpha: float) -> None:
+    """Bonferroni's bar suffices for closed testing and for e-BH; beyond it neither list contains the other."""
+    alike = [Vote(one.name, one.log_value, 1.0, one.critical, one.flagged) for one in votes]
+    bar = math.log(len(votes)) - math.log(alpha) + EXACT
+    strong = {one.name for one in alike if one.counted >= bar}
+    assert strong <= set(culprits(alike, alpha=alpha)) & set(discoveries(alike, alpha=alpha))
 
 
 @settings(max_examples=60)

@@ -5,7 +5,7 @@ Pure: no clock, no randomness, no I/O, nothing of Kubernetes or of any metric st
 """
 
 from modelramp.analysis.block import Block, Counts
-from modelramp.analysis.combination import Vote, combined_log, culprits
+from modelramp.analysis.combination import Vote, combined_log, culprits, suspects
 from modelramp.analysis.counters import (
     Absence,
     ArmSeries,
@@ -82,5 +82,6 @@ __all__ = [
     "margins",
     "plan",
     "seconds_left",
+    "suspects",
     "wealth_schedule",
 ]

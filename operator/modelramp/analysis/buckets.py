@@ -13,9 +13,7 @@ from enum import StrEnum
 from modelramp.analysis.counters import NO_PODS, increments
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tails import TailBlock
-from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
-
-EDGE_LABEL = "le"
+from modelramp.analysis.targets import EDGE_LABEL, Identity, Pods, Series, Target, Window, find_targets, interrupted
 
 
 class TailAbsence(StrEnum):
@@ -25,6 +23,8 @@ class TailAbsence(StrEnum):
     """No sample of the candidate's buckets lies in the time asked for."""
     NO_STABLE_SAMPLES = "NoStableSamples"
     """No sample of the stable arm's buckets lies in the time asked for."""
+    SCRAPES_INTERRUPTED = "ScrapesInterrupted"
+    """Scraping stopped before the end of the time asked for, or has just begun again: the next block covers it."""
     NOT_CUMULATIVE = "NotCumulative"
     """An arm's buckets do not add up: the selector names what is no classic histogram, or only part of one."""
 
@@ -68,6 +68,8 @@ def count_tails(
         return NoTails(TailAbsence.NO_CANDIDATE_SAMPLES)
     if theirs is None:
         return NoTails(TailAbsence.NO_STABLE_SAMPLES)
+    if interrupted(targets.values(), window):
+        return NoTails(TailAbsence.SCRAPES_INTERRUPTED)
     return TailBlock(window.after, window.until, mine, theirs)
 
 

@@ -12,17 +12,29 @@ one scrape. A sample that arrives later still is never counted twice; what it wo
 lost. Where no block can be built, ``counted_until`` stays where it is and the next block covers the gap.
 
 Known limits: a series that ended, is older than ``since`` and comes back on a page that was scraped all along counts
-from 0; a restart after which no counter of the page is below its old value looks like none.
+from 0; a restart after which no counter of the page is below its old value looks like none; where replicas of a metric
+store that scrape at different times take turns between two looks, up to one scrape of each page is lost or counted
+twice at each turn (ADR 17).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from modelramp.analysis.block import Block, Counts
-from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
+from modelramp.analysis.targets import (
+    Identity,
+    Pods,
+    Sample,
+    Series,
+    Target,
+    Window,
+    find_targets,
+    from_two_stores,
+    interrupted,
+)
 
 NO_PODS = Pods()
 
@@ -36,6 +48,11 @@ class Absence(StrEnum):
     """No sample of the stable arm's totals lies in the time asked for."""
     MORE_EVENTS_THAN_EXPOSURES = "MoreEventsThanExposures"
     """An arm has more bad requests than requests: its two selectors do not describe the same requests."""
+    TWO_STORES = "TwoStores"
+    """The selectors were answered by replicas that scrape at different times; let one replica answer, or have them
+    deduplicated."""
+    SCRAPES_INTERRUPTED = "ScrapesInterrupted"
+    """No page was scraped for some time, or not every one again after that: the block is counted once they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +75,9 @@ class Counted:
 
     Attributes:
         block: Counts over (after, until].
-        resets_dropped: Scrapes of a target at which counters fell without a known container start; what they had
-            counted since the scrape before is left out. The same for all metrics of a page.
+        resets_dropped: Scrapes of a target at which counters fell without a known container start, as far as they
+            left something out of this block: what the page had counted since the scrape before, and later the first
+            sample of each series that was away meanwhile.
         latest: Newest sample of the arm that is further behind.
 
     """
@@ -114,13 +132,18 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
         pods: What is known about creation and start times. Without them a fallen counter counts nothing.
 
     """
-    targets = find_targets((*candidate.total, *candidate.bad, *stable.total, *stable.bad), window, pods)
+    answers = (candidate.total, candidate.bad, stable.total, stable.bad)
+    targets = find_targets(chain(*answers), window, pods)
+    if from_two_stores(answers, window):
+        return NoData(Absence.TWO_STORES)
     candidate_total = increments(candidate.total, window, targets)
     stable_total = increments(stable.total, window, targets)
     if candidate_total is None:
         return NoData(Absence.NO_CANDIDATE_SAMPLES)
     if stable_total is None:
         return NoData(Absence.NO_STABLE_SAMPLES)
+    if interrupted(targets.values(), window):
+        return NoData(Absence.SCRAPES_INTERRUPTED)
     candidate_bad = increments(candidate.bad, window, targets)
     stable_bad = increments(stable.bad, window, targets)
     candidate_counts = _counts(candidate_total, candidate_bad)
@@ -129,9 +152,7 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
         return NoData(Absence.MORE_EVENTS_THAN_EXPOSURES)
     return Counted(
         block=Block(window.after, window.until, candidate_counts, stable_counts),
-        resets_dropped=sum(
-            window.after.timestamp() < span.right for target in targets.values() for span in target.breaks
-        ),
+        resets_dropped=_dropped(chain(*answers), window, targets),
         latest=datetime.fromtimestamp(min(candidate_total.latest, stable_total.latest), UTC),
     )
 
@@ -161,13 +182,32 @@ def increments(selected: Sequence[Series], window: Window, targets: Mapping[Iden
 
 def step_increments(series: Series, window: Window, target: Target) -> list[tuple[float, float]]:
     """Each increment of one series within (after, until], with the instant of its right-hand sample, unix seconds."""
-    after, samples = window.after.timestamp(), series.settled(window)
-    if not samples:
-        return []
-    steps = [(target.birth(series, samples[0].at), samples[0]), *pairwise(samples)]
+    after = window.after.timestamp()
     return [
-        (right.at, 0.0 if left is None else target.increment(left, right)) for left, right in steps if right.at > after
+        (right.at, 0.0 if left is None else target.increment(left, right))
+        for left, right in _steps(series, window, target)
+        if right.at > after
     ]
+
+
+def _steps(series: Series, window: Window, target: Target) -> list[tuple[Sample | None, Sample]]:
+    samples = series.settled(window)
+    first = [(target.birth(series, samples[0].at), samples[0])] if samples else []
+    return [*first, *pairwise(samples)]
+
+
+def _dropped(selected: Iterable[Series], window: Window, targets: Mapping[Identity, Target]) -> int:
+    return len(
+        {
+            (one.target, span)
+            for one in selected
+            if targets[one.target].breaks
+            for left, right in _steps(one, window, targets[one.target])
+            if left is not None and right.at > window.after.timestamp()
+            for span in targets[one.target].breaks
+            if left.at <= span.left and span.right <= right.at
+        }
+    )
 
 
 def _counts(total: Increments, bad: Increments | None) -> Counts | None:

@@ -95,18 +95,19 @@ def tail_seconds_left(evidence: TailEvidence, recent: TailBlock, null: Null) -> 
         null: The step's margin, for those edges whose margin the plan leaves to it.
 
     """
-    times = []
+    longest = 0.0
     for judged, process in zip(evidence.plan.gates, evidence.ok, strict=True):
+        if _reached(process):
+            continue
         margin = null if judged.null is None else judged.null
         block = recent.at(judged.edge, margin)
-        silent = block is None or block.candidate.n == 0.0 or (margin.rho > 0.0 and block.stable.n == 0.0)
-        if block is None or (silent and not _reached(process)):
+        if block is None or block.candidate.n == 0.0 or (margin.rho > 0.0 and block.stable.n == 0.0):
             return TimeLeft(None, Obstacle.NO_TRAFFIC)
         blocks = _growth_until_shown(process, block.candidate, block.stable, margin, evidence.phi)
         if blocks is None:
             return TimeLeft(None, Obstacle.ABOVE_MARGIN)
-        times.append(blocks * block.seconds)
-    return TimeLeft(max(times))
+        longest = max(longest, blocks * block.seconds)
+    return TimeLeft(longest)
 
 
 def plan(

@@ -2,9 +2,12 @@
 What the stable pods' past tells before a rollout: how much events scatter, and where the calls' durations lie.
 
 The past is read in stretches, newest first, each by the same rules as a block of the rollout, and put into windows of a
-minute per pod. A stretch is forgotten once it is in its windows, so a day costs no more memory than a few hours.
+minute per pod. A stretch is forgotten once it is in its windows, so a day costs no more memory than a few hours. How
+the past is cut into stretches changes nothing, as long as no pod goes unscraped for longer than a stretch's samples
+reach back before it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,21 +18,22 @@ from modelramp.analysis.dispersion import Dispersion, PodHistory, estimate_dispe
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tailplan import Question, TailPlan, plan_tails
-from modelramp.analysis.targets import Pods, Series, Window, find_targets
+from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
 
 WINDOW_SECONDS = 60.0
 POD_LABELS = ("pod", "instance")  # what tells one pod from another, the first that is there
 
 _Windows = dict[str, dict[int, float]]
+_Rows = Mapping[str, tuple[Counts | None, ...]]
 
 
 def _pod(series: Series) -> str | None:
     return next((series.labels[label] for label in POD_LABELS if label in series.labels), None)
 
 
-def _windows(selected: Iterable[Series], window: Window, pods: Pods, all_series: Sequence[Series]) -> _Windows:
-    """Increments by pod and by minute, counted from the beginning of the stretch."""
-    targets, begin = find_targets(all_series, window, pods), window.after.timestamp()
+def _windows(selected: Iterable[Series], window: Window, targets: Mapping[Identity, Target]) -> _Windows:
+    """Increments by pod and by minute, the first minute being number 0; each minute includes its end, as blocks do."""
+    begin = window.after.timestamp()
     found: _Windows = {}
     for one in {one.identity: one for one in selected}.values():
         pod = _pod(one)
@@ -37,12 +41,12 @@ def _windows(selected: Iterable[Series], window: Window, pods: Pods, all_series:
             continue
         own = found.setdefault(pod, {})
         for at, grown in step_increments(one, window, targets[one.target]):
-            place = int((at - begin) // WINDOW_SECONDS)
+            place = math.ceil((at - begin) / WINDOW_SECONDS) - 1
             own[place] = own.get(place, 0.0) + grown
     return found
 
 
-def _rows(total: _Windows, bad: _Windows, length: int) -> dict[str, tuple[Counts | None, ...]]:
+def _rows(total: _Windows, bad: _Windows, length: int) -> _Rows:
     return {
         pod: tuple(_counts(total[pod].get(at), bad.get(pod, {}).get(at, 0.0)) for at in range(length)) for pod in total
     }
@@ -58,22 +62,48 @@ class RateHistory:
     Exposures and events of the stable pods, minute by minute.
 
     Attributes:
-        rows: Per pod the windows that are known, oldest first, all equally many.
+        rows: Per pod the windows that were looked at, oldest first, all equally many; None where the pod was not
+            scraped, or had more events than exposures.
+        length: Windows that were looked at.
 
     """
 
-    rows: Mapping[str, tuple[Counts | None, ...]] = field(default_factory=dict)
+    rows: _Rows = field(default_factory=dict)
+    length: int = 0
 
     def before(self, arm: ArmSeries, window: Window, pods: Pods = NO_PODS) -> "RateHistory":
-        """Put the stretch (after, until] before what is known; its length is a whole number of minutes."""
-        series = (*arm.total, *arm.bad)
-        total, bad = (_windows(selected, window, pods, series) for selected in (arm.total, arm.bad))
-        return RateHistory(_joined(_rows(total, bad, _length(window)), self.rows, _length(window)))
+        """
+        Put the stretch (after, until] before what is known.
+
+        Raises:
+            ValueError: If its length is no whole number of minutes.
+
+        """
+        targets, length = find_targets((*arm.total, *arm.bad), window, pods), _length(window)
+        total, bad = (_windows(selected, window, targets) for selected in (arm.total, arm.bad))
+        rows = _joined(_rows(total, bad, length), length, self.rows, self.length)
+        return RateHistory(rows, length + self.length)
 
     @property
     def dispersion(self) -> Dispersion:
         """Overdispersion of the events; ``PHI_UNKNOWN`` with fewer than two pods or too few events."""
-        return estimate_dispersion([PodHistory(row) for row in self.rows.values()], window_seconds=WINDOW_SECONDS)
+        return _dispersion(self.rows)
+
+    @property
+    def _known(self) -> list[Counts]:
+        return [counts for row in self.rows.values() for counts in row if counts is not None]
+
+    @property
+    def rps(self) -> float | None:
+        """Requests a second of all pods together, while any was known; None if none ever was."""
+        minutes = sum(any(counts is not None for counts in at) for at in zip(*self.rows.values(), strict=True))
+        return sum(counts.n for counts in self._known) / (minutes * WINDOW_SECONDS) if minutes else None
+
+    @property
+    def rate(self) -> float | None:
+        """Events per exposure; None without exposures."""
+        exposures = sum(counts.n for counts in self._known)
+        return sum(counts.x for counts in self._known) / exposures if exposures else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +113,41 @@ class TailHistory:
 
     Attributes:
         stable: All calls of the past.
-        rows: For each edge, per pod the windows that are known, oldest first.
-        length: Windows that are known.
+        rows: For each edge, per pod the windows that were looked at, oldest first; None where the pod was not scraped.
+        length: Windows that were looked at.
 
     """
 
     stable: Histogram | None = None
-    rows: Mapping[float, Mapping[str, tuple[Counts | None, ...]]] = field(default_factory=dict)
+    rows: Mapping[float, _Rows] = field(default_factory=dict)
     length: int = 0
 
     def before(
         self, buckets: Sequence[Series], window: Window, *, factor: float = 1.0, pods: Pods = NO_PODS
     ) -> "TailHistory":
         """
-        Put the stretch (after, until] before what is known; its length is a whole number of minutes.
+        Put the stretch (after, until] before what is known.
 
         Raises:
-            ValueError: If the series are no classic histogram.
+            ValueError: If the series are no classic histogram, or its length is no whole number of minutes.
 
         """
-        found = observed(buckets, window, find_targets(buckets, window, pods), factor=factor)
+        targets, length = find_targets(buckets, window, pods), _length(window)
+        found = observed(buckets, window, targets, factor=factor)
         if found is None:
-            return self
+            silent = {edge: _joined({}, length, rows, self.length) for edge, rows in self.rows.items()}
+            return TailHistory(self.stable, silent, length + self.length)
         edges = found.edges if self.stable is None else sorted(set(found.edges) & set(self.stable.edges))
         merged = found if self.stable is None else found.restricted(edges) + self.stable.restricted(edges)
         by_edge: dict[float, list[Series]] = {}
         for one in buckets:
             by_edge.setdefault(edge_of(one, factor), []).append(one)
-        below = {edge: _windows(series, window, pods, buckets) for edge, series in by_edge.items()}
-        length = _length(window)
-        rows = {
-            edge: _joined(_rows(below[float("inf")], _above(below[float("inf")], below[edge]), length),
-                          self.rows.get(edge, {}), length)
-            for edge in edges
-        }  # fmt: skip
-        return TailHistory(merged, rows, self.length + length)
+        whole = _windows(by_edge[math.inf], window, targets)
+        rows = {}
+        for edge in edges:
+            new = _rows(whole, _above(whole, _windows(by_edge[edge], window, targets)), length)
+            rows[edge] = _joined(new, length, self.rows.get(edge, {}), self.length)
+        return TailHistory(merged, rows, length + self.length)
 
     def plan(self, question: Question | None) -> TailPlan:
         """
@@ -133,15 +163,13 @@ class TailHistory:
 
     def dispersion(self, plan: TailPlan) -> Dispersion:
         """Overdispersion of the calls above the gating edges: the largest that is known, else ``PHI_UNKNOWN``."""
-        found = [
-            estimate_dispersion(
-                [PodHistory(row) for row in self.rows[gate.edge].values()], window_seconds=WINDOW_SECONDS
-            )
-            for gate in plan.gates
-            if gate.edge in self.rows
-        ]
+        found = [_dispersion(self.rows[gate.edge]) for gate in plan.gates if gate.edge in self.rows]
         known = [one for one in found if one.known]
         return max(known, key=lambda one: one.phi, default=Dispersion(PHI_UNKNOWN, known=False))
+
+
+def _dispersion(rows: _Rows) -> Dispersion:
+    return estimate_dispersion([PodHistory(row) for row in rows.values()], window_seconds=WINDOW_SECONDS)
 
 
 def _above(whole: _Windows, below: _Windows) -> _Windows:
@@ -151,14 +179,15 @@ def _above(whole: _Windows, below: _Windows) -> _Windows:
     }
 
 
-def _joined(
-    older: Mapping[str, tuple[Counts | None, ...]], newer: Mapping[str, tuple[Counts | None, ...]], length: int
-) -> dict[str, tuple[Counts | None, ...]]:
-    known = max((len(row) for row in newer.values()), default=0)
+def _joined(older: _Rows, length: int, newer: _Rows, known: int) -> _Rows:
+    """Rows of ``length`` and of ``known`` windows after one another; a pod that one of them lacks was not there."""
     return {
         pod: (*older.get(pod, (None,) * length), *newer.get(pod, (None,) * known)) for pod in sorted({*older, *newer})
     }
 
 
 def _length(window: Window) -> int:
-    return round((window.until - window.after).total_seconds() / WINDOW_SECONDS)
+    minutes, rest = divmod((window.until - window.after).total_seconds(), WINDOW_SECONDS)
+    if rest:
+        raise ValueError(f"no whole number of minutes: {window.after} to {window.until}")
+    return int(minutes)

@@ -6,6 +6,7 @@ for "not worse": a slice with little traffic must not keep a candidate from anyb
 for ``combination`` to say.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -31,12 +32,17 @@ class SliceEvidence:
 
     Attributes:
         accounts: By the label's value, in the order of the spec: the evidence, and what was counted in the rollout.
-        phi: Overdispersion, that of the metric.
+        phi: Overdispersion, that of the metric, at least 1.
 
     """
 
     accounts: Mapping[str, tuple[EProcess, Totals]]
     phi: float
+
+    def __post_init__(self) -> None:
+        """Refuse an overdispersion that would add evidence."""
+        if not 1.0 <= self.phi < math.inf:
+            raise ValueError(f"overdispersion below 1: {self.phi}")
 
     @classmethod
     def begin(cls, values: Sequence[str], wealth: Wealth, *, phi: float) -> "SliceEvidence":

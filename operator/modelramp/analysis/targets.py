@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final, NamedTuple
 
 START_RESOLUTION_SECONDS: Final = 1.0  # Kubernetes cuts start times to whole seconds: the true one is up to 1 s later
 
 Identity = frozenset[tuple[str, str]]
+EDGE_LABEL: Final = "le"  # of a classic histogram's buckets: the upper edge
 
 
 class Sample(NamedTuple):
@@ -99,9 +100,14 @@ class Series:
 
     @property
     def target(self) -> Identity:
-        """The page the series stands on. A series without ``instance`` shares its page with no other."""
+        """
+        The page the series stands on.
+
+        A series without ``instance`` shares its page with no other, except that the buckets of one histogram do: they
+        are written together, and only together they stay cumulative.
+        """
         if "instance" not in self.labels:
-            return self.identity
+            return frozenset(label for label in self.labels.items() if label[0] != EDGE_LABEL)
         return frozenset((name, self.labels[name]) for name in ("instance", "job") if name in self.labels)
 
     def settled(self, window: Window) -> tuple[Sample, ...]:
@@ -169,6 +175,54 @@ def find_targets(series: Iterable[Series], window: Window, pods: Pods) -> dict[I
     return {page: _target(members, window, pods) for page, members in pages.items()}
 
 
+def from_two_stores(answers: Iterable[Sequence[Series]], window: Window) -> bool:
+    """
+    Whether the answers to the selectors of one look disagree about when a page was scraped.
+
+    All series of a page stand in every scrape of it from their birth on. Two answers whose samples of a page reach
+    over a common time without a common instant are therefore of two stores, and events counted by one do not belong
+    to exposures counted by the other.
+    """
+    pages: dict[Identity, list[set[float]]] = {}
+    since, until = window.since.timestamp(), window.until.timestamp()
+    for answer in answers:
+        seen: dict[Identity, set[float]] = {}
+        for one in answer:
+            seen.setdefault(one.target, set()).update(at for at, _ in one.samples if since < at <= until)
+        for page, instants in seen.items():
+            pages.setdefault(page, []).append(instants)
+    return any(_apart(one, other) for found in pages.values() for one, other in combinations(filter(None, found), 2))
+
+
+def interrupted(targets: Iterable[Target], window: Window) -> bool:
+    """
+    Whether scraping stopped before the end of the window, or has just begun again with some page still to come.
+
+    A block must not end there. The next one looks back from its end, and once the interruption is longer than that,
+    all that was counted meanwhile would be lost: the samples from before, which it is counted from, are out of reach.
+    Scraping has stopped once no page was read for twice the interval usual of the newest one. A page that was read
+    until then is waited for during its own usual interval; after that it is taken as gone.
+    """
+    after, until = window.after.timestamp(), window.until.timestamp()
+    pages = [target.scrapes for target in targets if target.scrapes]
+    newest = max(pages, key=lambda scrapes: scrapes[-1], default=())
+    if newest and until - newest[-1] > 2 * _usual_interval(newest):
+        return True
+    before = [tuple(at for at in scrapes if at <= after) for scrapes in pages]
+    stopped = max((at for earlier in before for at in earlier), default=-math.inf)
+    begun = min((at for scrapes in pages for at in scrapes if at > after), default=math.inf)
+    return any(
+        stopped - earlier[-1] < interval < (begun - stopped) / 2 and until - begun < interval
+        for scrapes, earlier in zip(pages, before, strict=True)
+        if earlier == scrapes and (interval := _usual_interval(earlier)) < math.inf
+    )
+
+
+def _usual_interval(scrapes: Sequence[float]) -> float:
+    """Seconds, the longer of the last two, as one may be that between two replicas; infinite when there is none."""
+    return max((right - left for left, right in pairwise(scrapes[-3:])), default=math.inf)
+
+
 def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
     since = window.since.timestamp()
     names = {one.labels[label] for one in members for label in ("pod", "instance") if label in one.labels}
@@ -195,6 +249,11 @@ def _shortest(spans: set[Span]) -> set[Span]:
 
 def _usable(sample: tuple[float, float]) -> bool:
     return 0.0 <= sample[1] < math.inf  # false for NaN
+
+
+def _apart(one: set[float], other: set[float]) -> bool:
+    """Whether both reach over a common time, without a common instant."""
+    return max(min(one), min(other)) <= min(max(one), max(other)) and one.isdisjoint(other)
 
 
 def _may_be_in(start: float, span: Span) -> bool:

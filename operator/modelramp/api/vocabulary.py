@@ -120,6 +120,8 @@ class Reason(StrEnum):
     """Lasting differences between stable's pods blunt the evidence; more pods of the candidate would sharpen it."""
     DISPERSION_UNKNOWN = "DispersionUnknown"
     """Stable's history does not tell how much bad events scatter, so twice as much as independent ones is assumed."""
+    INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
+    """At stable's present traffic a step cannot be certified before its deadline; the message says what helps."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -141,6 +143,7 @@ class ConditionType(StrEnum):
     TRAFFIC_SPLIT_MISMATCH = "TrafficSplitMismatch"
     EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
     DISPERSION_UNKNOWN = "DispersionUnknown"
+    INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
 
 
 ALWAYS_PRESENT = (

@@ -3,18 +3,20 @@ Reading stable's past before a rollout, in stretches, the newest first.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
 
 from modelramp.analysis import ArmSeries, Pods, Series, Window
 from modelramp.analysis.dispersion import Dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
+from modelramp.analysis.histogram import NoSuchEdgeError
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.ports import PortError
 from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
-from modelramp.rollout.observed import History, NoData, Unavailable
+from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
 FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
 LONGEST_STRETCH: Final = timedelta(hours=4)  # 16 samples a minute of a hundred series are some 3 MB
@@ -58,6 +60,8 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
                 assert_never(unknown)
     except PortError as error:
         return Unavailable(str(error))
+    except NoSuchEdgeError as error:
+        return Impossible(f"{question.field}: {error}; choose one of these, or give the server another bucket")
     except ValueError as error:
         return NoData(str(error))
 
@@ -74,7 +78,7 @@ async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSel
         if not arm.total:
             break
         history = history.before(arm, window, pods)
-    return _opening(question, history.dispersion)
+    return replace(_opening(question, history.dispersion), rps=history.rps, rate=history.rate)
 
 
 async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: BucketSelectors, pods: Pods) -> Opening:
@@ -90,8 +94,7 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
             break
         history = history.before(buckets, window, factor=selectors.factor, pods=pods)
     plan = history.plan(question.question)
-    opening = _opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN)
-    return Opening(phi=opening.phi, source=opening.source, plan=plan, until=opening.until, more_pods=opening.more_pods)
+    return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
 
 
 def _opening(question: HistoryQuestion, found: Dispersion) -> Opening:

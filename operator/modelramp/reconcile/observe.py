@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import isfinite
+from typing import Final
 
 from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
@@ -28,6 +29,8 @@ from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
+
+RESETS_DROPPED: Final = "counters fell without a known restart of their pod: what they counted meanwhile is left out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +88,11 @@ class _Asker:
         counted = count_block(mine, theirs, window, pods)
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
+        note = RESETS_DROPPED if counted.resets_dropped else ""
         if question.slice_label is None:
-            return Measured(counted.block)
+            return Measured(counted.block, note=note)
         parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
-        return Measured(counted.block, parts)
+        return Measured(counted.block, parts, note)
 
     async def _tails(
         self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods

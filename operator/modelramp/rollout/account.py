@@ -58,6 +58,10 @@ class Opening:
     """End of the history it was learnt from: nothing up to it may be counted. None: no history was looked at."""
     more_pods: bool = False
     """Lasting differences between stable's pods dominate: a candidate on more pods would be judged sooner."""
+    rps: float | None = None
+    """Stable's requests a second in the history; None: not known."""
+    rate: float | None = None
+    """Stable's share of bad events in the history, 0 to 1; None: not known, or not a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,11 @@ class Account:
     source: PhiSource = PhiSource.GIVEN
     slices: SliceEvidence | None = None
     more_pods: bool = False
+    warning: str = ""
+    """What was foreseen when it was opened; empty: nothing stands in the way."""
 
     @classmethod
-    def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = ()) -> Self:
+    def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
         """
         Begin a rollout's evidence; `slices` are the values looked at on their own, of a rate only.
         """
@@ -82,7 +88,7 @@ class Account:
         else:
             metric = TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=opening.until)
         parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices and opening.plan is None else None
-        return cls(metric, opening.source, parts, opening.more_pods)
+        return cls(metric, opening.source, parts, opening.more_pods, warning)
 
     @property
     def counted_until(self) -> datetime | None:
@@ -192,6 +198,8 @@ class Account:
             state["source"] = str(self.source)
         if self.more_pods:
             state["morePods"] = True
+        if self.warning:
+            state["warning"] = self.warning
         if self.slices is not None:
             state["slices"] = self.slices.to_state()
         return state
@@ -215,4 +223,5 @@ class Account:
             PhiSource(state.get("source", PhiSource.GIVEN)),
             None if parts is None else SliceEvidence.from_state(parts, phi=metric.phi),
             more_pods=bool(state.get("morePods")),
+            warning=state.get("warning", ""),
         )

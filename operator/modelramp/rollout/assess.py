@@ -24,10 +24,11 @@ from modelramp.api.status import (
 )
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
 from modelramp.rollout.needs import counted_from, history_of, opens_evidence
 from modelramp.rollout.numbers import count_text, evidence_text
-from modelramp.rollout.observed import History, Measured, NoData, Observed, Reading, Unavailable
+from modelramp.rollout.observed import History, Impossible, Measured, NoData, Observed, Reading, Unavailable
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 
@@ -91,8 +92,9 @@ def _opened(s: Situation, metric: Metric) -> Account | None:
     opening = _opening(s, metric)
     if not isinstance(opening, Opening):
         return None
-    slices = s.spec.analysis.slices
-    return Account.open(opening, wealth_of(s.spec.strategy, s.spec.analysis), slices.values if slices else ())
+    slices, wealth = s.spec.analysis.slices, wealth_of(s.spec.strategy, s.spec.analysis)
+    warning = too_little_traffic(s, metric, opening)
+    return Account.open(opening, wealth, slices.values if slices else (), warning)
 
 
 def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> Account:
@@ -118,7 +120,7 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured():
-            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else ""
+            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else reading.note
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals
@@ -154,7 +156,7 @@ def _forecast(s: Situation, verdict: VerdictStatus) -> VerdictStatus:
     return verdict.model_copy(
         update={
             "seconds_left": None if left.seconds is None else round(left.seconds),
-            "message": "" if left.obstacle is None else str(left.obstacle),
+            "message": verdict.message if left.obstacle is None else str(left.obstacle),
         }
     )
 
@@ -172,6 +174,8 @@ def _judged(s: Situation) -> dict[str, object]:
         kept, reading = s.evidence.get(name), s.observed.readings.get(name)
         if kept is None and opens:
             kept, waits_for = _opened(s, metric), s.observed.histories.get(name)
+            if isinstance(waits_for, Impossible):
+                waits_for = NoData(waits_for.message)
             reading = waits_for if isinstance(waits_for, NoData | Unavailable) else reading
         if kept is not None and reading is not None:
             kept = _counted(s, metric, kept, reading)

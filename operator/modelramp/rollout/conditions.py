@@ -36,6 +36,8 @@ class Finding(NamedTuple):
 def _accepted(s: Situation) -> Finding:
     if s.observed.refused:
         return Finding(FALSE, Reason.EFFECT_REFUSED, s.observed.refused[:1024])
+    if s.impossible is not None:
+        return Finding(FALSE, Reason.INVALID_SPEC, s.impossible[:1024])
     return Finding(TRUE, Reason.ACCEPTED, "the spec is valid")
 
 
@@ -144,6 +146,10 @@ def _dispersion_unknown(s: Situation) -> str | None:
     return f"{', '.join(names)}: {told}" if names else None
 
 
+def _insufficient_traffic(s: Situation) -> str | None:
+    return "; ".join(item.warning for item in s.evidence.values() if item.warning) or None
+
+
 def _was(s: Situation, kind: ConditionType) -> bool:
     return any(condition.type is kind for condition in s.status.conditions)
 
@@ -154,6 +160,7 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
     ConditionType.TRAFFIC_SPLIT_MISMATCH: (Reason.TRAFFIC_SPLIT_MISMATCH, _split),
     ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
     ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
+    ConditionType.INSUFFICIENT_TRAFFIC: (Reason.INSUFFICIENT_TRAFFIC, _insufficient_traffic),
 }
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""
 

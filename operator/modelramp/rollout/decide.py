@@ -83,6 +83,8 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
         return s.now
     if s.status.phase in AT_REST:
         return s.now + POLL if retired(s) else None
+    if s.impossible is not None:
+        return s.now + LONGEST_SLEEP  # an edit wakes us
     in_place = s.status.step is not None and s.status.step.in_place_since is not None
     if s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and in_place:
         look = s.now + min(s.spec.analysis.interval.timedelta, LONGEST_SLEEP)

@@ -85,7 +85,7 @@ def preparation_overdue(s: Situation) -> bool:
     """
     candidate = s.status.candidate
     overdue = candidate is not None and s.since(candidate.since, s.spec.strategy.progress_deadline.timedelta)
-    return overdue and not (candidate_listed(s) or first_candidate_ready(s))
+    return overdue and not (candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None)
 
 
 def route_overdue(s: Situation) -> bool:
@@ -159,9 +159,15 @@ def candidate_ready(s: Situation) -> bool:
 
 def candidate_listed(s: Situation) -> bool:
     """
-    The candidate is ready and warm, and the gateway accepted a route that lists it at 0, so it knows its endpoints.
+    The candidate is ready and warm, the gateway accepted a route that lists it at 0, so it knows its endpoints, and
+    what the spec asks of the metrics can be answered.
     """
-    return candidate_ready(s) and s.candidate in s.observed.route.shares and s.route_gives(s.candidate, Decimal(0))
+    return (
+        candidate_ready(s)
+        and s.impossible is None
+        and s.candidate in s.observed.route.shares
+        and s.route_gives(s.candidate, Decimal(0))
+    )
 
 
 def first_candidate_ready(s: Situation) -> bool:

@@ -44,7 +44,11 @@ def _slices(s: Situation) -> list[str]:
     """
     The counts of those slices whose harm is certain.
     """
-    named, label, found = set(s.culprits), s.spec.analysis.slices.label if s.spec.analysis.slices else "", []
+    named, label, found = (
+        set(s.suspects) | set(s.culprits),
+        s.spec.analysis.slices.label if s.spec.analysis.slices else "",
+        [],
+    )
     for name, account in s.evidence.items():
         for value, (_, totals) in account.slices.accounts.items() if account.slices is not None else ():
             slice_name = f'{name}{{{label}="{value}"}}'
@@ -67,7 +71,7 @@ def _step(s: Situation) -> str:
 
 
 def _culprits(s: Situation) -> str:
-    return f" in {' and '.join(s.culprits)}" if s.culprits else ", though not certain in any one metric,"
+    return f" in {' and '.join(s.culprits)}" if s.culprits else f" in {' or '.join(s.suspects) or 'all together'}"
 
 
 def _crashing(s: Situation) -> str:
@@ -203,7 +207,7 @@ def waiting_message(s: Situation) -> str:
     What is waited for while nothing changes; what the API server refused comes first.
     """
     refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
-    return (refused or _waiting(s))[:1024]
+    return (refused or s.impossible or _waiting(s))[:1024]
 
 
 def message(reason: Reason, s: Situation) -> str:

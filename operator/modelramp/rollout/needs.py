@@ -63,6 +63,8 @@ class HistoryQuestion:
     """The series tell stable's pods apart; else they say nothing about overdispersion."""
     question: Question | None
     """What is asked of durations; None for a rate."""
+    field: str
+    """Where the spec asks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,16 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
         look_back=s.spec.analysis.look_back.timedelta,
         tells_pods=tells_pods,
         question=question_of(metric),
+        field=_field(s, metric),
     )
+
+
+def _field(s: Situation, metric: Metric) -> str:
+    """
+    The path of what the metric asks.
+    """
+    asked = "threshold" if metric.threshold is not None else "below" if metric.below is not None else "quantile"
+    return f"spec.analysis.metrics[{s.judged_metrics.index(metric)}].{asked}"
 
 
 def opens_evidence(s: Situation) -> bool:

@@ -85,6 +85,8 @@ class Measured:
     block: Block | TailBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
+    note: str = ""
+    """What its reader should know; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,17 @@ class Unavailable:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """
+    The spec asks what stable's past shows to be impossible: only an edit helps. The message names the field.
+    """
+
+    message: str
+
+
 Reading = Measured | NoData | Unavailable
-History = Opening | NoData | Unavailable
+History = Opening | NoData | Unavailable | Impossible
 """What stable's past told, or why it did not."""
 
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins
+from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins, suspects
 from modelramp.analysis.combination import balanced
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.rollout.account import Account
-from modelramp.rollout.observed import Acceptance, Arm, Observed
+from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.strategy import Step, following, step_of
 
 SETTLE: Final = timedelta(
@@ -98,6 +98,14 @@ class Situation:
         """
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
+    @property
+    def impossible(self) -> str | None:
+        """
+        What the spec asks and stable's past shows to be impossible, with the field; None: nothing.
+        """
+        found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
+        return next(found, None)
+
     def metric(self, name: str) -> Metric | None:
         """
         The judged metric of that name; None: there is none now.
@@ -147,9 +155,16 @@ class Situation:
     @property
     def culprits(self) -> tuple[str, ...]:
         """
-        The metrics whose harm is certain beside all others, strongest first; none: something is harmful, but not which.
+        The metrics and slices whose harm is certain beside all others, strongest first; none: not certain of any alone.
         """
         return culprits(self.votes, alpha=ALPHA_ROLLBACK)
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """
+        The fewest metrics and slices of which at least one is certainly harmful; none: nothing is.
+        """
+        return suspects(self.votes, alpha=ALPHA_ROLLBACK)
 
     def route_gives(self, revision: str | None, percent: Decimal) -> bool:
         """

@@ -13,9 +13,13 @@ from modelramp.analysis.combination import (
     culprits,
     discoveries,
     shared,
+    suspects,
     unmet,
 )
 from modelramp.analysis.eprocess import LOG_ZERO
+
+
+ALPHA = 0.01
 
 
 def vote(name: str, value: float, weight: float = 1.0, *, critical: bool = False, flagged: bool = False) -> Vote:
@@ -110,6 +114,14 @@ def test_e_bh_takes_the_largest_number_that_holds() -> None:
     assert discoveries([], alpha=0.05) == ()
 
 
+def test_neither_list_of_names_contains_the_other() -> None:
+    """A weak companion keeps a mean up that e-BH does not take; two strong ones share what closed testing does not."""
+    pair = [vote("a", 120.0), vote("b", 90.0)]
+    assert (culprits(pair, alpha=0.01), discoveries(pair, alpha=0.01)) == (("a",), ())
+    four = [vote("a", 210.0), vote("b", 210.0), vote("c", 0.0), vote("d", 0.0)]
+    assert (culprits(four, alpha=0.01), discoveries(four, alpha=0.01)) == ((), ("a", "b"))
+
+
 def test_promotion_waits_for_every_single_one() -> None:
     """Overwhelming evidence for one metric says nothing for another, and a flagged one is never there."""
     votes = [vote("errors", 1e9), vote("latency", 19.9), vote("drift", 20.1), vote("gpu", 1e9, flagged=True)]
@@ -154,3 +166,23 @@ def test_two_votes_of_one_name_are_refused() -> None:
 def test_a_weight_cannot_be_shared_among_none() -> None:
     with pytest.raises(ValueError, match="nothing to share"):
         shared(vote("latency", 1.0), {})
+
+
+def test_twins_that_share_the_evidence_are_suspected_together() -> None:
+    """
+    Two metrics of the same failures: neither holds up beside the other, together they do.
+    """
+    bar = -math.log(ALPHA)
+    twins = [Vote("errors", bar + 0.5), Vote("tenant-errors", bar + 0.4), Vote("latency", 0.0)]
+    assert culprits(twins, alpha=ALPHA) == ()
+    assert suspects(twins, alpha=ALPHA) == ("errors", "tenant-errors")
+
+
+def test_one_that_is_certain_is_suspected_alone_and_nobody_without_evidence() -> None:
+    """
+    The fewest are named.
+    """
+    bar = -math.log(ALPHA)
+    assert suspects([Vote("errors", bar + 5.0), Vote("latency", 0.0)], alpha=ALPHA) == ("errors",)
+    assert suspects([Vote("errors", bar - 1.0), Vote("latency", 0.0)], alpha=ALPHA) == ()
+    assert suspects([Vote("errors", bar + 5.0, flagged=True)], alpha=ALPHA) == ()

@@ -180,6 +180,16 @@ def test_one_fall_is_reported_once() -> None:
     assert (reading.block.candidate, reading.resets_dropped) == (Counts(5, 0), 1)
 
 
+def test_a_series_that_was_away_at_a_dropped_reset_is_dropped_and_reported_when_it_returns() -> None:
+    """Its old value cannot be trusted and it is no birth: the block that misses it says so, and only that one."""
+    total = [series((5, 1000), (9, 30), (19, 35), (29, 40))]
+    bad = [series((5, 4), (19, 1), (29, 2), code="500")]
+    readings = [count_block(ArmSeries(total, bad), lasting(29), window(*cut)) for cut in ((10, 20), (20, 30))]
+    assert [(Counts(5, 0), 1), (Counts(5, 1), 0)] == [
+        (reading.block.candidate, reading.resets_dropped) for reading in readings if isinstance(reading, Counted)
+    ]
+
+
 def test_a_start_without_a_fall_is_no_restart() -> None:
     """A neighbour container's start must not turn a counter's whole value into an increment."""
     assert Counts(5) == counted([series((9, 1000), (19, 1005))], pods=Pods(started={"c": [14.0]}))
@@ -210,6 +220,79 @@ def test_the_block_after_no_data_covers_the_gap() -> None:
     total = [series((9, 10), (23, 90))]
     assert count_block(ArmSeries(total), STABLE, window(10, 20)) == NoData(Absence.NO_CANDIDATE_SAMPLES)
     assert Counts(80) == counted(total, during=window(10, 25))
+
+
+def lasting(last: int) -> ArmSeries:
+    """A stable arm scraped every ten seconds."""
+    return ArmSeries([series(*((at, 90.0 * at + 90) for at in range(-11, last + 1, 10)), pod="s")])
+
+
+def test_a_block_does_not_end_within_an_interruption() -> None:
+    """The one after it looks back from its end, and would not find the samples from before."""
+    total = [series((-11, 0), (-1, 10), (9, 20), (19, 30))]
+    silent = NoData(Absence.SCRAPES_INTERRUPTED)
+    assert isinstance(count_block(ArmSeries(total), lasting(19), window(10, 39)), Counted)
+    assert silent == count_block(ArmSeries(total), lasting(19), window(10, 39.5))
+
+
+def test_the_interval_of_scrapes_is_the_longer_of_the_last_two() -> None:
+    """Two replicas whose samples were merged are read twice within each interval; a longer pause was an accident."""
+    merged = [series((-99, 1), (-9, 5), (-1, 10), (0.5, 11), (9, 20), (10.5, 21), pod=pod) for pod in "cs"]
+    arms = (ArmSeries(merged[:1]), ArmSeries(merged[1:]))
+    assert isinstance(count_block(*arms, window(10, 27)), Counted)
+    assert NoData(Absence.SCRAPES_INTERRUPTED) == count_block(*arms, window(10, 28))
+
+
+def test_a_page_scraped_once_has_no_interval() -> None:
+    """Nothing tells an interruption from a long interval."""
+    arms = [ArmSeries([series((11, 5), pod=pod)]) for pod in "cs"]
+    assert isinstance(count_block(arms[0], arms[1], window(10, 300)), Counted)
+
+
+def after_interruption(*returned: float, until: float, stopped: float = 9) -> Counted | NoData:
+    """Two candidate pods and a stable one were scraped every ten seconds; d was not seen since, the others were."""
+    known = (stopped - 20, stopped - 10, stopped)
+    seen = [series(*((at, at + 100) for at in (*known, *returned)), pod=pod) for pod in "cs"]
+    gone = series(*((at - 1, at + 100) for at in known), pod="d")
+    return count_block(ArmSeries([seen[0], gone]), ArmSeries([seen[1]]), window(10, until))
+
+
+def test_after_an_interruption_every_page_is_waited_for() -> None:
+    """For one interval of its own; then it is gone."""
+    assert after_interruption(200, until=209) == NoData(Absence.SCRAPES_INTERRUPTED)
+    assert isinstance(after_interruption(200, until=210), Counted)
+
+
+def test_without_an_interruption_no_page_is_waited_for() -> None:
+    """A pod that ended must not stop the others: a scrape may be missing, or the pod ended long before the rest."""
+    assert isinstance(after_interruption(19, until=20), Counted)
+    assert isinstance(after_interruption(29, until=30), Counted)
+    ended = series((-31, 1), (-21, 2), (-11, 3), pod="d")
+    seen = [series((-11, 1), (-1, 2), (9, 3), (200, 9), pod=pod) for pod in "cs"]
+    assert isinstance(count_block(ArmSeries([seen[0], ended]), ArmSeries(seen[1:]), window(10, 205)), Counted)
+
+
+def test_a_new_page_after_an_interruption_is_not_waited_for() -> None:
+    """With one scrape before it nobody knows its interval."""
+    once = series((8, 1), pod="d")
+    seen = [series((-11, 1), (-1, 2), (9, 3), (200, 9), pod=pod) for pod in "cs"]
+    assert isinstance(count_block(ArmSeries([seen[0], once]), ArmSeries(seen[1:]), window(10, 205)), Counted)
+
+
+def test_answers_of_two_stores_are_no_data() -> None:
+    """Replicas scrape at different times: what one has counted does not belong to the other's exposures."""
+    total = [series((2, 90), (12, 140), (19, 150))]
+    late = [series((-3, 1), (7, 2), (17, 5), code="500")]
+    assert NoData(Absence.TWO_STORES) == count_block(ArmSeries(total, late), STABLE, window())
+    other_arm = ArmSeries([series((3, 1), (13, 2), code="200")])
+    assert NoData(Absence.TWO_STORES) == count_block(ArmSeries(total), other_arm, window())
+
+
+def test_answers_that_share_a_scrape_are_of_one_store() -> None:
+    """As are those about times apart, and those of which one is out of reach."""
+    total = [series((2, 90), (9, 100), (19, 150))]
+    for bad in (series((9, 1), code="500"), series((-7, 1), (1, 1), code="500"), series((-300, 1), code="500")):
+        assert Counts(50, 0) == counted(total, [bad])
 
 
 def test_scraped_without_a_request_is_zero_not_missing() -> None:

@@ -19,6 +19,10 @@ from modelramp.analysis import (
     seconds_left,
     wealth_schedule,
 )
+from modelramp.analysis.forecast import tail_seconds_left
+from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.tailplan import JudgedEdge, TailPlan
+from modelramp.analysis.tails import TailBlock, TailEvidence
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WEALTH = wealth_schedule(planned_blocks=1000, later_steps=2)
@@ -147,3 +151,66 @@ def test_no_time_is_named_with_its_reason(candidate: Counts, stable: Counts, rho
     """Silence and a bad candidate are told apart."""
     left = seconds_left(MetricEvidence.begin(WEALTH), block(0, candidate, stable), Null(rho, 0.01))
     assert TimeLeft(None, expected) == left
+
+
+# ---------------------------------------------------------------- durations
+
+QUARTER = timedelta(minutes=15)
+MARGINS = margins(0.01, 0.5)
+FAST, SLOW = JudgedEdge(0.1), JudgedEdge(0.5)
+
+
+def calls(candidate: tuple[float, float, float], stable: tuple[float, float, float], start: int = 0) -> TailBlock:
+    """A quarter of an hour: calls, and how many of them take longer than 0.1 s and than 0.5 s."""
+    mine, theirs = (Histogram((0.1, 0.5), (n - fast, n - slow), n) for n, fast, slow in (candidate, stable))
+    return TailBlock(NOON + start * QUARTER, NOON + (start + 1) * QUARTER, mine, theirs)
+
+
+def tails(*gates: JudgedEdge) -> TailEvidence:
+    return TailEvidence.begin(TailPlan(gates, gates), WEALTH)
+
+
+def test_time_left_of_durations_is_that_of_the_slowest_gate() -> None:
+    """Each gate is a counter of its own; the one that needs most is waited for."""
+    recent = calls((1000.0, 100.0, 10.0), (9000.0, 900.0, 90.0))
+    alone = {}
+    for gate in (FAST, SLOW):
+        block = recent.at(gate.edge, MARGINS.ok)
+        assert block is not None
+        alone[gate] = tail_seconds_left(tails(gate), recent, MARGINS.ok).seconds
+        assert alone[gate] == seconds_left(MetricEvidence.begin(WEALTH), block, MARGINS.ok).seconds
+    together = tail_seconds_left(tails(FAST, SLOW), recent, MARGINS.ok)
+    assert together == TimeLeft(max(alone[FAST] or 0.0, alone[SLOW] or 0.0))
+    assert alone[FAST] != alone[SLOW]
+
+
+def test_the_plan_s_own_margin_goes_before_the_step_s() -> None:
+    """An edge with a limit of its own needs no stable arm, and is not helped by the blast radius."""
+    limit = JudgedEdge(0.5, Null(0.0, 0.02))
+    recent = calls((1000.0, 100.0, 10.0), (0.0, 0.0, 0.0))
+    assert tail_seconds_left(tails(SLOW), recent, MARGINS.ok) == TimeLeft(None, Obstacle.NO_TRAFFIC)
+    assert (tail_seconds_left(tails(limit), recent, MARGINS.ok).seconds or 0.0) > 0.0
+    worse = calls((1000.0, 100.0, 30.0), (0.0, 0.0, 0.0))
+    assert tail_seconds_left(tails(limit), worse, MARGINS.ok) == TimeLeft(None, Obstacle.ABOVE_MARGIN)
+
+
+def test_no_time_of_durations_without_calls_or_without_the_edge() -> None:
+    """At any gate: an exporter may have lost a bucket with the new version."""
+    silent = TimeLeft(None, Obstacle.NO_TRAFFIC)
+    assert tail_seconds_left(tails(FAST), calls((0.0, 0.0, 0.0), (9000.0, 9.0, 9.0)), MARGINS.ok) == silent
+    recent = calls((1000.0, 100.0, 10.0), (9000.0, 900.0, 90.0))
+    assert tail_seconds_left(tails(FAST, JudgedEdge(0.3)), recent, MARGINS.ok) == silent
+
+
+def test_a_gate_that_is_shown_is_not_waited_for() -> None:
+    """Neither silence nor a lost bucket takes back what was shown; the other gate is what remains."""
+    shown = tails(FAST).observe(calls((9000.0, 90.0, 9.0), (9000.0, 900.0, 90.0)), MARGINS, WEALTH)
+    assert shown.ok_log >= -math.log(ALPHA_OK)
+    nothing = calls((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1)
+    assert tail_seconds_left(shown, nothing, MARGINS.ok) == TimeLeft(0.0)
+    lost = TailBlock(nothing.start, nothing.end, Histogram((), (), 9.0), nothing.stable)
+    assert tail_seconds_left(shown, lost, MARGINS.ok) == TimeLeft(0.0)
+    half = tails(FAST, SLOW).observe(calls((9000.0, 300.0, 290.0), (9000.0, 900.0, 90.0)), MARGINS, WEALTH)
+    assert half.ok[0].log_value >= -math.log(ALPHA_OK) > half.ok[1].log_value
+    slow_to_all = calls((1000.0, 1000.0, 10.0), (9000.0, 900.0, 90.0), 1)
+    assert (tail_seconds_left(half, slow_to_all, MARGINS.ok).seconds or 0.0) > 0.0

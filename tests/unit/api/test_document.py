@@ -13,11 +13,21 @@ from hypothesis import HealthCheck, given, settings
 
 from modelramp.api.document import InvalidSpecError, Problem, parse, parse_spec, parse_status, revision_of, traffic_hash
 from modelramp.api.names import REVISION_LENGTH, workload_name
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import (
+    RUNTIME_PORTS,
+    BucketUnit,
+    HistogramMetric,
+    Metric,
+    MetricPreset,
+    MetricWeight,
+    MLModelDeploymentSpec,
+    Runtime,
+)
 from modelramp.api.status import Status
 
 Document = dict[str, Any]
 quickly = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+OWN_RATIO: Document = {"name": "a", "ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}
 
 
 def _changed(change: Callable[[Document], object]) -> Document:
@@ -157,7 +167,7 @@ class TestProblems:
             ({"strategy": {"canary": {"soak": "1h"}}}, "strategy.canary", "shorter than stepDeadline"),
             ({"analysis": {"interval": "999ms"}}, "analysis.interval", "at least 1s"),
             ({"analysis": {"metrics": [{"preset": "errors"}] * 2}}, "analysis.metrics", "unique"),
-            ({"analysis": {"metrics": [{}]}}, "analysis.metrics[0]", "exactly one of preset and ratio"),
+            ({"analysis": {"metrics": [{}]}}, "analysis.metrics[0]", "exactly one of preset, ratio and histogram"),
             (
                 {"analysis": {"metrics": [{"ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}]}},
                 "analysis.metrics[0]",
@@ -189,6 +199,83 @@ class TestProblems:
         problems = _problems(_changed(lambda document: document["spec"].update(spec)))
         assert list(problems) == [f"spec.{path}"]
         assert says in problems[f"spec.{path}"]
+
+    @pytest.mark.parametrize(
+        ("metric", "path", "says"),
+        [
+            ({"histogram": {"buckets": "a{$arm}"}}, "", "a ratio or histogram of your own needs a name"),
+            ({"preset": "errors", "histogram": {"buckets": "a{$arm}"}}, "", "exactly one of"),
+            ({"name": "a", "histogram": {"buckets": "a{$arm}"}, "origin": "Runtime"}, "", "origin belongs to a preset"),
+            ({"name": "a", "histogram": {"buckets": 'a{x="y"}'}}, ".histogram.buckets", "tell the revisions apart"),
+            ({"name": "a", "histogram": {"buckets": "a{$arm}", "unit": "ms"}}, ".histogram.unit", "'Milliseconds'"),
+            ({"preset": "throughput"}, ".preset", "'latency'"),
+            ({"preset": "errors", "weight": "High"}, ".weight", "'Critical' or 'Normal'"),
+            ({"preset": "latency", "against": {"limit": "1%"}}, "", "against belongs to a ratio"),
+            ({"name": "a", "histogram": {"buckets": "a{$arm}"}, "against": {"limit": "1%"}}, "", "against belongs to"),
+            ({"preset": "errors", "against": {}}, ".against.limit", "required"),
+            ({"preset": "errors", "against": {"limit": "0%"}}, ".against.limit", "above 0% and at most 50%"),
+            ({"preset": "errors", "against": {"limit": "50.0001%"}}, ".against.limit", "above 0% and at most 50%"),
+            ({"preset": "errors", "quantile": "0.9", "mayGrow": "5%"}, "", "or to a preset of durations"),
+            ({"preset": "aborts", "threshold": "1s"}, "", "or to a preset of durations"),
+            ({**OWN_RATIO, "threshold": "1s"}, "", "or to a preset of durations"),
+            ({"preset": "latency", "quantile": "0.9"}, "", "ask one thing of durations"),
+            ({"preset": "latency", "mayGrow": "5%"}, "", "ask one thing of durations"),
+            ({"preset": "latency", "below": "1s"}, "", "ask one thing of durations"),
+            ({"preset": "latency", "mayGrow": "5%", "below": "1s"}, "", "ask one thing of durations"),
+            ({"preset": "ttft", "quantile": "0.9", "mayGrow": "5%", "below": "1s"}, "", "ask one thing of durations"),
+            ({"preset": "itl", "threshold": "1s", "quantile": "0.9"}, "", "ask one thing of durations"),
+            ({"preset": "itl", "threshold": "1s", "mayGrow": "5%"}, "", "ask one thing of durations"),
+            ({"preset": "itl", "threshold": "1s", "below": "1s"}, "", "ask one thing of durations"),
+            ({"preset": "latency", "quantile": "0.49", "mayGrow": "5%"}, ".quantile", "match pattern"),
+            ({"preset": "latency", "quantile": "1", "mayGrow": "5%"}, ".quantile", "match pattern"),
+            ({"preset": "latency", "quantile": "0.999999", "mayGrow": "5%"}, ".quantile", "at most 7"),
+            ({"preset": "latency", "quantile": 0.9, "mayGrow": "5%"}, ".quantile", "valid string"),
+            ({"preset": "latency", "quantile": "0.9", "mayGrow": "0.0%"}, ".mayGrow", "mayGrow must be above 0%"),
+            ({"preset": "latency", "quantile": "0.9", "below": "0ms"}, ".below", "above 0s"),
+            ({"preset": "latency", "threshold": "0h0m"}, ".threshold", "above 0s"),
+        ],
+    )
+    def test_each_rule_of_a_metric(self, metric: Document, path: str, says: str) -> None:
+        """
+        One problem each, at the metric or the field in it.
+        """
+        problems = _problems(_changed(lambda document: document["spec"].update(analysis={"metrics": [metric]})))
+        assert list(problems) == [f"spec.analysis.metrics[0]{path}"]
+        assert says in problems[f"spec.analysis.metrics[0]{path}"]
+
+    @pytest.mark.parametrize(
+        ("analysis", "path", "says"),
+        [
+            ({"metrics": [{"preset": "latency"}, {"preset": "errors", "name": "latency"}]}, "metrics", "unique"),
+            (
+                {"slices": {"label": "tenant", "values": ["a", "b", "a"]}},
+                "slices.values",
+                "slice values must be unique",
+            ),
+            ({"slices": {"label": "tenant", "values": []}}, "slices.values", "at least 1"),
+            ({"slices": {"label": "tenant", "values": [*"abcdefghi"]}}, "slices.values", "at most 8"),
+            ({"slices": {"label": "tenant", "values": [""]}}, "slices.values[0]", "at least 1"),
+            ({"slices": {"label": "tenant", "values": ["x" * 64]}}, "slices.values[0]", "at most 63"),
+            ({"slices": {"label": "my-tenant", "values": ["a"]}}, "slices.label", "match pattern"),
+            ({"slices": {"values": ["a"]}}, "slices.label", "required"),
+            ({"overdispersion": "0.9"}, "overdispersion", "match pattern"),
+            ({"overdispersion": "1000"}, "overdispersion", "match pattern"),
+            ({"overdispersion": "1.00001"}, "overdispersion", "match pattern"),
+            ({"overdispersion": 2}, "overdispersion", "valid string"),
+            ({"lookBack": "9m59s999ms"}, "lookBack", "between 10m and 168h"),
+            ({"lookBack": "168h1ms"}, "lookBack", "between 10m and 168h"),
+            ({"lookBack": "7d"}, "lookBack", "match pattern"),
+            ({"onInconclusive": "Abort"}, "onInconclusive", "'Pause', 'Rollback' or 'Advance'"),
+            ({"onNoData": "Advance"}, "onNoData", "'Pause' or 'Rollback'"),
+        ],
+    )
+    def test_each_rule_of_the_analysis(self, analysis: Document, path: str, says: str) -> None:
+        """
+        Of slices, of the history, and of what follows a deadline.
+        """
+        problems = _problems(_changed(lambda document: document["spec"].update(analysis=analysis)))
+        assert list(problems) == [f"spec.analysis.{path}"]
+        assert says in problems[f"spec.analysis.{path}"]
 
     @pytest.mark.parametrize("labels", ["x", ["x"], {"a": 1}])
     def test_labels_that_are_none(self, labels: object) -> None:
@@ -233,6 +320,90 @@ class TestProblems:
         with pytest.raises(InvalidSpecError) as refused:
             parse_status({"status": {"phase": "Nowhere", "stable": {"revision": "r", "version": "1"}}})
         assert [problem.path for problem in refused.value.problems] == ["status.phase", "status.stable.since"]
+
+
+class TestMetrics:
+    """
+    What a metric says once it is read.
+    """
+
+    @pytest.mark.parametrize(
+        "metric",
+        [
+            {"preset": "errors", "against": {"limit": "50%"}},
+            {**OWN_RATIO, "against": {"limit": "0.0001%"}},
+            {"preset": "aborts", "weight": "Critical"},
+            {"preset": "latency"},
+            {"preset": "queue-time", "quantile": "0.5", "mayGrow": "100%"},
+            {"preset": "itl", "quantile": "0.99999", "below": "1ms"},
+            {"name": "a", "histogram": {"buckets": "a{$arm}"}, "threshold": "250ms"},
+            {"preset": "latency", "quantile": None, "mayGrow": None, "below": None, "threshold": "1s"},
+        ],
+    )
+    def test_forms_at_their_bounds_are_accepted(self, metric: Document) -> None:
+        """
+        And come back from the wire as they were.
+        """
+        document = _changed(lambda one: one["spec"].update(analysis={"metrics": [metric]}))
+        spec = parse_spec(document)
+        assert parse_spec({**document, "spec": spec.to_wire()}) == spec
+
+    @pytest.mark.parametrize("analysis", [{"lookBack": "10m"}, {"lookBack": "168h"}, {"overdispersion": "999.9999"}])
+    def test_the_history_s_bounds_are_accepted(self, analysis: Document) -> None:
+        """
+        Included on both sides.
+        """
+        read = parse_spec(_changed(lambda document: document["spec"].update(analysis=analysis))).analysis.to_wire()
+        assert {key: read[key] for key in analysis} == analysis
+
+    def test_rates_and_durations_are_told_apart(self) -> None:
+        """
+        By the form, and of presets by what they measure.
+        """
+        own = Metric.model_validate(OWN_RATIO)
+        histogram = Metric.model_validate({"name": "h", "histogram": {"buckets": "a{$arm}"}})
+        rates = {preset for preset in MetricPreset if Metric(preset=preset).is_rate}
+        assert rates == {MetricPreset.ERRORS, MetricPreset.ABORTS}
+        assert (own.is_rate, histogram.is_rate) == (True, False)
+        assert [one.title for one in (own, histogram, Metric(preset=MetricPreset.QUEUE_TIME))] == [
+            "a",
+            "h",
+            "queue-time",
+        ]
+
+    def test_a_quantile_is_the_number_written(self) -> None:
+        """
+        Not one beside it.
+        """
+        asked = Metric.model_validate({"preset": "latency", "quantile": "0.999", "mayGrow": "20%"})
+        assert asked.quantile_fraction == 0.999
+        assert Metric(preset=MetricPreset.LATENCY).quantile_fraction is None
+
+    def test_units_turn_edges_into_seconds(self) -> None:
+        """
+        Seconds unless said otherwise.
+        """
+        assert HistogramMetric(buckets="a{$arm}").unit.factor == 1.0
+        factors = {unit: unit.factor for unit in BucketUnit}
+        assert factors == {BucketUnit.SECONDS: 1.0, BucketUnit.MILLISECONDS: 1e-3, BucketUnit.MICROSECONDS: 1e-6}
+
+    def test_without_metrics_errors_and_latency_are_judged(self) -> None:
+        """
+        The latency by its default question: the 99th percentile may grow by 20 %.
+        """
+        metrics = parse_spec(smallest()).analysis.metrics
+        assert [metric.title for metric in metrics] == ["errors", "latency"]
+        assert all(metric.weight is MetricWeight.NORMAL and metric.quantile is None for metric in metrics)
+
+    def test_every_known_runtime_brings_a_port(self) -> None:
+        """
+        Only the custom one needs to be told.
+        """
+        known = {runtime for runtime in Runtime if runtime is not Runtime.CUSTOM}
+        assert set(RUNTIME_PORTS) == known
+        for runtime in known:
+            document = _changed(lambda one, name=runtime: one["spec"]["serving"].update(runtime=str(name), port=None))
+            assert parse_spec(document).serving.http_port == RUNTIME_PORTS[runtime]
 
 
 class TestRevision:

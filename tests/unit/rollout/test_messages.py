@@ -50,13 +50,14 @@ def test_a_rollback_tells_the_counts_it_rests_on() -> None:
     )
 
 
-def test_a_rollback_that_no_single_metric_explains_says_so() -> None:
+def test_a_rollback_that_no_single_metric_explains_names_those_of_which_one_is_harmful() -> None:
     """
-    Two metrics may together be harmful beyond doubt, and each of them not.
+    Two metrics may together be harmful beyond doubt, and each of them not: as when both count the same failures.
     """
-    together = {"evidence": (kept(metric_evidence(harm=4.6)), kept(metric_evidence(harm=4.6), "fallbacks"))}
+    twins = (kept(metric_evidence(harm=5.1)), kept(metric_evidence(harm=5.1), "fallbacks"))
+    together = {"evidence": (*twins, kept(metric_evidence(harm=-9.0), "third"))}
     said = message(Reason.ANALYSIS_FAILED, situation(Phase.PROGRESSING, remembered=together))
-    assert "is worse than allowed, though not certain in any one metric, at step 1/4" in said
+    assert "is worse than allowed in errors or fallbacks at step 1/4" in said
 
 
 @pytest.mark.parametrize(
