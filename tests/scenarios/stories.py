@@ -510,6 +510,30 @@ def latency_nobody_tells(world: World) -> None:
     world.run(500)
 
 
+def threshold_between_buckets(world: World) -> None:
+    """
+    The spec asks about a duration that no bucket ends at: the candidate gets no traffic, the field is named, and an
+    edit of it lets the same candidate go on.
+    """
+    world.scrape_servers()
+    deployed(world)
+    asked = [judged_by({"preset": "latency", "threshold": threshold}) for threshold in ("300ms", "250ms")]
+    then(world, "2", at=TOLD, **asked[0])
+    then(world, "2", at=TOLD + 120, **asked[1])
+    world.run(900)
+
+
+def first_rollout_in_little_traffic(world: World) -> None:
+    """
+    Stable's past tells that so few requests cannot certify the first step within its deadline: said before it begins.
+    """
+    world.scrape_servers()
+    world.clients.requests_per_second = 2.0
+    deployed(world)
+    then(world, "2", at=TOLD, **judged_by(ERRORS, overdispersion=None))
+    world.run(900)
+
+
 ANSWERS: Final = {"name": "answers", "ratio": {"bad": 'answers_total{ok="false",$arm}', "total": "answers_total{$arm}"}}
 
 
@@ -595,6 +619,8 @@ STORIES: Final[tuple[Story, ...]] = (
     as_fast,
     slower,
     latency_nobody_tells,
+    threshold_between_buckets,
+    first_rollout_in_little_traffic,
     bad_for_one_tenant,
     above_its_limit,
     overdispersion_estimated,
