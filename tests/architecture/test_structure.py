@@ -29,7 +29,6 @@ FOREIGN = frozenset(
         "on_no_data",
         "no_data_rolls_back",
         "_no_data",
-        "_no_data_ends",
         "EProcess",  # statistics' word for evidence that may be looked at any time
         "process",
         "context",  # of a kubeconfig

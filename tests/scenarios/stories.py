@@ -458,6 +458,16 @@ def outage_of_metrics_rolled_back(world: World) -> None:
     world.run(600)
 
 
+def stable_breaks_under_a_policy(world: World) -> None:
+    """
+    The stable version dies during a rollout whose spec asks to roll back at a deadline: there is nobody to go back to.
+    """
+    deployed(world, "dies-late")
+    world.cluster.models = {**MODELS, "dies-late": Model(unready=(60.0, 500.0), unready_pods=2)}
+    then(world, "2", **policy(onInconclusive="Rollback", onNoData="Rollback"))
+    world.run(600)
+
+
 ERRORS: Final = {"preset": "errors"}
 LATENCY: Final = {"preset": "latency", "quantile": "0.9", "mayGrow": "50%"}
 TOLD: Final = 400.0  # when the second version is applied where stable's past has something to tell
@@ -498,6 +508,30 @@ def latency_nobody_tells(world: World) -> None:
     deployed(world)
     then(world, "2", serving=custom, **judged_by(ERRORS, {"preset": "latency", "origin": "Runtime"}))
     world.run(500)
+
+
+def threshold_between_buckets(world: World) -> None:
+    """
+    The spec asks about a duration that no bucket ends at: the candidate gets no traffic, the field is named, and an
+    edit of it lets the same candidate go on.
+    """
+    world.scrape_servers()
+    deployed(world)
+    asked = [judged_by({"preset": "latency", "threshold": threshold}) for threshold in ("300ms", "250ms")]
+    then(world, "2", at=TOLD, **asked[0])
+    then(world, "2", at=TOLD + 120, **asked[1])
+    world.run(900)
+
+
+def first_rollout_in_little_traffic(world: World) -> None:
+    """
+    Stable's past tells that so few requests cannot certify the first step within its deadline: said before it begins.
+    """
+    world.scrape_servers()
+    world.clients.requests_per_second = 2.0
+    deployed(world)
+    then(world, "2", at=TOLD, **judged_by(ERRORS, overdispersion=None))
+    world.run(900)
 
 
 ANSWERS: Final = {"name": "answers", "ratio": {"bad": 'answers_total{ok="false",$arm}', "total": "answers_total{$arm}"}}
@@ -581,9 +615,12 @@ STORIES: Final[tuple[Story, ...]] = (
     last_step_inconclusive_advanced,
     no_traffic_never_advances,
     outage_of_metrics_rolled_back,
+    stable_breaks_under_a_policy,
     as_fast,
     slower,
     latency_nobody_tells,
+    threshold_between_buckets,
+    first_rollout_in_little_traffic,
     bad_for_one_tenant,
     above_its_limit,
     overdispersion_estimated,

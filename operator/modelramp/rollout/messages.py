@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
-from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
 from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
+from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
 
 
@@ -108,13 +108,13 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
         + (
             "the spec asks to roll back then"
-            if s.spec.analysis.on_inconclusive is OnInconclusive.ROLLBACK
+            if inconclusive_rolls_back(s)
             else "a new revision, an abort or a retry goes on from here"
         )
     ),
     Reason.METRICS_UNAVAILABLE: lambda s: (
         f"{_step(s)}: metrics were missing at its deadline ({_missing(s)}); "
-        + ("the spec asks to roll back then" if _no_data_ends(s) else "goes on when they are back")
+        + ("the spec asks to roll back then" if no_data_rolls_back(s) else "goes on when they are back")
     ),
     Reason.ADVANCED_UNCERTIFIED: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline of {_uncertified(s)}, and the spec asks to go on: "
@@ -127,10 +127,6 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
 }
-
-
-def _no_data_ends(s: Situation) -> bool:
-    return s.spec.analysis.on_no_data is OnNoData.ROLLBACK
 
 
 def _uncertified(s: Situation) -> str:

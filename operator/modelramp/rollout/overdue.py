@@ -5,7 +5,14 @@ Findings about a step whose deadline passed, and what the spec says should follo
 from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Reason
-from modelramp.rollout.guards import retry_requested, route_contested, soaked, split_mismatched, traffic_in_place
+from modelramp.rollout.guards import (
+    retry_requested,
+    route_contested,
+    soaked,
+    split_mismatched,
+    stable_serves,
+    traffic_in_place,
+)
 from modelramp.rollout.situation import Situation
 
 
@@ -34,16 +41,20 @@ def step_overdue_without_metrics(s: Situation) -> bool:
 def no_data_rolls_back(s: Situation) -> bool:
     """
     The step deadline passed without data of some metric, and the spec asks to roll back then.
+
+    Not while stable has no endpoint: that is no fault of the candidate, and nobody would serve.
     """
-    return s.spec.analysis.on_no_data is OnNoData.ROLLBACK and step_overdue_without_metrics(s)
+    return s.spec.analysis.on_no_data is OnNoData.ROLLBACK and step_overdue_without_metrics(s) and stable_serves(s)
 
 
 def inconclusive_rolls_back(s: Situation) -> bool:
     """
     The step deadline passed with the evidence neither way, and the spec asks to roll back then.
+
+    Not while stable has no endpoint, as above.
     """
     asked = s.spec.analysis.on_inconclusive is OnInconclusive.ROLLBACK
-    return asked and step_overdue(s) and not metrics_missing(s)
+    return asked and step_overdue(s) and not metrics_missing(s) and stable_serves(s)
 
 
 def inconclusive_advances(s: Situation) -> bool:

@@ -18,7 +18,7 @@ from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, Selectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
-from modelramp.rollout.observed import History, NoData, Unavailable
+from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
 RATE: Final = ArmSelectors(total="answers", bad="bad_answers")
 DURATIONS: Final = BucketSelectors(buckets="took", factor=0.001)
@@ -83,6 +83,7 @@ def question(
     """
     return HistoryQuestion(
         name="metric",
+        field="spec.analysis.metrics[0].threshold",
         stable=stable,
         until=BEGIN,
         look_back=timedelta(minutes=minutes),
@@ -168,7 +169,16 @@ class TestRates:
         Six of each in every minute: no more than 1.
         """
         found = told(two_pods(steady(6), steady(6)), question())
-        assert found == Opening(phi=1.0, source=PhiSource.ESTIMATED, until=BEGIN)
+        assert isinstance(found, Opening)
+        assert (found.phi, found.source, found.until) == (1.0, PhiSource.ESTIMATED, BEGIN)
+
+    def test_tell_how_much_stable_answers_and_how_often_it_fails(self) -> None:
+        """
+        Of all its pods: twenty requests a second, one in a hundred bad.
+        """
+        found = told(two_pods(steady(9), steady(3)), question())
+        assert isinstance(found, Opening)
+        assert (found.rps, found.rate) == (pytest.approx(20, rel=0.01), pytest.approx(0.01))
 
     def test_that_fall_on_one_pod_more_than_on_the_other_scatter_more(self) -> None:
         """
@@ -204,7 +214,9 @@ class TestRates:
         """
         Twice what independent ones would; the past they were asked about is left out all the same.
         """
-        assert told(past, question()) == Opening(phi=2.0, source=PhiSource.ASSUMED, until=BEGIN)
+        found = told(past, question())
+        assert isinstance(found, Opening)
+        assert (found.phi, found.source, found.until) == (2.0, PhiSource.ASSUMED, BEGIN)
 
 
 class TestDurations:
@@ -234,11 +246,12 @@ class TestDurations:
 
     def test_need_a_bucket_at_the_threshold(self) -> None:
         """
-        Otherwise nobody can say what is slower: no data, with the reason.
+        Otherwise nobody can say what is slower: the field is named, and what it could be.
         """
         found = told(histogram(540, 54, 6), question(DURATIONS, OverThreshold(0.3)))
-        assert isinstance(found, NoData)
-        assert "0.3" in found.message
+        assert isinstance(found, Impossible)
+        assert found.message.startswith("spec.analysis.metrics[0].threshold: 0.3 is not a bucket edge")
+        assert "the edges are 0.1, 0.25;" in found.message
 
     @pytest.mark.parametrize("past", [Past(0), histogram(0, 0, 0)], ids=["no past", "no call"])
     def test_that_nobody_took_are_no_data(self, past: Past) -> None:

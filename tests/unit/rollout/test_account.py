@@ -216,9 +216,20 @@ def test_slices_go_on_into_a_later_step() -> None:
         *opened(),
         *counted(BAD),
         sliced(b=(5.0, 5.0, 95.0, 0.0)),
+        Account.open(RATE, WEALTH, warning="an hour is not enough"),
         Account(metric_evidence(phi=3.0), PhiSource.ASSUMED, SliceEvidence.begin(("a",), WEALTH, phi=3.0)),
     ],
-    ids=["rate", "durations", "fresh rate", "fresh durations", "counted rate", "counted durations", "slices", "all"],
+    ids=[
+        "rate",
+        "durations",
+        "fresh rate",
+        "fresh durations",
+        "counted rate",
+        "counted durations",
+        "slices",
+        "warning",
+        "all",
+    ],
 )
 def test_an_account_survives_its_storage(kept: Account) -> None:
     """

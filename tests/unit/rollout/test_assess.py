@@ -33,7 +33,7 @@ from modelramp.api.status import CandidateStatus, Status, TrafficStatus, Verdict
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
-from modelramp.rollout.observed import Measured, NoData, Unavailable, WarmUpReading
+from modelramp.rollout.observed import Impossible, Measured, NoData, Unavailable, WarmUpReading
 
 GOOD = (50.0, 0.0, 950.0, 1.0)
 
@@ -407,6 +407,32 @@ def test_a_past_that_is_not_told_is_a_metric_that_is_missing(history: NoData | U
     assert [(said.name, said.verdict, said.message) for said in found.verdicts] == [("latency", name, history.message)]
     assert (found.verdicts[0].evidence, found.verdicts[0].harm) == ("1.0 of 20", "1.0 of 100")
     assert opened(LATENCY, history, Phase.PREPARING).verdicts == ()
+
+
+def test_what_the_spec_asks_in_vain_is_a_metric_without_data() -> None:
+    """
+    In a step; before it, the rollout does not begin at all.
+    """
+    found = opened(LATENCY, Impossible("threshold: 0.3 is not a bucket edge"))
+    assert (found.evidence, found.verdicts[0].verdict) == ((), VerdictName.NO_DATA)
+    assert found.verdicts[0].message == "threshold: 0.3 is not a bucket edge"
+
+
+def test_what_is_foreseen_is_kept_with_the_evidence() -> None:
+    """
+    It is not looked at again: the traffic of the rollout is counted.
+    """
+    few = Opening(phi=1.5, source=PhiSource.ESTIMATED, until=ago(60), rps=0.1, rate=0.0)
+    (evidence,) = opened(RATIO, few).evidence
+    assert Account.from_state(evidence.state).warning.startswith("fraud: at 0.1 requests a second the step at 5%")
+
+
+def test_what_a_reader_of_the_counts_should_know_is_said() -> None:
+    """
+    Beside a verdict of either kind.
+    """
+    _, said = judged(Measured(block(GOOD), note="counters fell"))
+    assert (said.verdict, said.message) == (VerdictName.INCONCLUSIVE, "counters fell")
 
 
 def test_evidence_is_not_opened_twice() -> None:

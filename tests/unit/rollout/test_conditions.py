@@ -22,7 +22,7 @@ from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.account import Account, PhiSource
 from modelramp.rollout.conditions import conditions, refusal
-from modelramp.rollout.observed import Acceptance, Measured
+from modelramp.rollout.observed import Acceptance, Impossible, Measured
 
 ONLY = {"sections": {"analysis": {"mode": "GuardrailsOnly"}}}
 Found = tuple[str, Reason]
@@ -51,6 +51,16 @@ def test_a_refused_object_is_not_accepted() -> None:
     """
     refused = [found(ConditionType.ACCEPTED, Phase.STABLE, refused=text) for text in (None, "Deployment: denied")]
     assert refused == [("True", Reason.ACCEPTED), ("False", Reason.EFFECT_REFUSED)]
+
+
+def test_what_the_spec_asks_in_vain_is_not_accepted() -> None:
+    """
+    Only stable's past could show it; the message is that of who saw it.
+    """
+    asked = {"histories": {"latency": Impossible("threshold: 0.3 is not a bucket edge")}}
+    (one, *_) = conditions(situation(Phase.PREPARING, **asked))
+    assert (one.type, one.status, one.reason) == (ConditionType.ACCEPTED, "False", Reason.INVALID_SPEC)
+    assert one.message == "threshold: 0.3 is not a bucket edge"
 
 
 @pytest.mark.parametrize(
@@ -305,6 +315,15 @@ def test_what_stable_s_past_told_is_told_by_metric() -> None:
     assert told[ConditionType.EVIDENCE_OVERDISPERSED].startswith("errors: stable's pods differ lastingly")
     assert told[ConditionType.DISPERSION_UNKNOWN].startswith("latency: stable's history does not tell")
     assert told[ConditionType.DISPERSION_UNKNOWN].endswith("an overdispersion of 2 is assumed")
+
+
+def test_too_little_traffic_is_told_as_foreseen() -> None:
+    """
+    Of every metric for which it was.
+    """
+    few = [Account(one, warning=f"{one.phi:g}: takes hours") for one in (metric_evidence(), tail_evidence(phi=2.0))]
+    told = abnormal(remembered=remembering(*few))
+    assert told == {ConditionType.INSUFFICIENT_TRAFFIC: "1: takes hours; 2: takes hours"}
 
 
 def test_a_condition_goes_when_its_cause_is_gone() -> None:

@@ -7,6 +7,7 @@ from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, kept, metric_evidence, 
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, Phase
 from modelramp.rollout import decide
+from modelramp.rollout.observed import Impossible
 
 SOON = NOW + timedelta(seconds=2)
 LATER = NOW + timedelta(seconds=15)
@@ -23,6 +24,7 @@ OLD = arm("3", role="retired")
         (Phase.PENDING, {}, None),
         (Phase.STABLE, {"arms": arms(arm("1"), OLD)}, SOON),
         (Phase.PREPARING, {}, SOON),
+        (Phase.PREPARING, {"histories": {"latency": Impossible("no such edge")}}, LATER),
         (Phase.PROMOTING, {}, SOON),
         (Phase.ROLLING_BACK, {}, SOON),
         (Phase.PROGRESSING, {"remembered": {"step": step(in_place_since=None)}, "route": NO_ROUTE}, SOON),
@@ -36,7 +38,8 @@ OLD = arm("3", role="retired")
         (Phase.STABLE, {"version": "2"}, NOW),
     ],
     ids=[
-        "stable", "failed", "pending", "a retired revision is left", "preparing", "promoting", "rolling back",
+        "stable", "failed", "pending", "a retired revision is left", "preparing", "preparing in vain",
+        "promoting", "rolling back",
         "the step's traffic is not in place", "a step", "paused", "a short interval", "a long interval",
         "nothing is measured", "some were counted since",
         "after a transition",

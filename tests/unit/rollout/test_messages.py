@@ -188,20 +188,28 @@ def test_a_rollback_for_a_slice_names_it_and_its_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "analysis", "words"),
+    ("reason", "analysis", "ready", "words"),
     [
-        (Reason.ANALYSIS_INCONCLUSIVE, {}, "a new revision, an abort or a retry goes on from here"),
-        (Reason.ANALYSIS_INCONCLUSIVE, {"onInconclusive": "Rollback"}, "the spec asks to roll back then"),
-        (Reason.METRICS_UNAVAILABLE, {}, "goes on when they are back"),
-        (Reason.METRICS_UNAVAILABLE, {"onNoData": "Rollback"}, "the spec asks to roll back then"),
+        (Reason.ANALYSIS_INCONCLUSIVE, {}, 2, "a new revision, an abort or a retry goes on from here"),
+        (Reason.ANALYSIS_INCONCLUSIVE, {"onInconclusive": "Rollback"}, 2, "the spec asks to roll back then"),
+        (Reason.ANALYSIS_INCONCLUSIVE, {"onInconclusive": "Rollback"}, 0,
+         "a new revision, an abort or a retry goes on from here"),
+        (Reason.METRICS_UNAVAILABLE, {}, 2, "goes on when they are back"),
+        (Reason.METRICS_UNAVAILABLE, {"onNoData": "Rollback"}, 2, "the spec asks to roll back then"),
+        (Reason.METRICS_UNAVAILABLE, {"onNoData": "Rollback"}, 0, "goes on when they are back"),
     ],
-    ids=["inconclusive", "inconclusive, rolled back", "no data", "no data, rolled back"],
-)
-def test_what_follows_a_deadline_is_told_as_the_spec_asks(reason: Reason, analysis: dict[str, Any], words: str) -> None:
+    ids=["inconclusive", "inconclusive, rolled back", "inconclusive, nowhere to go", "no data",
+         "no data, rolled back", "no data, nowhere to go"],
+)  # fmt: skip
+def test_what_follows_a_deadline_is_told(reason: Reason, analysis: dict[str, Any], ready: int, words: str) -> None:
     """
-    And how it goes on from a pause.
+    A rollback, where the spec asks for it and stable serves; otherwise how it goes on from a pause.
     """
-    assert message(reason, situation(Phase.PROGRESSING, sections={"analysis": analysis})).endswith(f"; {words}")
+    said = VerdictName.NO_DATA if reason is Reason.METRICS_UNAVAILABLE else VerdictName.INCONCLUSIVE
+    remembered = {"step": step(entered_at=ago(3600)), "verdicts": (verdict(said, message="why"),)}
+    seen = arms(arm("1", ready=ready), arm("2"))
+    s = situation(Phase.PROGRESSING, remembered=remembered, sections={"analysis": analysis}, arms=seen)
+    assert message(reason, s).endswith(f"; {words}")
 
 
 def test_an_advance_names_what_was_not_certified() -> None:

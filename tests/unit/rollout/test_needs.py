@@ -324,6 +324,22 @@ def test_stable_s_past_is_asked_before_the_first_block(
     assert histories({**analysis, "metrics": [metric]}, serving=MLSERVER) == expected
 
 
+@pytest.mark.parametrize(
+    ("asks", "field"),
+    [({"threshold": "250ms"}, "threshold"), ({"quantile": "0.9", "below": "2s"}, "below"), ({}, "quantile")],
+    ids=["a threshold", "a limit", "a growth"],
+)
+def test_what_is_asked_is_told_with_its_field(asks: dict[str, Any], field: str) -> None:
+    """
+    So that what cannot be answered can be mended.
+    """
+    metrics = [{"preset": "errors"}, {**LATENCY, **asks}]
+    (question,) = asked(
+        Phase.PROGRESSING, remembered=NOTHING_YET, sections={"analysis": {"metrics": metrics}}
+    ).histories  # fmt: skip
+    assert question.field == f"spec.analysis.metrics[1].{field}"
+
+
 def test_the_past_is_that_of_stable_up_to_where_samples_are_complete() -> None:
     """
     As far back as the spec says.

@@ -99,6 +99,16 @@ def test_what_follows_a_deadline_is_for_the_spec_to_say(
     assert [found.__name__ for found in FINDINGS if found(early)] == []
 
 
+@pytest.mark.parametrize("said", [VerdictName.INCONCLUSIVE, VerdictName.NO_DATA], ids=str)
+def test_nothing_is_rolled_back_to_a_stable_without_endpoints(said: VerdictName) -> None:
+    """
+    It is no fault of the candidate, and nobody would serve: the step is overdue all the same.
+    """
+    s = late("roll back", remembered=SAID[said], arms=arms(arm("1", ready=0), arm("2")))
+    assert [overdue.no_data_rolls_back(s), overdue.inconclusive_rolls_back(s)] == [False, False]
+    assert overdue.step_overdue(s)
+
+
 SPLIT = {"evidence": (kept(metric_evidence(counts=(500.0, 0.0, 500.0, 0.0))),)}
 SECOND_METRIC = {"name": "b", "ratio": {"total": "a{$arm}", "bad": "b{$arm}"}}
 
