@@ -1,17 +1,21 @@
 """
 `make bench`: what a decision costs. Ratios within one run, because machines differ; absolute times stand beside them.
+`make bench ARGS=fetches`: what it costs to look at 1,000 models in flight, with a real Prometheus.
 
 The yardstick is reading the same object from JSON, which every client of the API server must do anyway.
 """
 
 import argparse
 import json
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+import fetches
 
 from modelramp.analysis import Block, Counts
 from modelramp.api.document import parse
@@ -133,6 +137,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", action="store_true")
+    if sys.argv[1:2] == ["fetches"]:
+        fetches.main(sys.argv[2:])
+        return
     arguments = parser.parse_args()
     rows = [measure(metrics) for metrics in (1, 3, 10)]
     if arguments.json:

@@ -25,7 +25,7 @@ from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
-from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
+from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
 from modelramp.adapters.warmup import WarmUpSender
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.ports import Key, PortError
@@ -128,7 +128,10 @@ class Operator:
         # a cycle may outlive the leadership it began under: no write is begun that the Lease might not cover
         transport.may_write = lambda: self._elector.valid_for() > TIMEOUT_SECONDS
         policy = AddressPolicy(settings.prometheus_address, settings.prometheus_allowed)
-        self._metrics = PrometheusSource(policy, SecretKeys(transport), jitter=random.random)
+        self._prometheus = PrometheusSource(
+            policy, SecretKeys(transport), jitter=random.random, read_config_map=ConfigMapKeys(transport)
+        )
+        self._metrics = BatchingSource(self._prometheus)
         self._engine = Engine(self._cycle(), self._clock, self._may_act, self._count)
         self._measures = Measures(lambda: len(self._engine.queue), lambda: self._elector.is_leader)
 
@@ -268,6 +271,7 @@ class Operator:
                 await asyncio.to_thread(watch.join, 10)
             await endpoints.close()
             await self._metrics.close()
+            await self._prometheus.close()
 
 
 async def _serve(settings: Settings, watch_of: WatchFactory) -> None:

@@ -151,7 +151,9 @@ def _metric() -> st.SearchStrategy[Document]:
     duration = _with({"preset": _picked(*DURATION_PRESETS)}, **names, origin=origin, **common)
     histogram = _with({**names, "histogram": buckets}, **common)
     asked = [st.tuples(form, _questions()).map(lambda both: {**both[0], **both[1]}) for form in (duration, histogram)]
-    return st.one_of(*asked, rate, ratio)
+    value = _with({"value": st.just("queue{$arm}")}, across=_picked("Sum", "Mean", "Max"))
+    gauge = _with({**names, "gauge": value}, mayGrow=_picked(*GROWTHS), **common)
+    return st.one_of(*asked, rate, ratio, gauge)
 
 
 def _metrics() -> st.SearchStrategy[list[Document]]:

@@ -1,10 +1,12 @@
 """
-What every MetricSource must do: one suite for the one in memory and for both adapters on a real Prometheus.
+What every MetricSource must do: one suite for the one in memory and, on a real Prometheus, for both adapters and for
+the one that asks for many objects at once.
 
 The real one is the binary named by MODELRAMP_TEST_PROMETHEUS. It runs on loopback, scrapes pages served by the test,
 and is stopped by its process.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,7 @@ from contracts.metric_worlds import (
     prometheus_binary,
 )
 
-from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
+from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
 from modelramp.adapters.prometheus.apiclient import ApiClientSource
 from modelramp.analysis import Absence, ArmSeries, Block, Counted, Counts, NoData, Pods, Series, Window, count_block
 from modelramp.ports import MetricSource, RefusedError, SamplesQuestion, UnreachableError
@@ -33,6 +35,7 @@ from modelramp.ports import MetricSource, RefusedError, SamplesQuestion, Unreach
     params=[
         "memory",
         pytest.param("prometheus", marks=pytest.mark.apiserver),
+        pytest.param("batching", marks=pytest.mark.apiserver),
         pytest.param("apiclient", marks=pytest.mark.apiserver),
     ]
 )
@@ -49,8 +52,11 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await store.start()
         policy = AddressPolicy(f"http://{store.address}")
         source: MetricSource = ApiClientSource(policy, no_secret)
-        if request.param == "prometheus":
+        if request.param != "apiclient":
             source = await stack.enter_async_context(PrometheusSource(policy, no_secret, jitter=lambda: 0.5))
+        if request.param == "batching":
+            source = batching = BatchingSource(source)
+            stack.push_async_callback(batching.close)
         yield PrometheusWorld(store, exporter, source)
 
 
@@ -200,6 +206,9 @@ MATCHERS: tuple[tuple[str, set[str]], ...] = (
 )
 
 
+ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
+
+
 async def test_matchers_select_as_prometheus_does(world: World) -> None:
     """Regular expressions match whole values, and a missing label is an empty one."""
     for code in ("200", "404", "500"):
@@ -208,6 +217,39 @@ async def test_matchers_select_as_prometheus_does(world: World) -> None:
     for matchers, expected in MATCHERS:
         found = await samples(world, f"requests_total{{{matchers}}}", until - timedelta(minutes=5), until)
         assert expected == {one.labels["code"] for one in found}, matchers
+
+
+QUOTED = ("a.b", "a|b", "(", "[x]", "a{2}", "^", "\\d", "x+?*", '"', "é模", "a\nb", "\\", ".*")
+TOGETHER = (
+    *(f'requests_total{{model="{value.translate(str.maketrans(ESCAPED))}"}}' for value in QUOTED),
+    'requests_total{pod="stable-0",code="200"}',
+    'requests_total{pod="stable-0",code=~"5.."}',
+    'requests_total{pod="candidate-0",code=~"5.."}',
+    'requests_total{pod="stable-0"}',
+    'requests_total{pod=~"s-1-[a-z0-9]+-[a-z0-9]+"}',
+    'requests_total{workload=~"s-[a-z0-9]+-[a-z0-9]+"}',
+    'requests_total{workload=~"s-1-[a-z0-9]+-[a-z0-9]+"}',
+    'requests_total{workload=~"s-1-[a-z0-9]+-[a-z0-9]+",code!="200"}',
+)
+
+
+async def test_questions_asked_together_are_answered_as_each_alone(world: World) -> None:
+    """At the same time, and again when all of them are expected: nobody gets more or less for what others ask."""
+    for value in QUOTED:
+        world.add(STABLE, "requests_total", 1, model=value)
+    for code in ("200", "500"):
+        for page in (STABLE, CANDIDATE):
+            world.add(page, "requests_total", 1, code=code)
+        for workload in ("s-a-1", "s-1-a-1", "s-1-a-1-x", "s-1-A-1", "s-1"):
+            world.add(STABLE, "requests_total", 1, code=code, workload=workload)
+    for _ in range(2):
+        until = await world.settled()
+        back = timedelta(minutes=5)
+        found = await asyncio.gather(*(samples(world, one, until - back, until) for one in TOGETHER))
+        alone = [await samples(world, one, until - back - timedelta(hours=1), until) for one in TOGETHER]
+        counts = [len(one) for one in alone]
+        assert counts == [*(1 for _ in QUOTED), 6, 6, 1, 12 + len(QUOTED), 0, 2, 2, 1]
+        assert [sorted(map(str, one)) for one in found] == [sorted(map(str, one)) for one in alone]
 
 
 async def test_the_interval_is_open_at_its_beginning(world: World) -> None:

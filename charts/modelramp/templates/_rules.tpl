@@ -39,6 +39,12 @@ Role in each of watchNamespaces.
   resources: [configmaps]
   verbs: [get]
 {{- end }}
+{{- with .Values.prometheus.configMapNames }}
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: {{ toJson . }}
+  verbs: [get]
+{{- end }}
 {{- with .Values.prometheus.secretNames }}
 - apiGroups: [""]
   resources: [secrets]

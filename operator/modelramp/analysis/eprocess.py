@@ -199,6 +199,17 @@ class EProcess:
         """Forget everything and bet the whole wealth again: a new claim, tested from here on."""
         return EProcess.begin(self.grid)
 
+    def begin_again(self) -> "EProcess":
+        """
+        Begin new bets with the wealth there is, at most 1: what was won is given up, what was lost does not come back.
+
+        For evidence that is not to be trusted as it was won, at any instant: wealth only ever gets smaller by it, so
+        the error bound is kept. What is unstarted stays so.
+        """
+        there = math.exp(min(0.0, self.log_value)) - self.unstarted
+        log = _stored(math.log(there)) if there > 0.0 else LOG_ZERO
+        return EProcess(self.grid, (log,) * len(self.grid), self.unstarted)
+
     def to_state(self) -> list[float]:
         """Logarithms of the bets and, last, the unstarted fraction, fit for JSON."""
         return [*self.logs, self.unstarted]

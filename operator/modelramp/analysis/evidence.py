@@ -73,7 +73,7 @@ class MetricEvidence:
         ok: Evidence of "not worse", over this step only.
         rollout: Totals of the rollout.
         step: Totals of this step.
-        phi: Overdispersion, at least 1, fixed before the rollout.
+        phi: Overdispersion, at least 1, fixed before the blocks it is used on.
         counted_until: End of what has been counted or left out on purpose, aware; None before anything was.
 
     """
@@ -155,6 +155,14 @@ class MetricEvidence:
         if self.counted_until is not None and at <= self.counted_until:
             return self
         return replace(self, counted_until=at)
+
+    def retempered(self, phi: float) -> "MetricEvidence":
+        """
+        Begin again with another overdispersion (at least 1), for blocks to come; totals are what was counted and stay.
+
+        For when more scatter came to light than ``phi`` allows for: then nothing won so far is to be trusted.
+        """
+        return replace(self, harm=self.harm.begin_again(), ok=self.ok.begin_again(), phi=phi)
 
     def verdict(self) -> Verdict:
         """Return the opinion of this metric alone; rolling back goes by ``combined_log`` over all of them."""

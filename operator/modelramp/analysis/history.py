@@ -17,18 +17,14 @@ from modelramp.analysis.counters import NO_PODS, ArmSeries, step_increments
 from modelramp.analysis.dispersion import Dispersion, PodHistory, estimate_dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.podcounts import pod_of
 from modelramp.analysis.tailplan import Question, TailPlan, plan_tails
 from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
 
 WINDOW_SECONDS = 60.0
-POD_LABELS = ("pod", "instance")  # what tells one pod from another, the first that is there
 
 _Windows = dict[str, dict[int, float]]
 _Rows = Mapping[str, tuple[Counts | None, ...]]
-
-
-def _pod(series: Series) -> str | None:
-    return next((series.labels[label] for label in POD_LABELS if label in series.labels), None)
 
 
 def _windows(selected: Iterable[Series], window: Window, targets: Mapping[Identity, Target]) -> _Windows:
@@ -36,7 +32,7 @@ def _windows(selected: Iterable[Series], window: Window, targets: Mapping[Identi
     begin = window.after.timestamp()
     found: _Windows = {}
     for one in {one.identity: one for one in selected}.values():
-        pod = _pod(one)
+        pod = pod_of(one)
         if pod is None:
             continue
         own = found.setdefault(pod, {})

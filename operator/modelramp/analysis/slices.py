@@ -77,6 +77,11 @@ class SliceEvidence:
             },
         )
 
+    def retempered(self, phi: float) -> "SliceEvidence":
+        """Begin again with another overdispersion, as the metric does."""
+        again = {value: (harm.begin_again(), so_far) for value, (harm, so_far) in self.accounts.items()}
+        return SliceEvidence(again, phi)
+
     def to_state(self) -> dict[str, SliceState]:
         """Stored form; ``from_state`` gives back an equal value."""
         return {

@@ -117,7 +117,8 @@ class Reason(StrEnum):
     TRAFFIC_SPLIT_MISMATCH = "TrafficSplitMismatch"
     """The counted share of requests is not the wanted one: a fault of the way there, not of the candidate; it holds."""
     EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
-    """Lasting differences between stable's pods blunt the evidence; more pods of the candidate would sharpen it."""
+    """Stable's pods differ: lastingly before the rollout, so more pods of the candidate would sharpen the evidence, or
+    during it by more than was allowed for, so the evidence named began again with a larger overdispersion."""
     DISPERSION_UNKNOWN = "DispersionUnknown"
     """Stable's history does not tell how much bad events scatter, so twice as much as independent ones is assumed."""
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"

@@ -77,7 +77,7 @@ def deployment_of(document: dict[str, Any], spec: MLModelDeploymentSpec) -> MLMo
 
 def rates_only(spec: MLModelDeploymentSpec, verb: str) -> MLModelDeploymentSpec:
     """
-    The spec without metrics of durations, which a command that counts bad requests says nothing about.
+    The spec without durations and gauges, which a command that counts bad requests says nothing about.
 
     Those left out are named on standard error. `verb` says what is not done with them, such as `simulated`.
 
@@ -87,10 +87,12 @@ def rates_only(spec: MLModelDeploymentSpec, verb: str) -> MLModelDeploymentSpec:
     rates = tuple(metric for metric in spec.analysis.metrics if metric.is_rate)
     left_out = [metric.title for metric in spec.analysis.metrics if not metric.is_rate]
     if not rates:
-        raise UnreadableFileError(f"spec.analysis.metrics: durations are not {verb}, and there is no other metric")
+        raise UnreadableFileError(
+            f"spec.analysis.metrics: durations and gauges are not {verb}, and there is no other metric"
+        )
     if not left_out:
         return spec
-    print(f"modelramp: durations are not {verb}: {', '.join(left_out)}", file=sys.stderr)  # noqa: T201 - the answer
+    print(f"modelramp: durations and gauges are not {verb}: {', '.join(left_out)}", file=sys.stderr)  # noqa: T201 - the answer
     return spec.model_copy(update={"analysis": spec.analysis.model_copy(update={"metrics": rates})})
 
 

@@ -10,11 +10,12 @@ from typing import Final, assert_never
 from modelramp.analysis import ArmSeries, Pods, Series, Window
 from modelramp.analysis.dispersion import Dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
+from modelramp.analysis.gauges import GaugeHistory
 from modelramp.analysis.histogram import NoSuchEdgeError
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.ports import PortError
 from modelramp.rollout.account import Opening, PhiSource
-from modelramp.rollout.counters import ArmSelectors, BucketSelectors
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
 from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
@@ -49,21 +50,27 @@ async def read_history(read: SeriesReader, question: HistoryQuestion, pods: Pods
     The past is read back to where it ends, or to the first stretch that cannot be had: a shorter past is a past.
     """
     try:
-        match question.stable:
-            case ArmSelectors() as selectors:
-                return await _rate(read, question, selectors, pods)
-            case BucketSelectors() as selectors:
-                return await _tails(read, question, selectors, pods)
-            case None:
-                return NoData(UNKNOWN_COUNTERS)
-            case unknown:
-                assert_never(unknown)
+        return await _read(read, question, pods)
     except PortError as error:
         return Unavailable(str(error))
     except NoSuchEdgeError as error:
         return Impossible(f"{question.field}: {error}; choose one of these, or give the server another bucket")
     except ValueError as error:
         return NoData(str(error))
+
+
+async def _read(read: SeriesReader, question: HistoryQuestion, pods: Pods) -> Opening | NoData:
+    match question.stable:
+        case ArmSelectors() as selectors:
+            return await _rate(read, question, selectors, pods)
+        case BucketSelectors() as selectors:
+            return await _tails(read, question, selectors, pods)
+        case GaugeSelectors() as selectors:
+            return await _gauge(read, question, selectors)
+        case None:
+            return NoData(UNKNOWN_COUNTERS)
+        case unknown:
+            assert_never(unknown)
 
 
 async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
@@ -95,6 +102,23 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
         history = history.before(buckets, window, factor=selectors.factor, pods=pods)
     plan = history.plan(question.question)
     return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
+
+
+async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> Opening:
+    history = GaugeHistory()
+    for number, window in enumerate(_stretches(question)):
+        try:
+            series = await read(selectors.value, window)
+        except PortError:
+            if number == 0:
+                raise
+            break
+        if not series:
+            break
+        history = history.before(
+            series, window, seconds=question.block_seconds, delta=question.harm, aggregate=selectors.aggregate
+        )
+    return Opening(phi=1.0, source=PhiSource.ESTIMATED, until=question.until, spread=history.spread)
 
 
 def _opening(question: HistoryQuestion, found: Dispersion) -> Opening:

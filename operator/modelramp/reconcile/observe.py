@@ -12,6 +12,8 @@ from typing import Final
 from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
 from modelramp.analysis.buckets import NoTails, count_tails
+from modelramp.analysis.gauges import gauge_block
+from modelramp.analysis.podcounts import pod_counts
 from modelramp.analysis.slices import slice_blocks
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
@@ -26,7 +28,7 @@ from modelramp.ports import (
     Workloads,
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
-from modelramp.rollout.counters import ArmSelectors, BucketSelectors
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
 from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
 
@@ -74,6 +76,8 @@ class _Asker:
                     found = await self._rate(question, candidate, stable, pods)
                 case BucketSelectors() as candidate, BucketSelectors() as stable:
                     found = await self._tails(question, candidate, stable, pods)
+                case GaugeSelectors() as candidate, GaugeSelectors() as stable:
+                    found = await self._gauge(question.window, candidate, stable)
                 case _:
                     return NoData(UNKNOWN_COUNTERS)
         except PortError as error:
@@ -89,10 +93,11 @@ class _Asker:
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
         note = RESETS_DROPPED if counted.resets_dropped else ""
+        told = pod_counts(theirs, window, pods=pods) if question.tells_pods else {}
         if question.slice_label is None:
-            return Measured(counted.block, note=note)
+            return Measured(counted.block, note=note, pods=told)
         parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
-        return Measured(counted.block, parts, note)
+        return Measured(counted.block, parts, note, told)
 
     async def _tails(
         self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods
@@ -101,6 +106,11 @@ class _Asker:
         mine, theirs = await asyncio.gather(self.series(candidate.buckets, window), self.series(stable.buckets, window))
         counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods)
         return NoData(str(counted.reason)) if isinstance(counted, NoTails) else Measured(counted)
+
+    async def _gauge(self, window: Window, candidate: GaugeSelectors, stable: GaugeSelectors) -> Reading:
+        mine, theirs = await asyncio.gather(self.series(candidate.value, window), self.series(stable.value, window))
+        found = gauge_block(mine, theirs, window, candidate.aggregate)
+        return NoData(str(found.reason)) if isinstance(found, NoCounts) else Measured(found)
 
     async def drained(self, questions: tuple[DrainQuestion, ...], until: datetime) -> Drain | None:
         """

@@ -1,5 +1,5 @@
 """
-What is kept of one metric in one rollout, whatever its kind: rates and durations are told apart here and nowhere else.
+What is kept of one metric in one rollout: rates, durations and gauges are told apart here and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,22 @@ from modelramp.analysis import (
     Wealth,
 )
 from modelramp.analysis import seconds_left as rate_seconds_left
+from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
+from modelramp.analysis.gauges import GaugeSpread
+from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.tailplan import TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence, TailState
 
 HALF: Final = 0.5
+RAISE: Final = 2.0  # what the overdispersion is multiplied by each time stable's pods are found to differ
+GUARDED_PODS: Final = range(2, 9)  # one alone has no rest; more than eight are too much for a status
+NO_PODS: Final[Mapping[str, Counts]] = {}
+
+Evidence = MetricEvidence | TailEvidence | GaugeEvidence
+AnyBlock = Block | TailBlock | GaugeBlock
 
 
 class PhiSource(StrEnum):
@@ -41,6 +50,8 @@ class PhiSource(StrEnum):
     """From the stable pods' history."""
     ASSUMED = "Assumed"
     """The history says nothing, so twice the scatter of independent events is assumed."""
+    RAISED = "Raised"
+    """Stable's pods were found to differ during the rollout by more than what it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +64,9 @@ class Opening:
     """Overdispersion, at least 1."""
     source: PhiSource
     plan: TailPlan | None = None
-    """Which bucket edges are judged; None for a rate."""
+    """Which bucket edges are judged; None for a rate or a gauge."""
+    spread: GaugeSpread | None = None
+    """How a gauge varies; None for a rate or durations. Of a gauge `phi` says nothing."""
     until: datetime | None = None
     """End of the history it was learnt from: nothing up to it may be counted. None: no history was looked at."""
     more_pods: bool = False
@@ -70,25 +83,49 @@ class Account:
     One metric's evidence, with that of its slices.
     """
 
-    metric: MetricEvidence | TailEvidence
+    metric: Evidence
     source: PhiSource = PhiSource.GIVEN
     slices: SliceEvidence | None = None
     more_pods: bool = False
     warning: str = ""
     """What was foreseen when it was opened; empty: nothing stands in the way."""
+    guard: PodGuard | None = None
+    """Tests stable's pods against each other; None: they were never told apart, or never two to eight."""
+    differing: str | None = None
+    """The pod for which the overdispersion was last raised; None: it never was."""
 
     @classmethod
     def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
         """
         Begin a rollout's evidence; `slices` are the values looked at on their own, of a rate only.
         """
-        metric: MetricEvidence | TailEvidence
-        if opening.plan is None:
-            metric = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=opening.until)
-        else:
-            metric = TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=opening.until)
-        parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices and opening.plan is None else None
-        return cls(metric, opening.source, parts, opening.more_pods, warning)
+        until, spread = opening.until, opening.spread
+        if opening.plan is not None:
+            return cls(
+                TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until),
+                opening.source,
+                more_pods=opening.more_pods,
+                warning=warning,
+            )
+        if spread is not None:
+            return cls(GaugeEvidence.begin(scale=spread.scale, tau=spread.tau, wealth=wealth, counted_until=until))
+        rate = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=until)
+        parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices else None
+        return cls(rate, opening.source, parts, opening.more_pods, warning)
+
+    @property
+    def counts(self) -> bool:
+        """
+        Whether requests are counted; of a gauge there is nothing to count.
+        """
+        return not isinstance(self.metric, GaugeEvidence)
+
+    @property
+    def never_judged(self) -> bool:
+        """
+        Whether nothing will ever be concluded, as stable's past does not tell how the gauge varies.
+        """
+        return isinstance(self.metric, GaugeEvidence) and self.metric.scale == 0.0
 
     @property
     def counted_until(self) -> datetime | None:
@@ -114,8 +151,10 @@ class Account:
     @property
     def step_exposures(self) -> tuple[float, float]:
         """
-        Requests of the candidate and of stable that were counted in this step.
+        Requests of the candidate and of stable that were counted in this step; of a gauge none.
         """
+        if isinstance(self.metric, GaugeEvidence):
+            return 0.0, 0.0
         if isinstance(self.metric, TailEvidence):
             return self.metric.step.candidate, self.metric.step.stable
         return self.metric.step.candidate.n, self.metric.step.stable.n
@@ -123,8 +162,11 @@ class Account:
     @property
     def totals(self) -> Totals:
         """
-        What was counted in this rollout. Of durations the calls alone, as there are many edges they may be above.
+        What was counted in this rollout. Of durations the calls alone, as there are many edges they may be above; of a
+        gauge nothing.
         """
+        if isinstance(self.metric, GaugeEvidence):
+            return Totals()
         if isinstance(self.metric, TailEvidence):
             return Totals(Counts(self.metric.rollout.candidate), Counts(self.metric.rollout.stable))
         return self.metric.rollout
@@ -153,22 +195,58 @@ class Account:
         return replace(self, metric=self.metric.enter_step(wealth), slices=slices)
 
     def observe(
-        self, block: Block | TailBlock, slices: Mapping[str, Block], margins: Margins, wealth: Wealth
+        self,
+        block: AnyBlock,
+        slices: Mapping[str, Block],
+        margins: Margins | GaugeMargins,
+        wealth: Wealth,
+        pods: Mapping[str, Counts] = NO_PODS,
     ) -> "Account":
         """
         Count one block, once; a block that was counted, or is of the other kind, changes nothing.
+
+        `pods` are the counts of stable's pods in it. Should they be found to differ by more than the overdispersion
+        allows for, the evidence begins again with a larger one.
         """
         known = self.counted_until
         if known is not None and block.end <= known:
             return self
-        match self.metric, block:
-            case MetricEvidence() as rate, Block():
+        match self.metric, block, margins:
+            case MetricEvidence() as rate, Block(), Margins():
                 parts = None if self.slices is None else self.slices.observe(slices, margins.harm, wealth)
-                return replace(self, metric=rate.observe(block, margins, wealth), slices=parts)
-            case TailEvidence() as tails, TailBlock():
+                grown = rate.observe(block, margins, wealth)
+                guard = self._guard_after(rate, block, pods, margins, wealth)
+                counted = replace(self, metric=grown, slices=parts, guard=guard)
+                found = None if guard is None else guard.culprit
+                return counted if found is None else counted._raised(grown, found, block.end)  # noqa: SLF001 - its own
+            case TailEvidence() as tails, TailBlock(), Margins():
                 return replace(self, metric=tails.observe(block, margins, wealth))
+            case GaugeEvidence() as gauge, GaugeBlock(), GaugeMargins():
+                return replace(self, metric=gauge.observe(block, margins, wealth))
             case _:
                 return self  # the spec made the metric another one; what is kept belongs to what it was
+
+    def _guard_after(
+        self, rate: MetricEvidence, block: Block, pods: Mapping[str, Counts], margins: Margins, wealth: Wealth
+    ) -> PodGuard | None:
+        if len(pods) not in GUARDED_PODS:
+            return self.guard
+        known = self.guard or PodGuard.begin(phi=rate.phi)
+        return known.observe(block.start, block.end, pods, floor=margins.harm.epsilon, wealth=wealth)
+
+    def _raised(self, rate: MetricEvidence, pod: str, at: datetime) -> "Account":
+        """
+        Evidence and guard begin again: what was counted up to `at` decides nothing any more.
+        """
+        phi = RAISE * rate.phi
+        return replace(
+            self,
+            metric=rate.retempered(phi),
+            slices=None if self.slices is None else self.slices.retempered(phi),
+            source=PhiSource.RAISED,
+            guard=PodGuard.begin(phi=phi, counted_until=at),
+            differing=pod,
+        )
 
     def verdict(self) -> Verdict:
         """
@@ -176,15 +254,15 @@ class Account:
         """
         return self.metric.verdict()
 
-    def seconds_left(self, block: Block | TailBlock, began: datetime, margins: Margins) -> TimeLeft | None:
+    def seconds_left(self, block: AnyBlock, began: datetime, margins: Margins | GaugeMargins) -> TimeLeft | None:
         """
         Time until it is certified if all goes on as since the step `began` to be counted; None where it cannot be said.
         """
-        match self.metric, block:
-            case MetricEvidence() as rate, Block():
+        match self.metric, block, margins:
+            case MetricEvidence() as rate, Block(), Margins():
                 step = Block(min(began, block.start), block.end, rate.step.candidate, rate.step.stable)
                 return rate_seconds_left(rate, step, margins.ok)
-            case TailEvidence() as tails, TailBlock():
+            case TailEvidence() as tails, TailBlock(), Margins():
                 return tail_seconds_left(tails, block, margins.ok)
             case _:
                 return None
@@ -202,6 +280,10 @@ class Account:
             state["warning"] = self.warning
         if self.slices is not None:
             state["slices"] = self.slices.to_state()
+        if self.guard is not None:
+            state["guard"] = self.guard.to_state()
+        if self.differing is not None:
+            state["differing"] = self.differing
         return state
 
     @classmethod
@@ -212,16 +294,20 @@ class Account:
         Raises:
             ValueError: it is damaged.
         """
-        metric: MetricEvidence | TailEvidence
+        metric: Evidence
         if "plan" in state:
             metric = TailEvidence.from_state(cast("TailState", state))
+        elif "scale" in state:
+            return cls(GaugeEvidence.from_state(cast("GaugeState", state)))
         else:
             metric = MetricEvidence.from_state(cast("MetricState", state))
-        parts = state.get("slices")
+        parts, guard = state.get("slices"), state.get("guard")
         return cls(
             metric,
             PhiSource(state.get("source", PhiSource.GIVEN)),
             None if parts is None else SliceEvidence.from_state(parts, phi=metric.phi),
             more_pods=bool(state.get("morePods")),
             warning=state.get("warning", ""),
+            guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
+            differing=state.get("differing"),
         )

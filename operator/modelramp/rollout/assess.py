@@ -33,6 +33,10 @@ from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
+NEVER_JUDGED: Final = (
+    "stable's history of at least two pods is needed, 30 intervals or more in which the gauge varied: "
+    "without it it can never be certified"
+)
 
 
 def _candidate(s: Situation) -> CandidateStatus | None:
@@ -106,7 +110,7 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
         return kept
     limits = s.margins_of(metric, step.next_share)
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
-    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth)
+    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
 
 
 def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus:
@@ -120,7 +124,9 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case NoData():
             verdict, message = VerdictName.NO_DATA, reading.message
         case Measured():
-            message = NOTHING_COUNTED if verdict is VerdictName.NO_DATA else reading.note
+            never = kept is not None and kept.never_judged
+            absent = NEVER_JUDGED if never else NOTHING_COUNTED
+            message = absent if verdict is VerdictName.NO_DATA else reading.note
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals

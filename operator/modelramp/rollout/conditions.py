@@ -113,7 +113,7 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 
 def _no_traffic(s: Situation) -> str | None:
     begin = counted_from(s)
-    ends = [(item.counted_until, item.step_exposures) for item in s.evidence.values()]
+    ends = [(item.counted_until, item.step_exposures) for item in s.evidence.values() if item.counts]
     # Right after a step was entered nothing is counted in it, which says nothing of its traffic.
     counted = [pair for end, pair in ends if begin is not None and end is not None and end > begin]
     measured = any(isinstance(reading, Measured) for reading in s.observed.readings.values())
@@ -137,7 +137,14 @@ def _split(s: Situation) -> str | None:
 def _overdispersed(s: Situation) -> str | None:
     names = [name for name, item in s.evidence.items() if item.more_pods]
     told = "stable's pods differ lastingly; three pods or more of each revision would be judged sooner"
-    return f"{', '.join(names)}: {told}" if names else None
+    lasting = [f"{', '.join(names)}: {told}"] if names else []
+    found = [
+        f"{name}: stable's pod {item.differing} differs from its others by more than was taken for chance; the "
+        f"evidence began again with an overdispersion of {item.guard.phi:g}"
+        for name, item in s.evidence.items()
+        if item.differing is not None and item.guard is not None
+    ]
+    return "; ".join([*found, *lasting]) or None
 
 
 def _dispersion_unknown(s: Situation) -> str | None:

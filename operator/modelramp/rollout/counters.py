@@ -2,13 +2,15 @@
 Which series tell of a revision: by gateway, by model server, or the user's own. From the table of presets.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from modelramp.analysis.gauges import Aggregate, mean_of
 from modelramp.api.names import workload_name
 from modelramp.api.selectors import fill
-from modelramp.api.spec import Metric, MetricOrigin, MetricPreset, Runtime
+from modelramp.api.spec import GaugeAcross, Metric, MetricOrigin, MetricPreset, Runtime
 from modelramp.presets import Kind, Preset, Source, row_of, selectors
 
 SERVICE_PORT: Final = 80
@@ -30,7 +32,7 @@ class CounterTemplate:
         """
         The series tell a revision's pods apart.
         """
-        return POD_MATCHERS in self.total
+        return POD_MATCHERS in self.total and POD_MATCHERS in self.bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,24 @@ class BucketTemplate:
         return POD_MATCHERS in self.buckets
 
 
-Template = CounterTemplate | BucketTemplate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaugeTemplate:
+    """
+    A selector of a gauge, with placeholders.
+    """
+
+    value: str
+    across: GaugeAcross
+
+    @property
+    def tells_pods(self) -> bool:
+        """
+        The series tell a revision's pods apart.
+        """
+        return POD_MATCHERS in self.value
+
+
+Template = CounterTemplate | BucketTemplate | GaugeTemplate
 
 GATEWAY_SOURCES: Final[Mapping[str, Source]] = {"projectcontour.io/gateway-controller": Source.ENVOY}
 """By the controller name of the GatewayClass."""
@@ -109,6 +128,8 @@ def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Tem
         return CounterTemplate(total=metric.ratio.total, bad=metric.ratio.bad)
     if metric.histogram is not None:
         return BucketTemplate(buckets=metric.histogram.buckets, factor=metric.histogram.unit.factor)
+    if metric.gauge is not None:
+        return GaugeTemplate(value=metric.gauge.value, across=metric.gauge.across)
     preset, sources = metric.preset, _sources(metric, runtime, controller)
     found = (None if preset is None else _of(preset, source) for source in sources)
     return next((template for template in found if template is not None), None)
@@ -146,7 +167,31 @@ class BucketSelectors:
     factor: float
 
 
-Selectors = ArmSelectors | BucketSelectors
+_AGGREGATES: Final[Mapping[GaugeAcross, Aggregate]] = {
+    GaugeAcross.SUM: math.fsum,
+    GaugeAcross.MEAN: mean_of,
+    GaugeAcross.MAX: max,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaugeSelectors:
+    """
+    The selector of one revision's gauge.
+    """
+
+    value: str
+    across: GaugeAcross
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """
+        What the series become together.
+        """
+        return _AGGREGATES[self.across]
+
+
+Selectors = ArmSelectors | BucketSelectors | GaugeSelectors
 
 
 def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
@@ -169,11 +214,13 @@ def arm_selectors(template: CounterTemplate, namespace: str, deployment: str, re
 
 def filled(template: Template, namespace: str, deployment: str, revision: str) -> Selectors:
     """
-    The template of either kind filled for one revision.
+    The template of any kind filled for one revision.
     """
     if isinstance(template, CounterTemplate):
         return arm_selectors(template, namespace, deployment, revision)
     values = _values(namespace, deployment, revision)
+    if isinstance(template, GaugeTemplate):
+        return GaugeSelectors(value=fill(template.value, values), across=template.across)
     return BucketSelectors(buckets=fill(template.buckets, values), factor=template.factor)
 
 

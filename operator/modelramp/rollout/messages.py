@@ -34,6 +34,8 @@ def _stable(s: Situation) -> str:
 def _told(s: Situation, v: VerdictStatus) -> str:
     metric = s.metric(v.name)
     evidence = f"harm evidence {v.harm}, not-worse evidence {v.evidence}"
+    if metric is not None and metric.gauge is not None:
+        return f"{v.name}: {evidence}"
     if metric is not None and not metric.is_rate:
         return f"{v.name}: {v.candidate.n} calls of the candidate, {v.stable.n} of stable, {evidence}"
     counts = f"candidate {v.candidate.x} bad of {v.candidate.n}, stable {v.stable.x} of {v.stable.n}"
@@ -164,7 +166,8 @@ def _claim(s: Situation, name: str) -> str:
         case QuantileLimit(quantile, seconds):
             return f"quantile {quantile:g} is below {seconds:g} s"
         case None:
-            return f"the rate is below {margin}"
+            gauge = f"the gauge is above stable's by less than {metric.growth:.0%}"
+            return f"the rate is below {margin}" if metric.gauge is None else gauge
         case unknown:
             assert_never(unknown)
 

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from modelramp.analysis import Window
+from modelramp.analysis.gauges import gauge_margins
+from modelramp.analysis.history import WINDOW_SECONDS
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit, Question
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.counters import (
+    CounterTemplate,
     Selectors,
     arm_selectors,
     filled,
@@ -44,6 +47,8 @@ class CounterQuestion:
     slice_label: str | None = None
     """The label that tells slices apart; None: no slices are looked at."""
     slice_values: tuple[str, ...] = ()
+    tells_pods: bool = False
+    """The series tell stable's pods apart; only then are they tested against each other."""
     short: bool = False
     """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
 
@@ -62,9 +67,13 @@ class HistoryQuestion:
     tells_pods: bool
     """The series tell stable's pods apart; else they say nothing about overdispersion."""
     question: Question | None
-    """What is asked of durations; None for a rate."""
+    """What is asked of durations; None for a rate or a gauge."""
     field: str
     """Where the spec asks it."""
+    block_seconds: float = WINDOW_SECONDS
+    """The past is cut into pieces of this length; a gauge's are as long as the rollout's blocks."""
+    harm: float = 0.0
+    """By how much a gauge may be above stable's before it is harm; of other metrics it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +188,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 window=window,
                 slice_label=slices.label if slices and metric.is_rate else None,
                 slice_values=slices.values if slices and metric.is_rate else (),
+                tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
             )
         )
@@ -187,9 +197,9 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
 
 def question_of(metric: Metric) -> Question | None:
     """
-    What a metric asks of durations; None for a rate.
+    What a metric asks of durations; None for a rate or a gauge.
     """
-    if metric.is_rate:
+    if metric.is_rate or metric.gauge is not None:
         return None
     if metric.threshold is not None:
         return OverThreshold(metric.threshold.seconds)
@@ -220,6 +230,8 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
         tells_pods=tells_pods,
         question=question_of(metric),
         field=_field(s, metric),
+        block_seconds=WINDOW_SECONDS if metric.gauge is None else s.spec.analysis.interval.seconds,
+        harm=0.0 if metric.gauge is None else gauge_margins(metric.growth).harm,
     )
 
 
@@ -227,7 +239,10 @@ def _field(s: Situation, metric: Metric) -> str:
     """
     The path of what the metric asks.
     """
-    asked = "threshold" if metric.threshold is not None else "below" if metric.below is not None else "quantile"
+    if metric.gauge is not None:
+        asked = "mayGrow"
+    else:
+        asked = "threshold" if metric.threshold is not None else "below" if metric.below is not None else "quantile"
     return f"spec.analysis.metrics[{s.judged_metrics.index(metric)}].{asked}"
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from modelramp.analysis import Block
+from modelramp.analysis import Block, Counts
+from modelramp.analysis.betting import GaugeBlock
 from modelramp.analysis.tails import TailBlock
 from modelramp.rollout.account import Opening
 
@@ -79,14 +80,16 @@ class RouteState:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    A metric's new block of counts.
+    A metric's new block of counts, or of means.
     """
 
-    block: Block | TailBlock
+    block: Block | TailBlock | GaugeBlock
     slices: Mapping[str, Block] = field(default_factory=dict)
     """Of the same time, by the label's value; without those that nothing was counted of."""
     note: str = ""
     """What its reader should know; empty: nothing."""
+    pods: Mapping[str, Counts] = field(default_factory=dict)
+    """Of the same time, what each of stable's pods counted; empty where the series do not tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)

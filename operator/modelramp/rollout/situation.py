@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import Final
 
 from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins, suspects
+from modelramp.analysis.betting import GaugeMargins
 from modelramp.analysis.combination import balanced
+from modelramp.analysis.gauges import gauge_margins
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
@@ -119,10 +121,12 @@ class Situation:
         """
         return {item.name: Account.from_state(item.state) for item in self.status.evidence}
 
-    def margins_of(self, metric: Metric, next_share: float) -> Margins:
+    def margins_of(self, metric: Metric, next_share: float) -> Margins | GaugeMargins:
         """
         What harm and "not worse" mean for a metric on the way to a share.
         """
+        if metric.gauge is not None:
+            return gauge_margins(metric.growth)
         if metric.against is not None:
             return limit_margins(metric.against.limit.fraction)
         return margins(self.spec.strategy.canary.blast_radius.fraction, next_share)

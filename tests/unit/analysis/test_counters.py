@@ -67,6 +67,13 @@ def test_samples_older_than_the_window_are_not_used() -> None:
     assert Counts(0) == counted([series((-200, 4), (19, 50))])
 
 
+def test_a_series_without_a_usable_sample_adds_nothing() -> None:
+    """Ended long ago, or all NaN: neither an increment nor a sample of its arm."""
+    nothing = [series((-200, 4), pod="d"), series((15, NAN), (19, NAN), pod="e"), series(pod="f")]
+    assert Counts(4) == counted([series((9, 0), (19, 4)), *nothing])
+    assert count_block(ArmSeries(nothing), STABLE, window()) == NoData(Absence.NO_CANDIDATE_SAMPLES)
+
+
 def test_freshness_is_that_of_the_newest_sample() -> None:
     """Of several pods and samples the newest one tells how far the arm was read."""
     total = [series((9, 0), (15, 4)), series((9, 0), (13, 1), (17, 4), pod="d")]

@@ -167,7 +167,11 @@ class TestProblems:
             ({"strategy": {"canary": {"soak": "1h"}}}, "strategy.canary", "shorter than stepDeadline"),
             ({"analysis": {"interval": "999ms"}}, "analysis.interval", "at least 1s"),
             ({"analysis": {"metrics": [{"preset": "errors"}] * 2}}, "analysis.metrics", "unique"),
-            ({"analysis": {"metrics": [{}]}}, "analysis.metrics[0]", "exactly one of preset, ratio and histogram"),
+            (
+                {"analysis": {"metrics": [{}]}},
+                "analysis.metrics[0]",
+                "exactly one of preset, ratio, histogram and gauge",
+            ),
             (
                 {"analysis": {"metrics": [{"ratio": {"bad": "a{$arm}", "total": "b{$arm}"}}]}},
                 "analysis.metrics[0]",
@@ -203,7 +207,7 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("metric", "path", "says"),
         [
-            ({"histogram": {"buckets": "a{$arm}"}}, "", "a ratio or histogram of your own needs a name"),
+            ({"histogram": {"buckets": "a{$arm}"}}, "", "a ratio, histogram or gauge of your own needs a name"),
             ({"preset": "errors", "histogram": {"buckets": "a{$arm}"}}, "", "exactly one of"),
             ({"name": "a", "histogram": {"buckets": "a{$arm}"}, "origin": "Runtime"}, "", "origin belongs to a preset"),
             ({"name": "a", "histogram": {"buckets": 'a{x="y"}'}}, ".histogram.buckets", "tell the revisions apart"),
@@ -402,7 +406,8 @@ class TestMetrics:
         known = {runtime for runtime in Runtime if runtime is not Runtime.CUSTOM}
         assert set(RUNTIME_PORTS) == known
         for runtime in known:
-            document = _changed(lambda one, name=runtime: one["spec"]["serving"].update(runtime=str(name), port=None))
+            document = smallest()
+            document["spec"]["serving"] |= {"runtime": str(runtime), "port": None}
             assert parse_spec(document).serving.http_port == RUNTIME_PORTS[runtime]
 
 

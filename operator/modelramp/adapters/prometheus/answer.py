@@ -5,7 +5,6 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/ (format overv
 """
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,12 @@ MAX_MESSAGE_LENGTH: Final = 200
 class QuestionError(UnreachableError):
     """
     The source is up, and had no complete answer to this question.
+    """
+
+
+class TooLargeError(QuestionError):
+    """
+    The question asks for more than one answer may hold: a narrower one may do.
     """
 
 
@@ -53,11 +58,12 @@ class Reply:
 
 def read_answer(reply: Reply, since: datetime, until: datetime) -> tuple[Series, ...]:
     """
-    The series of an answer to `SELECTOR[RANGE]`, with the samples of (since, until].
+    The series of an answer to `SELECTOR[RANGE]` that have samples in (since, until], with these.
 
     Raises:
         DeniedError: 401 or 403.
         RefusedError: Prometheus cannot parse the question, or it selects what are no counters.
+        TooLargeError: Prometheus says that the question asks for too much.
         QuestionError: Prometheus says that it has no complete answer.
         UnreachableError: anything else.
     """
@@ -92,13 +98,16 @@ def _error(reply: Reply, answer: dict[str, Any]) -> PortError:
     kind, said = answer.get("errorType"), reply.quote(answer.get("error", ""))
     if HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and kind == "bad_data":
         return RefusedError(f"Prometheus does not understand the question: {said}")
-    return QuestionError(f"Prometheus has no answer (HTTP {reply.status}, {reply.quote(kind)}): {said}")
+    # 422: more samples than the server allows for one question; Mimir and Thanos say so to other limits of theirs, too
+    narrower = reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    error = TooLargeError if narrower else QuestionError
+    return error(f"Prometheus has no answer (HTTP {reply.status}, {reply.quote(kind)}): {said}")
 
 
 def _series(found: dict[str, Any], since: float, until: float) -> tuple[Series, ...]:
     if found["resultType"] != "matrix":
         raise ValueError("not a range of samples")
-    return tuple(_one(row, since, until) for row in found["result"])
+    return tuple(one for row in found["result"] if (one := _one(row, since, until)).samples)
 
 
 def _one(row: dict[str, Any], since: float, until: float) -> Series:
@@ -107,7 +116,12 @@ def _one(row: dict[str, Any], since: float, until: float) -> Series:
         raise TypeError("labels are strings")
     if row.get("histograms"):
         raise RefusedError(f"{shorten(str(labels.get('__name__')))} is a native histogram: the metric needs counters")
-    samples = [(float(at), float(value)) for at, value in row["values"]]
-    # Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's interval is open at that end.
-    kept = tuple(sorted((at, value) for at, value in samples if since < at <= until and not math.isnan(value)))
-    return Series(labels=labels, samples=kept)
+    # NaN is left out: it is no value. Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's
+    # interval is open at that end.
+    kept = [
+        (at + 0.0, value)
+        for at, text in row["values"]
+        if since < at <= until and (value := float(text)) == value  # a NaN is not itself
+    ]
+    kept.sort()
+    return Series(labels=labels, samples=tuple(kept))

@@ -28,8 +28,8 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from modelramp.adapters.prometheus.answer import QuestionError, Reply, read_answer
-from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
+from modelramp.adapters.prometheus.answer import QuestionError, Reply, TooLargeError, read_answer
+from modelramp.adapters.prometheus.auth import Access, Authenticator, SecretReader
 from modelramp.adapters.prometheus.policy import Address, AddressPolicy
 from modelramp.adapters.prometheus.question import Limits, form
 from modelramp.analysis import Series
@@ -86,7 +86,7 @@ class _Session(requests.Session):
             while part := raw.read1(_READ_BYTES, decode_content=False):
                 self.body += part
                 if len(self.body) > self._limits.answer_bytes:
-                    raise QuestionError(f"the answer is larger than {self._limits.answer_bytes} bytes")
+                    raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
                 if self._monotonic() - began > self._limits.total_seconds:
                     raise TimeoutError
 
@@ -132,19 +132,22 @@ class ApiClientSource:
         Every series the selector names, with its samples in time order; as the port says.
         """
         address = self._policy.resolve(source.address)  # before any secret is read
-        credentials = await self._authenticator.credentials(namespace, source.auth) if source.auth else None
+        if source.authorities is not None or (source.auth is not None and source.auth.client_certificate is not None):
+            # requests would trust the system's authorities beside the given ones
+            raise DeniedError("the command line trusts SSL_CERT_FILE, and sends no client certificate")
+        access = await self._authenticator.access(namespace, source, address.origin.scheme)
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await asyncio.to_thread(self._ask, address, credentials, question)
+                return await asyncio.to_thread(self._ask, address, access, question)
         except DeniedError:
             self._authenticator.forget(namespace)
             raise
         except TimeoutError:
             raise UnreachableError(self._describe(address, TimeoutError())) from None
 
-    def _ask(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> tuple[Series, ...]:
+    def _ask(self, address: Address, access: Access, question: SamplesQuestion) -> tuple[Series, ...]:
         try:
-            return read_answer(self._reply(address, credentials, question), question.since, question.until)
+            return read_answer(self._reply(address, access, question), question.since, question.until)
         except QuestionError:
             raise
         except UnreachableError as error:
@@ -153,9 +156,9 @@ class ApiClientSource:
             # the client's own errors may hold the request's headers
             raise UnreachableError(self._describe(address, error)) from None
 
-    def _reply(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+    def _reply(self, address: Address, access: Access, question: SamplesQuestion) -> Reply:
         fields = form(question, self._limits)
-        headers = {"Accept-Encoding": "identity", **(credentials.headers() if credentials else {})}
+        headers = {"Accept-Encoding": "identity", **access.headers()}
         with _Session(self._limits, self._monotonic) as session:
             once = Retry(0, read=False)
             client = PrometheusConnect(address.url, headers=headers, retry=once, session=session, method="POST")
@@ -163,7 +166,7 @@ class ApiClientSource:
                 client.custom_query(fields.pop("query"), params=fields)
         if session.status is None:
             raise UnreachableError("the question could not be sent")
-        return Reply(session.status, bytes(session.body), credentials.redact if credentials else str)
+        return Reply(session.status, bytes(session.body), access.redact)
 
     def _describe(self, address: Address, error: Exception) -> str:
         if isinstance(error, requests.ConnectTimeout):

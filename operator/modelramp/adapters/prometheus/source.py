@@ -5,6 +5,7 @@ Nothing is computed by the server, no answer is cached, and no address is asked 
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from modelramp.adapters.prometheus.answer import QuestionError, Reply, read_answer
-from modelramp.adapters.prometheus.auth import Authenticator, Credentials, SecretReader
+from modelramp.adapters.prometheus.answer import QuestionError, Reply, TooLargeError, read_answer
+from modelramp.adapters.prometheus.auth import Access, Authenticator, SecretReader
 from modelramp.adapters.prometheus.breaker import Breaker
 from modelramp.adapters.prometheus.policy import Address, AddressPolicy, Origin
 from modelramp.adapters.prometheus.question import QUERY_PATH, Limits, form
@@ -24,6 +25,7 @@ from modelramp.ports import DeniedError, RefusedError, SamplesQuestion, Unreacha
 
 PARALLEL_PER_ORIGIN: Final = 8
 _READ_BYTES: Final = 64 * 1024
+_LARGE_BYTES: Final = 512 * 1024  # read within some 20 ms
 
 
 @dataclass(slots=True)
@@ -33,7 +35,8 @@ class _Lane:
     """
 
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_PER_ORIGIN))
-    breaker: Breaker = field(default_factory=Breaker)
+    breakers: dict[str | None, Breaker] = field(default_factory=dict)
+    """By namespace for objects with certificates of their own, whose mistakes are theirs alone; None: all others."""
 
 
 class PrometheusSource:
@@ -49,6 +52,7 @@ class PrometheusSource:
         jitter: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits | None = None,
+        read_config_map: SecretReader | None = None,
     ) -> None:
         """
         Connect to nothing yet.
@@ -59,13 +63,16 @@ class PrometheusSource:
             jitter: A number from 0 to 1, a new one at each call; spreads the pauses after failures.
             monotonic: Seconds.
             limits: None: the defaults.
+            read_config_map: Reads the ConfigMaps that objects name; None: none is read.
 
         """
         self._policy = policy
-        self._authenticator = Authenticator(read_secret, monotonic)
+        readers = (read_secret, monotonic) if read_config_map is None else (read_secret, monotonic, read_config_map)
+        self._authenticator = Authenticator(*readers)
         self._jitter = jitter
         self._monotonic = monotonic
         self._limits = limits or Limits()
+        self._reading = asyncio.Lock()
         self._lanes: dict[Origin, _Lane] = {}  # no more than the installation allows
         self._session: aiohttp.ClientSession | None = None
 
@@ -94,12 +101,13 @@ class PrometheusSource:
         Every series the selector names, with its samples in time order; as the port says.
         """
         address = self._policy.resolve(source.address)  # before any Secret is read
-        credentials = await self._authenticator.credentials(namespace, source.auth) if source.auth else None
+        access = await self._authenticator.access(namespace, source, address.origin.scheme)
         lane = self._lanes.setdefault(address.origin, _Lane())
+        breaker = lane.breakers.setdefault(namespace if access.tls else None, Breaker())
         async with lane.turns:
-            self._check_open(address, lane.breaker)
+            self._check_open(address, breaker)
             try:
-                return await self._ask(address, credentials, question, lane.breaker)
+                return await self._ask(address, access, question, breaker)
             except DeniedError:
                 self._authenticator.forget(namespace)
                 raise
@@ -110,12 +118,12 @@ class PrometheusSource:
             raise UnreachableError(f"{breaker.last_error} ({address.origin} is asked again in {left:.1f} s)")
 
     async def _ask(
-        self, address: Address, credentials: Credentials | None, question: SamplesQuestion, breaker: Breaker
+        self, address: Address, access: Access, question: SamplesQuestion, breaker: Breaker
     ) -> tuple[Series, ...]:
         sent = self._monotonic()
         try:
-            reply = await self._post(address, credentials, question)
-            found = read_answer(reply, question.since, question.until)
+            reply = await self._post(address, access, question)
+            found = await self._read(reply, question)
         except (QuestionError, DeniedError, RefusedError):
             breaker.succeeded(self._monotonic())
             raise
@@ -126,23 +134,31 @@ class PrometheusSource:
         breaker.succeeded(self._monotonic())
         return found
 
-    async def _post(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+    async def _read(self, reply: Reply, question: SamplesQuestion) -> tuple[Series, ...]:
+        if len(reply.body) < _LARGE_BYTES:
+            return read_answer(reply, question.since, question.until)
+        # In a thread, so that nothing else stands still; one after the other, because parsed they are large.
+        async with self._reading:
+            return await asyncio.to_thread(read_answer, reply, question.since, question.until)
+
+    async def _post(self, address: Address, access: Access, question: SamplesQuestion) -> Reply:
         async with asyncio.timeout(self._limits.total_seconds):
             try:
-                return await self._post_once(address, credentials, question)
+                return await self._post_once(address, access, question)
             except aiohttp.ClientConnectorError:
                 raise
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # The server may have closed a kept connection in the meantime. Questions change nothing: ask again.
-                return await self._post_once(address, credentials, question)
+                return await self._post_once(address, access, question)
 
-    async def _post_once(self, address: Address, credentials: Credentials | None, question: SamplesQuestion) -> Reply:
+    async def _post_once(self, address: Address, access: Access, question: SamplesQuestion) -> Reply:
         request = self._client().post(
             URL(f"{address.url}{QUERY_PATH}", encoded=True),
             data=form(question, self._limits),
             # no compression: a small answer could unpack to a huge one
-            headers={"Accept-Encoding": "identity", **(credentials.headers() if credentials else {})},
+            headers={"Accept-Encoding": "identity", **access.headers()},
             allow_redirects=False,
+            ssl=access.tls or True,
         )
         async with request as response:
             body = bytearray()
@@ -150,8 +166,8 @@ class PrometheusSource:
                 body += part
                 if len(body) > self._limits.answer_bytes:
                     response.close()
-                    raise QuestionError(f"the answer is larger than {self._limits.answer_bytes} bytes")
-        return Reply(response.status, bytes(body), credentials.redact if credentials else str)
+                    raise TooLargeError(f"the answer is larger than {self._limits.answer_bytes} bytes")
+        return Reply(response.status, bytes(body), access.redact)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -171,6 +187,10 @@ class PrometheusSource:
             return f"{address.url} does not accept the connection within {self._limits.connect_seconds:g} s"
         if isinstance(error, TimeoutError):
             return f"{address.url} does not answer within {self._limits.total_seconds:g} s"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
             return f"{address.url}: its certificate is not trusted or TLS failed"
+        closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        if closed and address.origin.scheme == "https" and not isinstance(error, aiohttp.ClientConnectorError):
+            # with TLS 1.3 a server refuses our certificate only after its own side is ready, and often by hanging up
+            return f"{address.url} closes the connection: it may want another client certificate, or one at all"
         return f"{address.url} cannot be reached ({type(error).__name__})"

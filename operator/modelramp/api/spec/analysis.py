@@ -11,6 +11,7 @@ from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration
 from modelramp.api.spec.fields import DnsName
 from modelramp.api.spec.metrics import Metric, MetricPreset
+from modelramp.api.spec.serving import ConfigMapKey
 
 
 class SecretKey(ApiModel):
@@ -39,7 +40,19 @@ class BearerAuth(ApiModel):
     secret_ref: SecretKey
 
 
-ONE_AUTH: Final = "give exactly one of bearer and basic"
+class ClientCertificate(ApiModel):
+    """
+    A client certificate for TLS, and its private key: keys of Secrets, in PEM.
+    """
+
+    certificate_secret_ref: SecretKey
+    key_secret_ref: SecretKey
+
+
+ONE_AUTH: Final = "give exactly one of bearer and basic, or a clientCertificate, or both"
+_ONE_AUTH_RULE: Final = (
+    "!(has(self.bearer) && has(self.basic)) && (has(self.bearer) || has(self.basic) || has(self.clientCertificate))"
+)
 
 
 class PrometheusAuth(ApiModel):
@@ -47,15 +60,39 @@ class PrometheusAuth(ApiModel):
     How to authenticate.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(("has(self.bearer) != has(self.basic)", ONE_AUTH)))
+    model_config = ConfigDict(json_schema_extra=rules((_ONE_AUTH_RULE, ONE_AUTH)))
 
     bearer: BearerAuth | None = None
     basic: BasicAuth | None = None
+    client_certificate: ClientCertificate | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.bearer is None) == (self.basic is None):
+        given = (self.bearer is not None) + (self.basic is not None)
+        if given > 1 or (given == 0 and self.client_certificate is None):
             raise ValueError(ONE_AUTH)
+        return self
+
+
+ONE_AUTHORITY: Final = "give exactly one of secretRef and configMapKeyRef"
+
+
+class Authorities(ApiModel):
+    """
+    Certificates of authorities in PEM: a key of a Secret or of a ConfigMap.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("has(self.secretRef) != has(self.configMapKeyRef)", ONE_AUTHORITY))
+    )
+
+    secret_ref: SecretKey | None = None
+    config_map_key_ref: ConfigMapKey | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.secret_ref is None) == (self.config_map_key_ref is None):
+            raise ValueError(ONE_AUTHORITY)
         return self
 
 
@@ -71,6 +108,17 @@ class Prometheus(ApiModel):
         description="Base URL; absent: the one of the operator's installation. Must be allowed there.",
     )
     auth: PrometheusAuth | None = None
+    tenant: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9!_.*'()-]+$",
+        min_length=1,
+        max_length=150,
+        description="Whose series to read, sent as X-Scope-OrgID: for Mimir, Cortex and what is like them.",
+    )
+    authorities: Authorities | None = Field(
+        default=None,
+        description="Who vouches for the server's certificate; absent: the authorities the operator's image knows.",
+    )
     delay: Duration = Field(
         default=Duration("5s"),
         description="Age at which samples are taken as complete: the time a scrape and its way into storage may need.",

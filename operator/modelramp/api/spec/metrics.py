@@ -101,6 +101,46 @@ class HistogramMetric(ApiModel):
     unit: BucketUnit = Field(default=BucketUnit.SECONDS, description="The unit of the bucket edges.")
 
 
+class GaugeAcross(StrEnum):
+    """
+    What a gauge's series of one revision become together, each as its mean over an interval.
+    """
+
+    SUM = "Sum"
+    """Comparable only while both revisions have equally many pods."""
+    MEAN = "Mean"
+    MAX = "Max"
+    """The largest."""
+
+
+GAUGE_OF_PODS: Final = "a gauge must be one of each revision's pods, as stable's are compared with each other: use $arm"
+
+
+def _of_pods(selector: str) -> str:
+    if "$arm" not in selector:
+        raise ValueError(GAUGE_OF_PODS)
+    return selector
+
+
+class GaugeMetric(ApiModel):
+    """
+    A present value that is never below 0, and better the lower it is, such as a queue's length.
+
+    It tells little: where it can be had as a ratio or a histogram, use that. Judged by how much it varied between
+    stable's pods in the time looked back on; with one pod, or less than 30 intervals, it is never certified.
+    """
+
+    value: Annotated[Selector, AfterValidator(_of_pods)] = Field(
+        description="Selector of the gauge's series; values below 0 count as missing.",
+        json_schema_extra=rules(("self.contains('$arm')", GAUGE_OF_PODS)),
+    )
+    across: GaugeAcross = Field(
+        default=GaugeAcross.MEAN,
+        description="What the series of one revision become, each as its mean over an interval. Sum needs equally many "
+        "pods in both revisions.",
+    )
+
+
 LIMIT_RANGE: Final = "a limit must be above 0% and at most 50%"
 
 
@@ -143,38 +183,45 @@ QUANTILE: Final = r"^0\.[5-9][0-9]{0,4}$"
 Span = Annotated[Duration, AfterValidator(_positive)]
 _POSITIVE: Final = rules(("duration(self) > duration('0s')", SPAN_ABOVE_ZERO))
 
-ONE_METRIC_FORM: Final = "give exactly one of preset, ratio and histogram"
-FORM_NEEDS_NAME: Final = "a ratio or histogram of your own needs a name"
+ONE_METRIC_FORM: Final = "give exactly one of preset, ratio, histogram and gauge"
+FORM_NEEDS_NAME: Final = "a ratio, histogram or gauge of your own needs a name"
 ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset"
 RATES_ONLY: Final = "against belongs to a ratio, or to the presets errors and aborts"
-DURATIONS_ONLY: Final = "quantile, mayGrow, below and threshold belong to a histogram, or to a preset of durations"
+DURATIONS_ONLY: Final = (
+    "quantile, mayGrow, below and threshold belong to a histogram, or to a preset of durations; mayGrow also to a gauge"
+)
+GAUGE_GROWS: Final = "a gauge is asked mayGrow and nothing else; absent: 20%"
+USUAL_GROWTH: Final = 0.2  # of a gauge, where the spec says nothing
 ONE_QUESTION: Final = (
     "ask one thing of durations: quantile with mayGrow, quantile with below, or threshold; "
     "absent: quantile 0.99 may grow by 20%"
 )
 _RATE_IN_CEL: Final = "(has(self.ratio) || (has(self.preset) && self.preset in ['aborts', 'errors']))"
 _ASKED_IN_CEL: Final = "(has(self.quantile) || has(self.mayGrow) || has(self.below) || has(self.threshold))"
+_GAUGE_IN_CEL: Final = "!has(self.gauge) || !(has(self.quantile) || has(self.below) || has(self.threshold))"
 _QUESTION_IN_CEL: Final = (
-    "has(self.threshold) ? !(has(self.quantile) || has(self.mayGrow) || has(self.below)) : "
-    "has(self.quantile) == (has(self.mayGrow) || has(self.below)) && !(has(self.mayGrow) && has(self.below))"
+    "has(self.gauge) || (has(self.threshold) ? !(has(self.quantile) || has(self.mayGrow) || has(self.below)) : "
+    "has(self.quantile) == (has(self.mayGrow) || has(self.below)) && !(has(self.mayGrow) && has(self.below)))"
 )
 
 
 class Metric(ApiModel):
     """
-    A metric the candidate is judged on: a preset, a ratio or a histogram of the user's own counters.
+    A metric the candidate is judged on: a preset, or a ratio, a histogram or a gauge of the user's own series.
     """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "(has(self.preset) ? 1 : 0) + (has(self.ratio) ? 1 : 0) + (has(self.histogram) ? 1 : 0) == 1",
+                " + ".join(f"(has(self.{form}) ? 1 : 0)" for form in ("preset", "ratio", "histogram", "gauge"))
+                + " == 1",
                 ONE_METRIC_FORM,
             ),
             ("has(self.preset) || has(self.name)", FORM_NEEDS_NAME),
             ("!has(self.origin) || has(self.preset)", ORIGIN_NEEDS_PRESET),
             (f"!has(self.against) || {_RATE_IN_CEL}", RATES_ONLY),
             (f"!{_ASKED_IN_CEL} || !{_RATE_IN_CEL}", DURATIONS_ONLY),
+            (_GAUGE_IN_CEL, GAUGE_GROWS),
             (_QUESTION_IN_CEL, ONE_QUESTION),
         )
     )
@@ -188,6 +235,7 @@ class Metric(ApiModel):
     )
     ratio: RatioMetric | None = None
     histogram: HistogramMetric | None = None
+    gauge: GaugeMetric | None = None
     against: Against | None = Field(default=None, description="Absent: the stable revision.")
     quantile: str | None = Field(
         default=None,
@@ -197,7 +245,7 @@ class Metric(ApiModel):
     )
     may_grow: Annotated[Share, AfterValidator(_some_growth)] | None = Field(
         default=None,
-        description="By how much the quantile may be above stable's.",
+        description="By how much the quantile, or the gauge, may be above stable's.",
         json_schema_extra=rules(("double(self.replace('%', '')) > 0.0", GROWTH_ABOVE_ZERO)),
     )
     below: Span | None = Field(
@@ -216,7 +264,7 @@ class Metric(ApiModel):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        if sum(form is not None for form in (self.preset, self.ratio, self.histogram)) != 1:
+        if sum(form is not None for form in (self.preset, self.ratio, self.histogram, self.gauge)) != 1:
             raise ValueError(ONE_METRIC_FORM)
         if self.preset is None and self.name is None:
             raise ValueError(FORM_NEEDS_NAME)
@@ -232,6 +280,10 @@ class Metric(ApiModel):
         if any(asked) and self.is_rate:
             raise ValueError(DURATIONS_ONLY)
         quantile, grow, below, threshold = asked
+        if self.gauge is not None:
+            if quantile or below or threshold:
+                raise ValueError(GAUGE_GROWS)
+            return self
         if (quantile or grow or below) if threshold else (quantile != (grow or below) or (grow and below)):
             raise ValueError(ONE_QUESTION)
         return self
@@ -246,9 +298,16 @@ class Metric(ApiModel):
     @property
     def is_rate(self) -> bool:
         """
-        Whether it is a share of bad events; otherwise it is a duration in buckets.
+        Whether it is a share of bad events; otherwise it is a duration in buckets, or a gauge.
         """
         return self.ratio is not None or self.preset in RATE_PRESETS
+
+    @property
+    def growth(self) -> float:
+        """
+        By how much a gauge may be above stable's, as a fraction.
+        """
+        return USUAL_GROWTH if self.may_grow is None else self.may_grow.fraction
 
     @property
     def quantile_fraction(self) -> float | None:

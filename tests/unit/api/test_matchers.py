@@ -1,0 +1,27 @@
+"""
+Vector selectors read into their matchers.
+"""
+
+import pytest
+
+from modelramp.api.matchers import Matcher, SelectorError, matchers_of
+
+
+def test_a_selector_is_read_into_its_matchers() -> None:
+    """The name is one of them, escapes are resolved, a bare placeholder is none."""
+    text = 'm{a="x\\"\\\\\\n", b!="", c=~"1|2", $arm, d!~".*",}'
+    expected = [("__name__", "=", "m"), ("a", "=", 'x"\\\n'), ("b", "!=", ""), ("c", "=~", "1|2"), ("d", "!~", ".*")]
+    assert [Matcher(*one) for one in expected] == matchers_of(text)
+
+
+@pytest.mark.parametrize("text", ["m", "m{", 'm{a="x"}[5m]', 'm{a="x" b="y"}', 'sum(m{a="x"})', "m{a=x}"])
+def test_what_is_no_selector_is_refused(text: str) -> None:
+    """With its text."""
+    with pytest.raises(SelectorError, match="not label matchers"):
+        matchers_of(text)
+
+
+def test_a_matcher_is_written_so_that_it_is_read_back() -> None:
+    """Whatever its value holds."""
+    matcher = Matcher("a", "=~", 'x"\\d\n|{}')
+    assert [matcher] == matchers_of(f"{{{matcher}}}")
