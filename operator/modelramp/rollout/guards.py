@@ -159,8 +159,9 @@ def candidate_ready(s: Situation) -> bool:
 
 def candidate_listed(s: Situation) -> bool:
     """
-    The candidate is ready and warm, the gateway accepted a route that lists it at 0, so it knows its endpoints, and
-    what the spec asks of the metrics can be answered.
+    The candidate is ready, warm and listed at 0 in an accepted route, and what the spec asks can be answered.
+
+    Listed at 0 so that the gateway knows its endpoints before the first request.
     """
     return (
         candidate_ready(s)
