@@ -18,7 +18,6 @@ from modelramp.analysis.combination import (
 )
 from modelramp.analysis.eprocess import LOG_ZERO
 
-
 ALPHA = 0.01
 
 
