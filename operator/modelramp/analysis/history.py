@@ -18,7 +18,7 @@ from modelramp.analysis.dispersion import Dispersion, PodHistory, estimate_dispe
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.podcounts import pod_of
-from modelramp.analysis.tailplan import Question, TailPlan, plan_tails
+from modelramp.analysis.tailplan import OverThreshold, QuantileLimit, Question, TailPlan, plan_tails
 from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
 
 WINDOW_SECONDS = 60.0
@@ -144,6 +144,17 @@ class TailHistory:
             new = _rows(whole, _above(whole, _windows(by_edge[edge], window, targets)), length)
             rows[edge] = _joined(new, length, self.rows.get(edge, {}), self.length)
         return TailHistory(merged, rows, length + self.length)
+
+    def require_edge(self, question: Question | None) -> None:
+        """
+        Refuse a threshold or limit that is none of the edges known so far; of another question nothing is said.
+
+        Raises:
+            NoSuchEdgeError: It lies between two edges.
+
+        """
+        if self.stable is not None and isinstance(question, OverThreshold | QuantileLimit):
+            self.stable.counts(question.seconds)
 
     def plan(self, question: Question | None) -> TailPlan:
         """

@@ -100,6 +100,8 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
         if not buckets:
             break
         history = history.before(buckets, window, factor=selectors.factor, pods=pods)
+        if number == 0:
+            history.require_edge(question.question)  # a question between the edges needs no day of reading
     plan = history.plan(question.question)
     return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
 

@@ -171,7 +171,7 @@ class Account:
             return Totals(Counts(self.metric.rollout.candidate), Counts(self.metric.rollout.stable))
         return self.metric.rollout
 
-    def votes(self, name: str, label: str | None, *, critical: bool) -> tuple[Vote, ...]:
+    def votes(self, name: str, label: str, *, critical: bool) -> tuple[Vote, ...]:
         """
         What it brings to the question of harm. The metric and its slices together weigh as much as one metric.
         """
@@ -263,7 +263,8 @@ class Account:
                 step = Block(min(began, block.start), block.end, rate.step.candidate, rate.step.stable)
                 return rate_seconds_left(rate, step, margins.ok)
             case TailEvidence() as tails, TailBlock(), Margins():
-                return tail_seconds_left(tails, block, margins.ok)
+                left = tail_seconds_left(tails, block, margins.ok)
+                return left if left.seconds is not None else None  # one block is too little to say "never"
             case _:
                 return None
 

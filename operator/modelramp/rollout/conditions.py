@@ -161,6 +161,7 @@ def _was(s: Situation, kind: ConditionType) -> bool:
     return any(condition.type is kind for condition in s.status.conditions)
 
 
+ON_TRIAL: Final = frozenset({Phase.PREPARING, Phase.PROGRESSING, Phase.PAUSED})
 ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str | None]]]] = {
     ConditionType.NO_TRAFFIC: (Reason.NO_TRAFFIC, _no_traffic),
     ConditionType.NO_DATA: (Reason.NO_DATA, _no_data),
@@ -191,7 +192,7 @@ def conditions(s: Situation) -> tuple[Condition, ...]:
     known = {condition.type: condition for condition in s.status.conditions}
     found = {kind: find(s) for kind, find in CONDITIONS.items()}
     for kind, (reason, find) in ABNORMAL.items():
-        told = find(s)
+        told = find(s) if s.status.phase in ON_TRIAL else None
         if told is not None:
             found[kind] = Finding(TRUE, reason, told[:1024])
     return tuple(

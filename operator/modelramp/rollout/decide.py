@@ -12,6 +12,7 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.account import Opening
 from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import candidate_percent, difference, retired
@@ -83,8 +84,8 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
         return s.now
     if s.status.phase in AT_REST:
         return s.now + POLL if retired(s) else None
-    if s.impossible is not None:
-        return s.now + LONGEST_SLEEP  # an edit wakes us
+    if any(not isinstance(found, Opening) for found in s.observed.histories.values()):
+        return s.now + LONGEST_SLEEP  # long to read; an edit wakes us
     in_place = s.status.step is not None and s.status.step.in_place_since is not None
     if s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and in_place:
         look = s.now + min(s.spec.analysis.interval.timedelta, LONGEST_SLEEP)

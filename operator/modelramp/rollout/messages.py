@@ -48,7 +48,7 @@ def _slices(s: Situation) -> list[str]:
     """
     named, label, found = (
         set(s.suspects) | set(s.culprits),
-        s.spec.analysis.slices.label if s.spec.analysis.slices else "",
+        s.slice_label,
         [],
     )
     for name, account in s.evidence.items():

@@ -121,6 +121,13 @@ class Situation:
         """
         return {item.name: Account.from_state(item.state) for item in self.status.evidence}
 
+    @property
+    def slice_label(self) -> str:
+        """
+        The label that tells slices apart; `slice` where the spec has forgotten it since the rollout began.
+        """
+        return self.spec.analysis.slices.label if self.spec.analysis.slices else "slice"
+
     def margins_of(self, metric: Metric, next_share: float) -> Margins | GaugeMargins:
         """
         What harm and "not worse" mean for a metric on the way to a share.
@@ -144,10 +151,11 @@ class Situation:
         The harm evidence of each metric and slice, with its weight. A metric without evidence yet has its weight too,
         as weights are fixed before the rollout.
         """
-        label = self.spec.analysis.slices.label if self.spec.analysis.slices else None
         critical = {m.title for m in self.judged_metrics if m.weight is MetricWeight.CRITICAL}
         known = [
-            vote for name, item in self.evidence.items() for vote in item.votes(name, label, critical=name in critical)
+            vote
+            for name, item in self.evidence.items()
+            for vote in item.votes(name, self.slice_label, critical=name in critical)
         ]
         waiting = [
             Vote(metric.title, 0.0, critical=metric.title in critical)

@@ -199,3 +199,10 @@ def test_the_edge_of_a_series() -> None:
     assert [edge_of(Series({"le": edge}, ())) for edge in ("1", "1.0", "1e0", "+Inf")] == [1.0, 1.0, 1.0, math.inf]
     with pytest.raises(ValueError, match="no edge"):
         edge_of(Series({}, ()))
+
+
+def test_a_block_does_not_end_while_scraping_is_interrupted() -> None:
+    """Nobody was scraped for the last 40 seconds, where 10 are usual: the block waits for what comes after."""
+    mine = page({"0.5": [(0, 0), (10, 1), (20, 2)], "+Inf": [(0, 0), (10, 2), (20, 4)]})
+    found = count_tails(mine, STABLE, window(10, 60))
+    assert found == NoTails(TailAbsence.SCRAPES_INTERRUPTED)

@@ -134,14 +134,14 @@ def test_a_later_step_begins_certainty_anew_and_keeps_harm() -> None:
 
 def test_the_time_left_is_told_in_both_kinds() -> None:
     """
-    At the rate of the step so far; a candidate above its margin has none.
+    At the rate of the step so far; a rate above its margin has none, and of durations one block does not say "never".
     """
     left = [
         kept.seconds_left(one, ago(60), LIMITS) for kept, one in zip(counted(GOOD), blocks(GOOD), strict=True)
     ]  # fmt: skip
     assert all(one is not None and one.seconds is not None and 0 < one.seconds < 3600 for one in left)
     never = [kept.seconds_left(one, ago(60), LIMITS) for kept, one in zip(counted(BAD), blocks(BAD), strict=True)]
-    assert [one and str(one.obstacle) for one in never] == ["AboveMargin", "AboveMargin"]
+    assert [one and str(one.obstacle) for one in never] == ["AboveMargin", None]
 
 
 # ---------------------------------------------------------------- slices
