@@ -12,9 +12,8 @@ one scrape. A sample that arrives later still is never counted twice; what it wo
 lost. Where no block can be built, ``counted_until`` stays where it is and the next block covers the gap.
 
 Known limits: a series that ended, is older than ``since`` and comes back on a page that was scraped all along counts
-from 0; a restart after which no counter of the page is below its old value looks like none; where replicas of a metric
-store that scrape at different times take turns between two looks, up to one scrape of each page is lost or counted
-twice at each turn (ADR 17).
+from 0; a restart after which no counter of the page is below its old value looks like none. Where replicas of a metric
+store take turns between two looks, whoever asks has to notice it (``stores``) and leave that block out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from enum import StrEnum
 from itertools import chain, pairwise
 
 from modelramp.analysis.block import Block, Counts
+from modelramp.analysis.stores import from_two_stores
 from modelramp.analysis.targets import (
     Identity,
     Pods,
@@ -32,7 +32,6 @@ from modelramp.analysis.targets import (
     Target,
     Window,
     find_targets,
-    from_two_stores,
     interrupted,
 )
 

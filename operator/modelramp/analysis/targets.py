@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 START_RESOLUTION_SECONDS: Final = 1.0  # Kubernetes cuts start times to whole seconds: the true one is up to 1 s later
@@ -176,25 +176,6 @@ def find_targets(series: Iterable[Series], window: Window, pods: Pods) -> dict[I
     return {page: _target(members, window, pods) for page, members in pages.items()}
 
 
-def from_two_stores(answers: Iterable[Sequence[Series]], window: Window) -> bool:
-    """
-    Whether the answers to the selectors of one look disagree about when a page was scraped.
-
-    All series of a page stand in every scrape of it from their birth on. Two answers whose samples of a page reach
-    over a common time without a common instant are therefore of two stores, and events counted by one do not belong
-    to exposures counted by the other.
-    """
-    pages: dict[Identity, list[set[float]]] = {}
-    since, until = window.since.timestamp(), window.until.timestamp()
-    for answer in answers:
-        seen: dict[Identity, set[float]] = {}
-        for one in answer:
-            seen.setdefault(one.target, set()).update(at for at, _ in one.samples if since < at <= until)
-        for page, instants in seen.items():
-            pages.setdefault(page, []).append(instants)
-    return any(_apart(one, other) for found in pages.values() for one, other in combinations(filter(None, found), 2))
-
-
 def interrupted(targets: Iterable[Target], window: Window) -> bool:
     """
     Whether scraping stopped before the end of the window, or has just begun again with some page still to come.
@@ -250,11 +231,6 @@ def _shortest(spans: set[Span]) -> set[Span]:
 
 def _usable(sample: tuple[float, float]) -> bool:
     return 0.0 <= sample[1] < math.inf  # false for NaN
-
-
-def _apart(one: set[float], other: set[float]) -> bool:
-    """Whether both reach over a common time, without a common instant."""
-    return max(min(one), min(other)) <= min(max(one), max(other)) and one.isdisjoint(other)
 
 
 def _may_be_in(start: float, span: Span) -> bool:

@@ -15,6 +15,7 @@ from modelramp.analysis.buckets import NoTails, count_tails
 from modelramp.analysis.gauges import gauge_block
 from modelramp.analysis.podcounts import pod_counts
 from modelramp.analysis.slices import slice_blocks
+from modelramp.analysis.stores import Store
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
@@ -30,9 +31,22 @@ from modelramp.ports import (
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
-from modelramp.rollout.observed import Drain, Measured, NoData, Observed, Reading, Unavailable, WarmUpReading
+from modelramp.rollout.observed import (
+    AnotherStore,
+    Drain,
+    Measured,
+    NoData,
+    Observed,
+    Reading,
+    Unavailable,
+    WarmUpReading,
+)
 
 RESETS_DROPPED: Final = "counters fell without a known restart of their pod: what they counted meanwhile is left out"
+ANOTHER_STORE: Final = (
+    "another Prometheus replica answered: what it would have counted since the last look is left out; "
+    "a sticky address (sessionAffinity: ClientIP) keeps to one"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,30 +96,40 @@ class _Asker:
                     return NoData(UNKNOWN_COUNTERS)
         except PortError as error:
             return Unavailable(str(error))
-        return None if question.short and isinstance(found, NoData) else found
+        early = question.short and isinstance(found, NoData) and not isinstance(found, AnotherStore)
+        return None if early else found
 
     async def _rate(
         self, question: CounterQuestion, candidate: ArmSelectors, stable: ArmSelectors, pods: Pods
     ) -> Reading:
-        window = question.window
-        mine, theirs = await asyncio.gather(self.arm(candidate, window), self.arm(stable, window))
+        fetched, window = question.window, question.store.counting(question.window)
+        mine, theirs = await asyncio.gather(self.arm(candidate, fetched), self.arm(stable, fetched))
         counted = count_block(mine, theirs, window, pods)
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
+        store = question.store.newest(mine.total, theirs.total, window)
+        if question.store.differs(mine.total, theirs.total, window):
+            return _left_out(window, store)
         note = RESETS_DROPPED if counted.resets_dropped else ""
         told = pod_counts(theirs, window, pods=pods) if question.tells_pods else {}
         if question.slice_label is None:
-            return Measured(counted.block, note=note, pods=told)
+            return Measured(counted.block, note=note, pods=told, store=store)
         parts = slice_blocks(mine, theirs, window, label=question.slice_label, values=question.slice_values, pods=pods)
-        return Measured(counted.block, parts, note, told)
+        return Measured(counted.block, parts, note, told, store)
 
     async def _tails(
         self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods
     ) -> Reading:
-        window = question.window
-        mine, theirs = await asyncio.gather(self.series(candidate.buckets, window), self.series(stable.buckets, window))
+        fetched, window = question.window, question.store.counting(question.window)
+        arms = (candidate.buckets, stable.buckets)
+        mine, theirs = await asyncio.gather(*(self.series(buckets, fetched) for buckets in arms))
         counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods)
-        return NoData(str(counted.reason)) if isinstance(counted, NoTails) else Measured(counted)
+        if isinstance(counted, NoTails):
+            return NoData(str(counted.reason))
+        store = question.store.newest(mine, theirs, window)
+        if question.store.differs(mine, theirs, window):
+            return _left_out(window, store)
+        return Measured(counted, store=store)
 
     async def _gauge(self, window: Window, candidate: GaugeSelectors, stable: GaugeSelectors) -> Reading:
         mine, theirs = await asyncio.gather(self.series(candidate.value, window), self.series(stable.value, window))
@@ -131,6 +155,13 @@ class _Asker:
             requests={q.revision: _growth(series) for q, series in zip(questions, totals, strict=True)},
             in_flight={name: _newest(series) for name, series in zip(with_gauge, gauges, strict=True)},
         )
+
+
+def _left_out(window: Window, store: Store) -> AnotherStore:
+    """
+    Up to the window's beginning the other store has counted: this one may have scraped before what is in there.
+    """
+    return AnotherStore(ANOTHER_STORE, until=window.until, store=store.began(window.after))
 
 
 def _growth(series: tuple[Series, ...]) -> float:

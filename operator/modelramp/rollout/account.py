@@ -27,6 +27,7 @@ from modelramp.analysis.forecast import tail_seconds_left
 from modelramp.analysis.gauges import GaugeSpread
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence, TailState
 
@@ -93,6 +94,8 @@ class Account:
     """Tests stable's pods against each other; None: they were never told apart, or never two to eight."""
     differing: str | None = None
     """The pod for which the overdispersion was last raised; None: it never was."""
+    store: Store = UNKNOWN_STORE
+    """Who told of the last block; unknown before there was one, and of a gauge, whose blocks begin anew."""
 
     @classmethod
     def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
@@ -187,6 +190,18 @@ class Account:
         """
         return replace(self, metric=self.metric.skip_until(at))
 
+    def leave_out(self, until: datetime, store: Store) -> "Account":
+        """
+        Count nothing up to `until`, as another store told of it; a replay changes nothing.
+        """
+        return self.skip_until(until).told_by(store, until)
+
+    def told_by(self, store: Store, until: datetime) -> "Account":
+        """
+        Remember who told of what ends at `until`; where that is not the last, nothing is remembered.
+        """
+        return replace(self, store=store) if self.counted_until == until else self
+
     def enter_step(self, wealth: Wealth) -> "Account":
         """
         Begin a later step.
@@ -272,20 +287,16 @@ class Account:
         """
         As kept in the status; `from_state` gives back an equal value.
         """
-        state: dict[str, Any] = {**self.metric.to_state()}
-        if self.source is not PhiSource.GIVEN:
-            state["source"] = str(self.source)
-        if self.more_pods:
-            state["morePods"] = True
-        if self.warning:
-            state["warning"] = self.warning
-        if self.slices is not None:
-            state["slices"] = self.slices.to_state()
-        if self.guard is not None:
-            state["guard"] = self.guard.to_state()
-        if self.differing is not None:
-            state["differing"] = self.differing
-        return state
+        more = {
+            "source": None if self.source is PhiSource.GIVEN else str(self.source),
+            "morePods": self.more_pods or None,
+            "warning": self.warning or None,
+            "slices": None if self.slices is None else self.slices.to_state(),
+            "guard": None if self.guard is None else self.guard.to_state(),
+            "differing": self.differing,
+            "store": None if self.store == UNKNOWN_STORE else list(self.store),
+        }
+        return {**self.metric.to_state(), **{name: value for name, value in more.items() if value is not None}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -311,4 +322,5 @@ class Account:
             warning=state.get("warning", ""),
             guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
             differing=state.get("differing"),
+            store=Store(*map(int, state.get("store", UNKNOWN_STORE))),
         )

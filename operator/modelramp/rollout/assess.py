@@ -28,7 +28,16 @@ from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
 from modelramp.rollout.needs import counted_from, history_of, opens_evidence
 from modelramp.rollout.numbers import count_text, evidence_text
-from modelramp.rollout.observed import History, Impossible, Measured, NoData, Observed, Reading, Unavailable
+from modelramp.rollout.observed import (
+    AnotherStore,
+    History,
+    Impossible,
+    Measured,
+    NoData,
+    Observed,
+    Reading,
+    Unavailable,
+)
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 
@@ -103,14 +112,20 @@ def _opened(s: Situation, metric: Metric) -> Account | None:
 
 def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> Account:
     """
-    The evidence with the reading's block, if there is one; nothing else ever changes it.
+    The evidence with the reading's block, if there is one, or with a gap where another store answered; nothing else
+    ever changes it.
     """
     begin, step = counted_from(s), s.step
-    if not isinstance(reading, Measured) or step is None or step.next_share is None or begin is None:
+    if step is None or step.next_share is None or begin is None:
+        return kept
+    if isinstance(reading, AnotherStore):
+        return kept.leave_out(reading.until, reading.store)
+    if not isinstance(reading, Measured):
         return kept
     limits = s.margins_of(metric, step.next_share)
     wealth = wealth_of(s.spec.strategy, s.spec.analysis)
-    return kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
+    counted = kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
+    return counted.told_by(reading.store, reading.block.end)
 
 
 def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus:

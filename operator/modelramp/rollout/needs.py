@@ -9,6 +9,7 @@ from typing import Final
 from modelramp.analysis import Window
 from modelramp.analysis.gauges import gauge_margins
 from modelramp.analysis.history import WINDOW_SECONDS
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit, Question
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
@@ -51,6 +52,8 @@ class CounterQuestion:
     """The series tell stable's pods apart; only then are they tested against each other."""
     short: bool = False
     """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
+    store: Store = UNKNOWN_STORE
+    """Who told of the last block: of another store nothing is counted yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +193,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 slice_values=slices.values if slices and metric.is_rate else (),
                 tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
+                store=s.evidence[metric.title].store,  # without evidence nothing is due
             )
         )
     return tuple(questions)

@@ -4,11 +4,13 @@ The world as seen in one cycle. Outages are values here, never exceptions.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from modelramp.analysis import Block, Counts
 from modelramp.analysis.betting import GaugeBlock
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tails import TailBlock
 from modelramp.rollout.account import Opening
 
@@ -90,6 +92,8 @@ class Measured:
     """What its reader should know; empty: nothing."""
     pods: Mapping[str, Counts] = field(default_factory=dict)
     """Of the same time, what each of stable's pods counted; empty where the series do not tell them apart."""
+    store: Store = UNKNOWN_STORE
+    """Who told; unknown where it was nobody, or does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,17 @@ class NoData:
     """
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnotherStore(NoData):
+    """
+    Another store answered than at the last block: what is new up to `until` is left out for good.
+    """
+
+    until: datetime
+    store: Store
+    """The one that answered."""
 
 
 @dataclass(frozen=True, slots=True)
