@@ -13,6 +13,7 @@ import pytest
 from unit.reconcile.parts import BEGIN, KEY, in_flight, opened, revision_for, spec_for, stamp
 
 from modelramp.analysis import Counts, Series, Wealth
+from modelramp.analysis.stores import Store
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence
 from modelramp.api.document import MLModelDeployment, parse
@@ -20,10 +21,11 @@ from modelramp.api.names import workload_name
 from modelramp.api.spec import WarmUp
 from modelramp.ports import DeniedError, Key, PodTimes, PortError, RefusedError, SamplesQuestion, UnreachableError
 from modelramp.reconcile.history import UNKNOWN_COUNTERS
-from modelramp.reconcile.observe import Eyes, observe
+from modelramp.reconcile.observe import ANOTHER_STORE, Eyes, observe
 from modelramp.rollout.account import Opening
 from modelramp.rollout.observed import (
     Acceptance,
+    AnotherStore,
     Arm,
     Measured,
     NoData,
@@ -323,6 +325,79 @@ class TestSlices:
         assert list(reading.slices) == ["5"]
         assert reading.slices["5"].candidate == Counts(reading.block.candidate.x, reading.block.candidate.x)
         assert len(world.asked) == 4
+
+
+def remembered(evidence: dict[str, Any], **newest: float) -> dict[str, Any]:
+    """
+    Evidence, as stored, whose last block rested on samples so many seconds ago.
+    """
+    store = [round(1000 * (NOW.timestamp() - newest[name])) for name in ("candidate", "stable")]
+    return {**evidence, "state": {**evidence["state"], "store": [*store, 0]}}
+
+
+def both_kinds() -> World:
+    """
+    Counters and buckets of both arms, scraped 5, 20, 35 … seconds ago.
+    """
+    world = World()
+    for revision in (OLD, NEW):
+        world.counted(revision, "2", *(1000 + 90 * number for number in range(12)))
+        took(world, revision, 80, 89, 90)
+    return world
+
+
+class TestStores:
+    """
+    Who told of the last block, and whether it is the one that answers now.
+    """
+
+    def look(self, now: datetime = NOW, **newest: float) -> list[object]:
+        """
+        The readings of errors and latency, whose last blocks rested on these samples.
+        """
+        told = [remembered(one, **newest) for one in (opened("errors"), opened_latency())]
+        analysis = {"metrics": [{"preset": "errors"}, LATENCY], "overdispersion": "1"}
+        found = seen(both_kinds(), deployment(changes={"analysis": analysis}, evidence=told), now=now)
+        return [found.readings[name] for name in ("errors", "latency")]
+
+    def test_are_known_by_the_newest_samples_of_a_block(self) -> None:
+        """
+        Not by those that are newer than it.
+        """
+        newest = round(1000 * (NOW.timestamp() - 20))
+        for reading in self.look(candidate=140, stable=155):
+            assert isinstance(reading, Measured)
+            assert (reading.block.end, reading.store) == (NOW - timedelta(seconds=15), Store(newest, newest))
+
+    @pytest.mark.parametrize("newest", [{"candidate": 141, "stable": 140}, {"candidate": 140, "stable": 139.9}])
+    def test_that_lack_a_sample_of_the_last_block_give_no_other(self, newest: dict[str, float]) -> None:
+        """
+        Of either arm. It says why, and from when on that store may be counted.
+        """
+        same = self.look(candidate=140, stable=140)
+        for reading, other in zip(self.look(**newest), same, strict=True):
+            assert isinstance(other, Measured)
+            store = other.store.began(other.block.start)
+            assert reading == AnotherStore(ANOTHER_STORE, until=other.block.end, store=store)
+
+    def test_are_not_told_apart_beyond_the_look_back(self) -> None:
+        """
+        Nothing of then is fetched.
+        """
+        assert all(isinstance(reading, Measured) for reading in self.look(candidate=1000.5, stable=1000.5))
+
+
+def test_a_first_look_at_another_store_is_left_out_although_it_is_short() -> None:
+    """
+    Waiting would leave out more.
+    """
+    step = {**in_flight("Progressing")["step"], "inPlaceSince": stamp(NOW - timedelta(seconds=26))}
+    short = deployment(step=step, evidence=[remembered(opened("errors"), candidate=41, stable=41)])
+    world = both_kinds()
+    for samples in world.series.values():
+        samples[:] = [(ago + 12, value) for ago, value in samples]
+    reading = seen(world, short).readings["errors"]
+    assert isinstance(reading, AnotherStore)
 
 
 def test_a_first_look_in_which_nothing_was_scraped_says_nothing() -> None:

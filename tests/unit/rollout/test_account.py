@@ -11,11 +11,13 @@ from fakes.rollout import ago, block, metric_evidence, tail_block, tail_evidence
 
 from modelramp.analysis import Block, MetricEvidence, Verdict, Wealth, combined_log, margins
 from modelramp.analysis.slices import SliceEvidence
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence
 from modelramp.rollout.account import Account, Opening, PhiSource
 
 WEALTH = Wealth(0.5, 0.01, 0.005)
+STORE = Store(1_767_268_770_125, 1_767_268_771_750, 1_767_268_755_000)
 LIMITS = margins(0.01, 0.25)
 PLAN = TailPlan((JudgedEdge(0.25),), (JudgedEdge(0.25),))
 RATE = Opening(phi=1.5, source=PhiSource.ESTIMATED, until=ago(60), more_pods=True)
@@ -144,6 +146,32 @@ def test_the_time_left_is_told_in_both_kinds() -> None:
     assert [one and str(one.obstacle) for one in never] == ["AboveMargin", None]
 
 
+# ---------------------------------------------------------------- stores
+
+
+def test_who_told_of_the_last_block_is_remembered() -> None:
+    """
+    Through later steps, too; of an earlier block it is not.
+    """
+    for kept in counted(GOOD):
+        told = kept.told_by(STORE, ago(10))
+        assert (told.store, told.metric, told.enter_step(WEALTH).store) == (STORE, kept.metric, STORE)
+        assert kept.told_by(STORE, ago(20)) is kept
+
+
+def test_what_another_store_told_is_left_out_once() -> None:
+    """
+    The evidence stays, time goes on, and that store is the one to know.
+    """
+    for kept, one in zip(counted(GOOD), blocks(GOOD, until=2), strict=True):
+        left_out = kept.leave_out(ago(2), STORE)
+        assert (left_out.counted_until, left_out.store, left_out.totals) == (ago(2), STORE, kept.totals)
+        assert (left_out.harm_log, left_out.ok_log) == (kept.harm_log, kept.ok_log)
+        assert left_out.leave_out(ago(2), STORE) == left_out
+        assert left_out.leave_out(ago(5), UNKNOWN_STORE) == left_out
+        assert left_out.observe(one, {}, LIMITS, WEALTH) is left_out
+
+
 # ---------------------------------------------------------------- slices
 
 
@@ -218,6 +246,8 @@ def test_slices_go_on_into_a_later_step() -> None:
         sliced(b=(5.0, 5.0, 95.0, 0.0)),
         Account.open(RATE, WEALTH, warning="an hour is not enough"),
         Account(metric_evidence(phi=3.0), PhiSource.ASSUMED, SliceEvidence.begin(("a",), WEALTH, phi=3.0)),
+        Account(metric_evidence(), store=STORE),
+        Account(tail_evidence(), store=STORE),
     ],
     ids=[
         "rate",
@@ -229,6 +259,8 @@ def test_slices_go_on_into_a_later_step() -> None:
         "slices",
         "warning",
         "all",
+        "rate of a known store",
+        "durations of a known store",
     ],
 )
 def test_an_account_survives_its_storage(kept: Account) -> None:
@@ -246,9 +278,19 @@ def test_what_goes_without_saying_is_not_stored() -> None:
     assert Account(evidence).to_state() == dict(evidence.to_state())
 
 
+def test_the_store_costs_little_room() -> None:
+    """
+    Of a status that is written at every look. Versions that did not know stores left none: nothing is checked then.
+    """
+    bare, known = (Account(metric_evidence(), store=store).to_state() for store in (UNKNOWN_STORE, STORE))
+    assert len(json.dumps(known)) - len(json.dumps(bare)) <= 60
+    assert Account.from_state(bare).store == UNKNOWN_STORE
+
+
 @pytest.mark.parametrize(
-    "damage", [{"phi": 0.5}, {"source": "Guessed"}, {"harm": []}], ids=["scatter", "source", "bets"]
-)
+    "damage", [{"phi": 0.5}, {"source": "Guessed"}, {"harm": []}, {"store": ["soon"]}],
+    ids=["scatter", "source", "bets", "store"],
+)  # fmt: skip
 def test_a_damaged_account_is_refused(damage: dict[str, Any]) -> None:
     """
     Starting afresh would spend the error rates twice.

@@ -26,6 +26,7 @@ from fakes.rollout import (
 )
 
 from modelramp.analysis import MetricEvidence
+from modelramp.analysis.stores import Store
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
@@ -33,7 +34,7 @@ from modelramp.api.status import CandidateStatus, Status, TrafficStatus, Verdict
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
-from modelramp.rollout.observed import Impossible, Measured, NoData, Unavailable, WarmUpReading
+from modelramp.rollout.observed import AnotherStore, Impossible, Measured, NoData, Unavailable, WarmUpReading
 
 GOOD = (50.0, 0.0, 950.0, 1.0)
 
@@ -196,6 +197,45 @@ def test_no_counts_are_no_verdict(reading: NoData | Unavailable, name: VerdictNa
     certain = metric_evidence(ok=9.0)
     evidence, said = judged(reading, evidence=(kept(certain),))
     assert (evidence, said.verdict, said.message) == (certain, name, reading.message)
+
+
+STORE = Store(1_767_268_775_125, 1_767_268_776_250, 1_767_268_770_000)
+
+
+def test_who_told_of_a_block_is_remembered_with_it() -> None:
+    """
+    In the same write, or a look after a crash would not know.
+    """
+    found = after(world(Phase.PROGRESSING, readings={"errors": Measured(block(GOOD), store=STORE)}))
+    account = Account.from_state(found.evidence[0].state)
+    assert (account.counted_until, account.store) == (ago(10), STORE)
+
+
+def test_a_block_of_another_store_is_left_out_and_said() -> None:
+    """
+    It passes nothing, even where the evidence would suffice; what it covers is over.
+    """
+    certain = metric_evidence(ok=9.0)
+    reading = AnotherStore("another replica answered", until=ago(10), store=STORE)
+    asked = world(Phase.PROGRESSING, remembered={"evidence": (kept(certain),)}, readings={"errors": reading})
+    found = after(asked)
+    account, (said,) = Account.from_state(found.evidence[0].state), found.verdicts
+    assert (account.counted_until, account.store) == (ago(10), STORE)
+    assert (account.ok_log, account.totals) == (pytest.approx(9.0), certain.rollout)
+    assert (said.verdict, said.message) == (VerdictName.NO_DATA, "another replica answered")
+
+
+@pytest.mark.parametrize("at", [step(in_place_since=None), step("100")], ids=["not in place", "nothing to compare"])
+def test_where_nothing_is_counted_nothing_is_left_out(at: Any) -> None:  # noqa: ANN401
+    """
+    The evidence stays as it is.
+    """
+    reading = AnotherStore("another replica answered", until=ago(10), store=STORE)
+    asked = world(
+        Phase.PROGRESSING, remembered={"step": at}, readings={"errors": reading},
+        route=route({"1": "100", "2": "0"}),
+    )  # fmt: skip
+    assert after(asked).evidence == (kept(metric_evidence()),)
 
 
 def test_counts_of_nothing_are_no_verdict_either() -> None:

@@ -20,10 +20,12 @@ from fakes.rollout import (
 )
 
 from modelramp.analysis import Window
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
 from modelramp.api.spec import WarmUp
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout import needs
+from modelramp.rollout.account import Account
 from modelramp.rollout.counters import ArmSelectors
 from modelramp.rollout.needs import (
     USUAL_GROWTH,
@@ -82,6 +84,17 @@ def test_both_arms_are_asked_for() -> None:
     assert isinstance(question.candidate, ArmSelectors)
     assert isinstance(question.stable, ArmSelectors)
     assert (rev("2") in question.candidate.total, rev("1") in question.stable.total) == (True, True)
+
+
+def test_each_metric_s_question_says_who_told_of_its_last_block() -> None:
+    """
+    An older version's evidence does not know.
+    """
+    analysis = {"metrics": [{"preset": "errors"}, {"preset": "latency", "threshold": "250ms"}]}
+    store = Store(1_767_268_770_125, 1_767_268_771_750)
+    evidence = (kept(metric_evidence()), kept(Account(tail_evidence(), store=store), "latency"))
+    found = asked(Phase.PROGRESSING, sections={"analysis": analysis}, remembered={"evidence": evidence})
+    assert [question.store for question in found.counters] == [UNKNOWN_STORE, store]
 
 
 @pytest.mark.parametrize(

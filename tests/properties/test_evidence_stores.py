@@ -1,0 +1,251 @@
+"""Two stores of different phases take turns over one truth, at random: nothing is ever counted twice."""
+
+import asyncio
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelramp.analysis import Counts, Series, Totals, Wealth, Window, margins
+from modelramp.analysis.stores import UNKNOWN_STORE
+from modelramp.analysis.tailplan import JudgedEdge, TailPlan
+from modelramp.api.spec import Prometheus
+from modelramp.ports import PodTimes, SamplesQuestion
+from modelramp.reconcile.observe import _Asker
+from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.counters import ArmSelectors, BucketSelectors, Selectors
+from modelramp.rollout.needs import LOOK_BACK, CounterQuestion
+from modelramp.rollout.observed import AnotherStore, Measured, Reading
+
+SCRAPE_MILLISECONDS = 15_000
+LOOKS = 16
+EVERY = 15
+BEGIN = 3_000_000.0  # unix seconds
+END = BEGIN + LOOKS * EVERY
+BEGUN_BEFORE = 90.0  # seconds of scrapes before the first block
+WEALTH, LIMITS = Wealth(0.5, 0.01, 0.005), margins(0.01, 0.25)
+RATE = Opening(phi=1.0, source=PhiSource.GIVEN)
+DURATIONS = Opening(phi=1.0, source=PhiSource.GIVEN, plan=TailPlan((JudgedEdge(0.25),), (JudgedEdge(0.25),)))
+KINDS: dict[str, tuple[Opening, Selectors, Selectors]] = {
+    "errors": (RATE, ArmSelectors(total="c n", bad="c x"), ArmSelectors(total="s n", bad="s x")),
+    "latency": (DURATIONS, BucketSelectors(buckets="c le", factor=1.0), BucketSelectors(buckets="s le", factor=1.0)),
+}
+
+
+@dataclass
+class Pod:
+    """What truly happened: instants of requests and of bad ones, restarts, and when it was created."""
+
+    name: str
+    created: float
+    requests: list[float]
+    bad: list[float]
+    restarts: list[float]
+
+    def counters(self, at: float) -> tuple[int, int]:
+        """Requests and bad ones since the last restart."""
+        begun = max((one for one in self.restarts if one <= at), default=0.0)
+        return self.between(begun, at)
+
+    def between(self, left: float, right: float) -> tuple[int, int]:
+        """Requests and bad ones in (left, right]."""
+        n, x = (bisect_right(one, right) - bisect_right(one, left) for one in (self.requests, self.bad))
+        return n, x
+
+
+@dataclass
+class Replica:
+    """A store: when it scraped each pod."""
+
+    scrapes: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass
+class Both:
+    """The metric source: what the replica whose turn it is has, as counters or as buckets of a histogram."""
+
+    pods: Sequence[Pod]
+    turn: Replica = field(default_factory=Replica)
+
+    async def samples(self, _namespace: str, _source: Prometheus, question: SamplesQuestion) -> tuple[Series, ...]:
+        arm, kind = question.selector.split()
+        begin, end, found = question.since.timestamp(), question.until.timestamp(), []
+        for pod in (one for one in self.pods if one.name.startswith(arm)):
+            shown = [(at, *pod.counters(at)) for at in self.turn.scrapes[pod.name] if begin < at <= end]
+            bad = [(at, float(x)) for at, _, x in shown if x]  # error series appear with the first error
+            total, fast = [(at, float(n)) for at, n, _ in shown], [(at, float(n - x)) for at, n, x in shown]
+            series = {"n": {"n": total}, "x": {"x": bad}, "le": {"0.25": fast, "+Inf": total}}[kind]
+            labels = {"instance": f"{pod.name}:80", "pod": pod.name}
+            found += [Series({**labels, "le": name}, tuple(ones)) for name, ones in series.items() if ones]
+        return tuple(found)
+
+
+@dataclass
+class World:
+    """Three pods, two replicas, and who answers each look."""
+
+    pods: list[Pod]
+    replicas: tuple[Replica, Replica]
+    turns: list[int]
+
+
+def pod_of(rng: random.Random, name: str, *, eventful: bool) -> Pod:
+    """Draw one: the candidate's second comes late, and some restart, if anything happens at all."""
+    created = BEGIN + rng.uniform(30, 120) if eventful and name == "c2" else BEGIN - 1000
+    rate = rng.choice([0.2, 1.0])
+    begin = max(created, BEGIN - BEGUN_BEFORE)
+    count = int(rate * (END - begin))
+    requests = sorted(rng.uniform(begin, END) for _ in range(count))
+    bad = [one for one in requests if rng.random() < 0.2]
+    restarts = [rng.uniform(begin + 20, END) for _ in range(rng.randint(0, 2))] if eventful else []
+    return Pod(name, created, requests, bad, sorted(restarts))
+
+
+def world_of(seed: int, flips: float, *, eventful: bool) -> World:
+    """
+    Draw a world: every page has phases of its own at each replica, and a tenth of the scrapes fail.
+
+    Without events no pod comes or restarts, and every scrape succeeds.
+    """
+    rng = random.Random(seed)
+    pods = [pod_of(rng, name, eventful=eventful) for name in ("c1", "c2", "s1")]
+    phases = iter(rng.sample(range(SCRAPE_MILLISECONDS), 2 * len(pods)))
+    replicas = Replica(), Replica()
+    for replica in replicas:
+        for pod in pods:
+            phase = next(phases)
+            instants = range(round(1000 * (BEGIN - BEGUN_BEFORE)) + phase, round(1000 * END), SCRAPE_MILLISECONDS)
+            replica.scrapes[pod.name] = [
+                at / 1000 for at in instants if at / 1000 > pod.created and not (eventful and rng.random() < 0.1)
+            ]
+    turns = [rng.randint(0, 1)]
+    while len(turns) < LOOKS:
+        turns.append(1 - turns[-1] if rng.random() < flips else turns[-1])
+    return World(pods, replicas, turns)
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def look(source: Both, metric: str, account: Account, until: float) -> Reading:
+    """Ask what the operator would."""
+    _, candidate, stable = KINDS[metric]
+    after = account.counted_until
+    assert after is not None
+    window = Window(since=after - LOOK_BACK, after=after, until=at(until))
+    question = CounterQuestion(name=metric, candidate=candidate, stable=stable, window=window, store=account.store)
+    # Kubernetes cuts instants to whole seconds
+    times = PodTimes(
+        born={pod.name: float(int(pod.created)) for pod in source.pods},
+        started={pod.name: tuple(float(int(one)) for one in pod.restarts) for pod in source.pods},
+    )
+    reading = await _Asker(source, "ml", Prometheus()).reading(question, times)
+    assert reading is not None
+    return reading
+
+
+def remembered(account: Account, reading: Reading) -> Account:
+    """Remember it as the operator does, through JSON."""
+    if isinstance(reading, AnotherStore):
+        account = account.leave_out(reading.until, reading.store)
+    if isinstance(reading, Measured):
+        counted = account.observe(reading.block, {}, LIMITS, WEALTH)
+        account = counted.told_by(reading.store, reading.block.end)
+    return Account.from_state(account.to_state())
+
+
+def read(world: World, metric: str, *, knows: bool = True) -> tuple[Account, list[Reading]]:
+    """All looks of a rollout; one that does not know of stores forgets each."""
+
+    async def looks() -> tuple[Account, list[Reading]]:
+        source, account, readings = Both(world.pods), Account.open(KINDS[metric][0], WEALTH), []
+        account = account.skip_until(at(BEGIN))
+        for number, turn in enumerate(world.turns):
+            source.turn = world.replicas[turn]
+            readings.append(await look(source, metric, account, BEGIN + EVERY * (number + 1)))
+            account = remembered(account, readings[-1])
+            account = account if knows else replace(account, store=UNKNOWN_STORE)
+        return account, readings
+
+    return asyncio.run(looks())
+
+
+def truth_of(world: World) -> Totals:
+    """All there was to count: since the scrape before the first block, which may have been half a minute ago."""
+    arms = {name: [pod for pod in world.pods if pod.name.startswith(name)] for name in "cs"}
+    first = {
+        pod.name: max(
+            (when for when in world.replicas[world.turns[0]].scrapes[pod.name] if when <= BEGIN), default=BEGIN
+        )
+        for pod in world.pods
+    }
+    sums = [sum((Counts(*pod.between(first[pod.name], END)) for pod in arms[name]), Counts()) for name in "cs"]
+    return Totals(*sums)
+
+
+METRICS = st.sampled_from(sorted(KINDS))
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.1, 0.3, 0.5, 0.8]), METRICS)
+def test_never_more_is_counted_than_happened(seed: int, flips: float, metric: str) -> None:
+    """With pods that come, restart and are not scraped at times, in either arm."""
+    world = world_of(seed, flips, eventful=True)
+    account, _ = read(world, metric)
+    mine, truth = account.totals, truth_of(world)
+    for counted, happened in ((mine.candidate, truth.candidate), (mine.stable, truth.stable)):
+        assert counted.n <= happened.n
+        assert counted.x <= happened.x
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_what_is_counted_is_what_one_store_saw_and_each_flip_is_said(seed: int, flips: float) -> None:
+    """Every block but those after a flip, each with all that its store saw to be new in it."""
+    world = world_of(seed, flips, eventful=False)
+    account, readings = read(world, "errors")
+    before = [world.turns[0], *world.turns]
+    expected = Totals()
+    for number, reading in enumerate(readings):
+        flipped = before[number] != world.turns[number]
+        assert isinstance(reading, AnotherStore if flipped else Measured)
+        if isinstance(reading, Measured):
+            shown = [seen(pod, world.replicas[world.turns[number]], number) for pod in world.pods]
+            mine = shown[0] + shown[1]
+            assert (reading.block.candidate, reading.block.stable) == (mine, shown[2])
+            expected = Totals(expected.candidate + mine, expected.stable + shown[2])
+    assert account.totals == expected
+    if flips == 1.0:
+        assert [type(one) for one in readings[1:]] == [AnotherStore] * (LOOKS - 1)
+
+
+def seen(pod: Pod, replica: Replica, number: int) -> Counts:
+    """What a replica saw to be new of a pod between two looks."""
+    total = Counts()
+    for left, right in pairwise(replica.scrapes[pod.name]):
+        if number * EVERY < right - BEGIN <= (number + 1) * EVERY:
+            total += Counts(*pod.between(left, right))
+    return total
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), METRICS)
+def test_one_store_that_answers_every_look_is_never_taken_for_two(seed: int, metric: str) -> None:
+    """Whatever happens to its pods and scrapes: it is read as if nobody knew of stores."""
+    world = world_of(seed, 0.0, eventful=True)
+    account, readings = read(world, metric)
+    assert account.store.since == 0
+    unknowing, others = read(world, metric, knows=False)
+    assert [told(one) for one in readings] == [told(one) for one in others]
+    assert account.metric == unknowing.metric
+
+
+def told(reading: Reading) -> object:
+    """A reading without who told it."""
+    return replace(reading, store=UNKNOWN_STORE) if isinstance(reading, Measured) else reading
