@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from contracts.fault_reader import EVERY_SECONDS, Look, Reader, instant
-from contracts.fault_truth import MARGINS, WEALTH
+from contracts.fault_reader import EVERY_SECONDS, Memory, Reader, instant
+from contracts.fault_truth import WEALTH
 
-from modelramp.analysis import Counted, MetricEvidence, Pods, Series, Window, count_block, counters
+from modelramp.analysis import MetricEvidence, Pods, Series, Window, counters
+from modelramp.analysis.stores import Store
 from modelramp.analysis.targets import Identity, Sample, Target, find_targets
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -65,6 +66,16 @@ def answers_are_of_one_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(counters, "from_two_stores", lambda _answers, _window: False)
 
 
+def any_store_goes_on_where_another_ended(patch: pytest.MonkeyPatch) -> None:
+    """Whoever answers."""
+    patch.setattr(Store, "differs", lambda _self, _candidate, _stable, _window: False)
+
+
+def every_look_is_of_another_store(patch: pytest.MonkeyPatch) -> None:
+    """Except the first."""
+    patch.setattr(Store, "differs", lambda self, _candidate, _stable, _window: self.candidate > 0)
+
+
 def _window_as(change: Callable[[Window], Window]) -> Mistake:
     original = counters.increments
 
@@ -93,6 +104,8 @@ MISTAKES: Final[dict[Mistake, tuple[str, ...]]] = {
     samples_are_in_order: ("late/stammering",),
     blocks_end_anywhere: ("blackout/short",),
     answers_are_of_one_store: ("flipping/questions",),
+    any_store_goes_on_where_another_ended: ("flipping/looks", "flipping/turns"),
+    every_look_is_of_another_store: ("healthy/operator", "restarts/operator", "restarted/operator", "flipping/looks"),
     windows_overlap: ("healthy/operator", "missing/operator", "late/operator", "late/impatient", "flipping/looks"),
     windows_stand_alone: ("healthy/operator", "missing/operator", "outage/operator", "frozen/operator"),
     gaps_are_left_out: ("restarted/operator", "blackout/operator", "blackout/short"),
@@ -101,17 +114,10 @@ MISTAKES: Final[dict[Mistake, tuple[str, ...]]] = {
 
 def read_again(reader: Reader) -> list[float]:
     """Logarithms of the evidence of harm and of "not worse" after each of a reader's recorded answers."""
-    evidence, logs = MetricEvidence.begin(WEALTH, counted_until=reader.looks[0].window.after), []
+    memory, logs = Memory(MetricEvidence.begin(WEALTH, counted_until=reader.looks[0].window.after)), []
     for look in reader.looks:
-        evidence = _observed(evidence, reader, look)
-        logs += [evidence.harm_log, evidence.ok_log]
+        window = memory.window(reader.look_back, look.window.until)
+        if look.arms is not None:
+            _, memory = memory.read(look.arms, window, look.pods)
+        logs += [memory.evidence.harm_log, memory.evidence.ok_log]
     return logs
-
-
-def _observed(evidence: MetricEvidence, reader: Reader, look: Look) -> MetricEvidence:
-    after = evidence.counted_until or look.window.after
-    if look.arms is None:
-        return evidence
-    window = Window(since=after - reader.look_back, after=after, until=look.window.until)
-    reading = count_block(*look.arms, window, look.pods)
-    return evidence.observe(reading.block, MARGINS, WEALTH) if isinstance(reading, Counted) else evidence

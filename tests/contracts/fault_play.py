@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.fault_pages import LONG_AGO, Event, Page, PageServer, Trouble, no_trouble, traffic
-from contracts.fault_reader import DELAY_SECONDS, EVERY_SECONDS, Reader, Stammering, instant, sleep_until
+from contracts.fault_reader import DELAY_SECONDS, EVERY_SECONDS, Memory, Reader, Stammering, instant, sleep_until
 from contracts.fault_stores import FaultyPrometheus, Flipping, Markers
 from contracts.fault_truth import WEALTH, Known
 from contracts.metric_worlds import no_secret, prometheus_binary
@@ -33,6 +33,8 @@ BLACKOUT: Final = (6.5, 28.0)
 OUTAGE: Final = (6.0, 14.0)
 SHORT_LOOK_BACK: Final = timedelta(seconds=5)
 EARLY_LOOKS: Final = 3
+STORE_OF: Final = ("left", "right")
+SIDES: Final = (0, 0, 1, 1, 0, 1, 1, 1, 0)  # who answers which look: four flips, two looks in a row among them
 SHARED: Final = ("healthy", "missing", "outage", "restarts", "births", "late")
 
 
@@ -105,7 +107,7 @@ class Stage:
             PrometheusSource(AddressPolicy(f"http://{address}"), no_secret, jitter=lambda: 0.5)
         )
         evidence = MetricEvidence.begin(WEALTH, counted_until=instant(shop.begin))
-        shop.readers[name] = Reader(source, shop.name, shop.pages, evidence, known or Known(), store=store)
+        shop.readers[name] = Reader(source, shop.name, shop.pages, Memory(evidence), known or Known(), store=store)
         return shop.readers[name]
 
     async def flipping(self) -> Flipping:
@@ -277,18 +279,19 @@ async def frozen(stage: Stage, shop: Shop) -> None:
 
 
 async def flipping(stage: Stage, shop: Shop) -> None:
-    """Two replicas behind one address: questions go to either in turn; or whole looks do."""
-    by_question, by_look = await stage.flipping(), await stage.flipping()
+    """Two replicas behind one address: questions go to either in turn; or every look does; or some looks do."""
+    by_question, by_look, by_turn = [await stage.flipping() for _ in range(3)]
     questions = await stage.reader("questions", shop, "both", address=by_question.address)
     looks = await stage.reader("looks", shop, "left", address=by_look.address)
-    for number in range(1, 10):
+    turns = await stage.reader("turns", shop, "left", address=by_turn.address)
+    for number, side in enumerate(SIDES, start=1):
         until = shop.begin + number * EVERY_SECONDS
         await sleep_until(until + DELAY_SECONDS)
-        by_look.stays_with = number % 2
+        by_look.stays_with, by_turn.stays_with = side, number % 2
         by_question.stays_with = 0 if until > shop.end + 1 else None
-        looks.store = ("left", "right")[number % 2]
+        looks.store, turns.store = STORE_OF[side], STORE_OF[number % 2]
         questions.store = "both" if by_question.stays_with is None else "left"
-        await asyncio.gather(looks.look(until), questions.look(until))
+        await asyncio.gather(looks.look(until), turns.look(until), questions.look(until))
 
 
 SCENES: Final = {

@@ -5,7 +5,7 @@ The operator's own way from a metric source to evidence, with every step of it k
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,6 +13,7 @@ from contracts.fault_pages import Page
 from contracts.fault_truth import ARMS, MARGINS, WEALTH, Known
 
 from modelramp.analysis import ArmSeries, Counted, MetricEvidence, NoData, Pods, Series, Window, count_block
+from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.api.spec import Prometheus
 from modelramp.ports import MetricSource, SamplesQuestion, UnreachableError
 from modelramp.reconcile.observe import _Asker
@@ -34,12 +35,20 @@ async def sleep_until(at: float) -> None:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Another store answered than before: nothing is counted of it up to the end of the window."""
+
+
+Reading = Counted | NoData | Elsewhere
+
+
+@dataclass(frozen=True)
 class Look:
     """
     One look at the metric source.
 
     Attributes:
-        window: What was asked for.
+        window: What was asked for, without samples from before another store ended to count.
         arms: What came back, candidate first; None: the source could not be reached.
         pods: What was known about the pods.
         reading: What was made of it; None: as above.
@@ -50,9 +59,41 @@ class Look:
     window: Window
     arms: tuple[ArmSeries, ArmSeries] | None
     pods: Pods
-    reading: Counted | NoData | None
+    reading: Reading | None
     logs: tuple[float, float]
     store: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """
+    What is remembered from look to look.
+
+    Attributes:
+        evidence: The evidence.
+        told: Who told of the last block.
+    """
+
+    evidence: MetricEvidence
+    told: Store = UNKNOWN_STORE
+
+    def window(self, look_back: timedelta, until: datetime) -> Window:
+        """Of the next look."""
+        after = self.evidence.counted_until
+        if after is None:
+            raise RuntimeError("evidence begins at an instant")
+        return self.told.counting(Window(since=after - look_back, after=after, until=until))
+
+    def read(self, arms: tuple[ArmSeries, ArmSeries], window: Window, pods: Pods) -> tuple[Reading, "Memory"]:
+        """Count what both arms answered, and remember it in the operator's way."""
+        counted, totals = count_block(*arms, window, pods), [arm.total for arm in arms]
+        if isinstance(counted, NoData):
+            return counted, self
+        told = self.told.newest(totals[0], totals[1], window)
+        if self.told.differs(totals[0], totals[1], window):
+            left_out = self.evidence.skip_until(window.until)
+            return Elsewhere(), Memory(left_out, told.began(window.after))
+        return counted, Memory(self.evidence.observe(counted.block, MARGINS, WEALTH), told)
 
 
 @dataclass
@@ -64,7 +105,7 @@ class Reader:
         source: What is asked.
         shop: Namespace of the pages.
         pages: What may be told about them, as far as it is known.
-        evidence: The evidence so far.
+        memory: The evidence so far, and who told.
         known: What is known about the pods.
         look_back: How far before the last block samples are fetched.
         store: Name of the store that answers the next look.
@@ -74,11 +115,16 @@ class Reader:
     source: MetricSource
     shop: str
     pages: Sequence[Page]
-    evidence: MetricEvidence
+    memory: Memory
     known: Known = field(default_factory=Known)
     look_back: timedelta = LOOK_BACK
     store: str = "shared"
     looks: list[Look] = field(default_factory=list)
+
+    @property
+    def evidence(self) -> MetricEvidence:
+        """The evidence so far."""
+        return self.memory.evidence
 
     async def run(self, begin: float, end: float) -> None:
         """Look every few seconds, each time as far as samples are settled."""
@@ -90,20 +136,16 @@ class Reader:
 
     async def look(self, until: float) -> None:
         """Count what is new up to an instant."""
-        after = self.evidence.counted_until
-        if after is None:
-            raise RuntimeError("evidence begins at an instant")
-        window = Window(since=after - self.look_back, after=after, until=instant(until))
+        window = self.memory.window(self.look_back, instant(until))
         arms, pods, reading = None, Pods(), None
         try:
             pods = await self._pods(window)
-            arms = await self._arms(window)
+            fetched = replace(window, since=window.after - self.look_back)
+            arms = await self._arms(fetched)
         except UnreachableError:
             pass
         else:
-            reading = count_block(*arms, window, pods)
-        if isinstance(reading, Counted):
-            self.evidence = self.evidence.observe(reading.block, MARGINS, WEALTH)
+            reading, self.memory = self.memory.read(arms, window, pods)
         logs = self.evidence.harm_log, self.evidence.ok_log
         self.looks.append(Look(window, arms, pods, reading, logs, self.store))
 
