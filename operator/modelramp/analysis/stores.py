@@ -33,6 +33,12 @@ class Store(NamedTuple):
     since: int = 0
     """Up to here another store has counted: no increment of this one may begin earlier."""
 
+    @classmethod
+    def from_state(cls, numbers: Iterable[int]) -> "Store":
+        """Restore what was stored; ValueError if it is damaged."""
+        candidate, stable, since = map(int, numbers)
+        return cls(candidate, stable, since)
+
     def counting(self, window: Window) -> Window:
         """Return the window without the samples that no increment may begin at."""
         return replace(window, since=max(window.since, datetime.fromtimestamp(self.since / MILLISECONDS, UTC)))

@@ -322,5 +322,5 @@ class Account:
             warning=state.get("warning", ""),
             guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
             differing=state.get("differing"),
-            store=Store(*map(int, state.get("store", UNKNOWN_STORE))),
+            store=Store.from_state(state.get("store", UNKNOWN_STORE)),
         )

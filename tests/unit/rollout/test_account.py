@@ -288,8 +288,8 @@ def test_the_store_costs_little_room() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"phi": 0.5}, {"source": "Guessed"}, {"harm": []}, {"store": ["soon"]}],
-    ids=["scatter", "source", "bets", "store"],
+    "damage", [{"phi": 0.5}, {"source": "Guessed"}, {"harm": []}, {"store": ["soon"]}, {"store": [1, 2, 3, 4]}],
+    ids=["scatter", "source", "bets", "store", "stores"],
 )  # fmt: skip
 def test_a_damaged_account_is_refused(damage: dict[str, Any]) -> None:
     """
