@@ -201,7 +201,7 @@ async def test_custom_bounds_are_edges(world_of: Opening) -> None:
     """Classic histograms that Prometheus stores as native ones keep the edges they came with."""
     edges = (0.05, 0.1, 0.3, 0.7, 2.5)
     mine, theirs = Page(schema=None, edges=edges), Page(schema=None, edges=edges)
-    options = dict.fromkeys(NAMES, {"convert_classic_histograms_to_nhcb": True})
+    options = {name: {"convert_classic_histograms_to_nhcb": True} for name in NAMES}
     async with world_of(mine, theirs, options) as world:
         mine.observed += durations(50, 11)
         theirs.observed += durations(100, 12)
@@ -247,5 +247,5 @@ async def test_what_is_below_zero_is_refused(world_of: Opening) -> None:
     async with world_of(mine, theirs) as world:
         mine.observed += [1.0, -1.0]
         until = await world.settled()
-        with pytest.raises(RefusedError, match="observations from -1 to -0.9"):
+        with pytest.raises(RefusedError, match="observations from -1 to"):
             await world.samples(NATIVE.replace("$arm", f'pod="{CANDIDATE}"'), until)

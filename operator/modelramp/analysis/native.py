@@ -72,10 +72,12 @@ class Layout:
 
     @cached_property
     def custom(self) -> bool:
-        """Whether the bounds are none of a standard histogram."""
+        """Whether the bounds are none of a standard histogram, the zero bucket's part of one apart."""
         if self.bounds and self.bounds[0][0] == -math.inf:
             return True
-        return self.schema is None and len(self._above_zero) > 1
+        found = self._above_zero
+        cut_off = len(found) == 1 and self.bounds[0] == (-found[0][0], found[0][0])
+        return bool(found) and self.schema is None and not cut_off
 
     def splits(self, edge: float) -> bool:
         """Whether an edge lies within a bucket, so that how many observations are below it is not known."""
@@ -88,7 +90,7 @@ class Layout:
     @property
     def _above_zero(self) -> list[Bound]:
         """Without what lies beyond all finite edges."""
-        return [(lower, upper) for lower, upper in self.bounds if lower > 0.0 and upper < MOST]
+        return [(lower, upper) for lower, upper in self.bounds if lower >= 0.0 and 0.0 < upper < MOST]
 
     @property
     def _asked(self) -> list[Bound]:
@@ -111,7 +113,7 @@ def on_grid(edge: float, schema: int) -> bool:
 
 def _schema(lower: float, upper: float) -> int | None:
     """Return the schema that has this bucket; None if none has it."""
-    octaves = math.log2(upper) - math.log2(lower)
+    octaves = math.log2(upper) - math.log2(lower) if lower > 0.0 else math.inf
     exact = -math.log2(octaves) if octaves > 0.0 else math.inf
     if not COARSEST_SCHEMA - 1 < exact < FINEST_SCHEMA + 1:
         return None

@@ -16,6 +16,7 @@ from modelramp.analysis.targets import EDGE_LABEL, Identity, Series
 
 LISTED_SCHEMA: Final = 3  # edges 9 % apart: finer ones tell little more, and are the first to be lost
 LISTED_ABOVE_OCTAVES: Final = 2  # above the slowest call: stretches of the past are compared edge by edge
+LISTED_BELOW_OCTAVES: Final = 20  # below it: a millionth of it, which is nothing a call is judged by
 _PLACE_SLACK: Final = 1e-6  # of a bucket's number
 _BUCKET: Final = "_bucket"
 _NAME: Final = "__name__"
@@ -37,8 +38,8 @@ def as_buckets(arms: Sequence[Arm], *, only: Collection[float] = (), also: Itera
     Args:
         arms: What was fetched for one look.
         only: Count native histograms at these edges alone, in the series' own unit, where all samples of a series have
-            them. Empty: at edges of the coarsest schema found (at most of schema 3) around the buckets that hold
-            observations and for two octaves above, at custom bounds, and at those of classic buckets beside them.
+            them. Empty: at the edges of the coarsest schema found (at most of schema 3) from the fastest call to two
+            octaves above the slowest one, at custom bounds, and at those of classic buckets beside them.
         also: Further edges, where ``only`` is empty.
 
     """
@@ -68,14 +69,15 @@ def _histogram(series: Series) -> Identity:
 
 
 def _listed(layouts: Collection[Layout]) -> set[float]:
-    """Return the edges worth looking at of what holds observations."""
+    """Return the edges worth looking at, given what holds observations."""
     standard = [layout for layout in layouts if not layout.custom]
     schemas = [layout.schema for layout in standard if layout.schema is not None]
     schema = min([LISTED_SCHEMA, *schemas])
-    places = {place for layout in standard for place in _places(layout, schema)}
+    places = [place for layout in standard for place in _places(layout, schema)]
     if places:
+        above, under = (max(1, int(octaves * 2.0**schema)) for octaves in (LISTED_ABOVE_OCTAVES, LISTED_BELOW_OCTAVES))
         highest = max(places)
-        places.update(range(highest + 1, highest + 1 + max(1, int(LISTED_ABOVE_OCTAVES * 2.0**schema))))
+        places = list(range(max(min(places), highest - under), highest + above + 1))
     custom = {bound for layout in layouts if layout.custom for pair in layout.bounds for bound in pair if bound >= 0.0}
     return custom | {boundary(schema, place) for place in places}
 
