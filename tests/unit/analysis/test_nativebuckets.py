@@ -73,9 +73,9 @@ def test_each_arm_is_counted_at_the_edges_that_are_judged() -> None:
 
 def test_without_a_plan_edges_stand_around_the_buckets_and_above() -> None:
     """Those of the coarser arm for both, and two octaves above the slowest call."""
-    found = block([growing([0.3], [0.3, 0.6], schema=0)], [growing([0.3], [0.3], "s")])
+    found = block([growing([0.3], [0.0, 0.3, 0.6], schema=0)], [growing([0.3], [0.3], "s")])
     edges = (0.25, 0.5, 1.0, 2.0, 4.0)
-    assert found.candidate == Histogram(edges, (0.0, 1.0, 2.0, 2.0, 2.0), 2.0)
+    assert found.candidate == Histogram(edges, (1.0, 2.0, 3.0, 3.0, 3.0), 3.0)
     assert found.stable == Histogram(edges, (0.0, 1.0, 1.0, 1.0, 1.0), 1.0)
 
 
@@ -88,6 +88,14 @@ def test_edges_closer_than_nine_percent_are_not_listed() -> None:
     } == {round(2**0.125, 6)}
     finest = float(f"{bound(8, -187):.12g}")
     assert block(fine[:1], fine[1:], (finest,)).candidate == Histogram((finest,), (2.0,), 2.0)
+
+
+def test_a_call_that_took_next_to_nothing_adds_no_thousand_edges() -> None:
+    """Twenty octaves below the slowest are as far as anybody looks."""
+    arms = [growing([1e-30], [1e-30, 0.5], pod) for pod in ("c", "s")]
+    found = block(arms[:1], arms[1:]).candidate
+    assert (len(found.edges), found.edges[0], found.edges[-1]) == (177, float(f"{2.0**-21:.12g}"), 2.0)
+    assert found.below[0] == 1.0
 
 
 def test_coarse_schemas_have_an_edge_above() -> None:
@@ -222,5 +230,5 @@ def test_the_past_of_a_native_histogram_is_a_past() -> None:
     asked = TailHistory().before([series], window, question=OverThreshold(0.3))
     with pytest.raises(NoSuchEdgeError, match=r"0.3 is not a bucket edge; nearest 0.297302 and 0.32421;"):
         asked.require_edge(OverThreshold(0.3))
-    slow = TailHistory().before([series], window, factor=1e-3, question=OverThreshold(0.004096))
-    slow.require_edge(OverThreshold(0.004096))
+    slow = TailHistory().before([series], window, factor=1e-3, question=OverThreshold(0.004))
+    slow.require_edge(OverThreshold(0.004))
