@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from modelramp.analysis.histogram import COARSEST_SCHEMA, FINEST_SCHEMA, INFINITE_POWER
-
+FINEST_SCHEMA: Final = 8
+COARSEST_SCHEMA: Final = -4  # Prometheus' standard histograms know -4 to 8
+INFINITE_POWER: Final = 1024.0  # 2 to this power is no float any more
 EDGE_SLACK: Final = 1e-9  # relative: an edge is known to 12 digits, and the finest schema's are 3e-3 apart
 COUNT_SLACK: Final = 1e-9  # relative: sums of fractions, where a rule recorded them
 SCHEMA_SLACK: Final = 1e-6  # of a schema's number, computed from two bounds

@@ -5,6 +5,7 @@ A native histogram is read as any other: planned from stable's past, then counte
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -73,11 +74,11 @@ def seen(metrics: FakeMetrics, metric: Mapping[str, Any], evidence: list[dict[st
 
 def opened(found: Observed) -> list[dict[str, Any]]:
     """
-    Evidence begun with what the past told, as it is stored.
+    Evidence begun with what the past told, as it is stored; the step counts from its own beginning.
     """
     opening = found.histories["calls"]
     assert isinstance(opening, Opening), opening
-    account = Account.open(opening, Wealth(at_start=0.5, per_step=0.0, per_block=0.01))
+    account = Account.open(replace(opening, until=None), Wealth(at_start=0.5, per_step=0.0, per_block=0.01))
     return [{"name": "calls", "state": dict(account.to_state())}]
 
 
