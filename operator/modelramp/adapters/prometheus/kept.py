@@ -14,7 +14,7 @@ from modelramp.analysis.native import NativeSample
 
 _SAMPLE_BYTES: Final = 24  # as JSON: an instant with milliseconds, a counter's value, brackets and quotes
 _LABEL_BYTES: Final = 6
-_BUCKET_BYTES: Final = 48  # as JSON, of a native histogram: two bounds, most with 16 digits, and a count
+_BUCKET_BYTES: Final = 56  # as JSON, of a native histogram: two bounds, most with 17 digits, and a count
 _NATIVE_SAMPLES: Final = 16  # the memory of a native histogram's sample without buckets, in counters' samples
 _BUCKET_SAMPLES: Final = 2  # and of each bucket's count; the bounds are shared
 
