@@ -223,6 +223,7 @@ def test_the_past_of_a_native_histogram_is_a_past() -> None:
     series, window = past()
     history = TailHistory().before([series], window, question=OverThreshold(2.0))
     history.require_edge(OverThreshold(2.0))
+    history.require_edge(QuantileGrowth(0.9, 0.2))
     assert history.stable is not None
     assert history.stable.n == 600
     assert history.stable.counts(0.5).x == 80
