@@ -26,6 +26,7 @@ from modelramp.ports import (
     SamplesQuestion,
     WarmUps,
     Workloads,
+    counters_only,
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
@@ -61,8 +62,11 @@ class _Asker:
         question = SamplesQuestion(selector=selector, since=window.since, until=window.until)
         return await self.metrics.samples(self.namespace, self.source, question)
 
+    async def counters(self, selector: str, window: Window) -> tuple[Series, ...]:
+        return counters_only(await self.series(selector, window))
+
     async def arm(self, selectors: ArmSelectors, window: Window) -> ArmSeries:
-        total, bad = await asyncio.gather(self.series(selectors.total, window), self.series(selectors.bad, window))
+        total, bad = await asyncio.gather(self.counters(selectors.total, window), self.counters(selectors.bad, window))
         return ArmSeries(total, bad)
 
     async def reading(self, question: CounterQuestion, known: PodTimes) -> Reading | None:
@@ -104,11 +108,11 @@ class _Asker:
     ) -> Reading:
         window = question.window
         mine, theirs = await asyncio.gather(self.series(candidate.buckets, window), self.series(stable.buckets, window))
-        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods)
+        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods, wanted=question.edges)
         return NoData(str(counted.reason)) if isinstance(counted, NoTails) else Measured(counted)
 
     async def _gauge(self, window: Window, candidate: GaugeSelectors, stable: GaugeSelectors) -> Reading:
-        mine, theirs = await asyncio.gather(self.series(candidate.value, window), self.series(stable.value, window))
+        mine, theirs = await asyncio.gather(self.counters(candidate.value, window), self.counters(stable.value, window))
         found = gauge_block(mine, theirs, window, candidate.aggregate)
         return NoData(str(found.reason)) if isinstance(found, NoCounts) else Measured(found)
 
@@ -118,9 +122,9 @@ class _Asker:
         """
         window = Window(since=until - DRAIN_WINDOW, after=until - DRAIN_WINDOW, until=until)
         try:
-            totals = await asyncio.gather(*(self.series(question.total, window) for question in questions))
+            totals = await asyncio.gather(*(self.counters(question.total, window) for question in questions))
             gauges = await asyncio.gather(
-                *(self.series(question.in_flight, window) for question in questions if question.in_flight)
+                *(self.counters(question.in_flight, window) for question in questions if question.in_flight)
             )
         except PortError:
             return None

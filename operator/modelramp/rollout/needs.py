@@ -51,6 +51,8 @@ class CounterQuestion:
     """The series tell stable's pods apart; only then are they tested against each other."""
     short: bool = False
     """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
+    edges: tuple[float, ...] = ()
+    """The bucket edges that are judged, in seconds; of durations only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,7 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
 
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
-    slices = s.spec.analysis.slices
+    slices, evidence = s.spec.analysis.slices, s.evidence
     for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
@@ -190,6 +192,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 slice_values=slices.values if slices and metric.is_rate else (),
                 tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
+                edges=evidence[metric.title].edges,  # without evidence nothing is due
             )
         )
     return tuple(questions)
