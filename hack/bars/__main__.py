@@ -2,7 +2,7 @@
 `make bars`: how often, how soon and at what price the operator decides, by simulation, beside what it promises.
 
 Every cell is so many whole rollouts of `modelramp simulate`, each from a seed of its own; equal seeds give equal tables.
-Writes docs/bars.md and docs/reports/bars.json.
+Writes docs/bars.md, its summary in docs/evidence.md, and docs/reports/bars.json.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bars.page import kept, page, promise
+from bars.page import kept, page, promise, with_summary
 
 from modelramp.api.document import MLModelDeployment, parse
 from modelramp.simulation import Onset, Outcome, Rates, Run, TrafficModel, simulate, summarize
@@ -28,6 +28,7 @@ from modelramp.simulation import Onset, Outcome, Rates, Run, TrafficModel, simul
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "docs/reports/bars.json"
 PAGE = ROOT / "docs/bars.md"
+EVIDENCE = ROOT / "docs/evidence.md"
 SECONDS_OF_A_LOOK = 15
 SECONDS_LEFT_OUT = 10
 """Five for settling after a change of the share, five for scrapes to be complete."""
@@ -303,6 +304,14 @@ def judge(one: dict[str, Any], before: list[dict[str, Any]]) -> None:
     one["kept"] = one["value"] <= one["limit"] if known else None if one["limit"] is None else False
 
 
+def write(rows: list[dict[str, Any]]) -> None:
+    """
+    docs/bars.md, and its summary in docs/evidence.md.
+    """
+    PAGE.write_text(page(rows))
+    EVIDENCE.write_text(with_summary(EVIDENCE.read_text(), rows))
+
+
 def main() -> int:
     """
     Play all cells, or those of some bars, and write the page; 1 when a promise is not kept.
@@ -315,7 +324,7 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="only write the page from the report that is there")
     arguments = parser.parse_args()
     if arguments.page:
-        PAGE.write_text(page(json.loads(REPORT.read_text())))
+        write(json.loads(REPORT.read_text()))
         return 0
     wanted = [cell for cell in cells() if not arguments.only or cell.bar in arguments.only]
     rows: list[dict[str, Any]] = []
@@ -332,7 +341,7 @@ def main() -> int:
     if not arguments.only:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(json.dumps(rows, indent=1) + "\n")
-        PAGE.write_text(page(rows))
+        write(rows)
     return 1 if any(one["kept"] is False for one in rows) else 0
 
 

@@ -27,6 +27,51 @@ def page(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+BEGIN, END = "<!-- bars: written by `make bars` -->", "<!-- end of bars -->"
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """
+    The table of docs/evidence.md: of each bar and number the row that is nearest to its limit.
+    """
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in rows:
+        if one["limit"] is not None:
+            groups.setdefault((one["bar"], one["measure"]), []).append(one)
+    lines = [
+        f"{rows[0]['runs']:,} simulated rollouts a row, seed {rows[0]['seed']}; of each bar and number the row nearest to its limit.\n",
+        "| bar | nearest row | promised: measured | rows kept |",
+        "| --- | --- | --- | --- |",
+    ]
+    for (bar, _), found in groups.items():
+        worst = max(found, key=_nearness)
+        lines.append(
+            f"| {bar} | {worst['what']} | {promise(worst)} | {sum(bool(one['kept']) for one in found)} of {len(found)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _nearness(one: dict[str, Any]) -> float:
+    if one["value"] is None:
+        return float("inf")
+    return one["value"] / one["limit"] if one["limit"] else float(one["value"] > 0)
+
+
+def with_summary(text: str, rows: list[dict[str, Any]]) -> str:
+    """
+    A page with its table between the two marks written anew.
+
+    Raises:
+        ValueError: a mark is missing.
+
+    """
+    before, _, rest = text.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n\n{summary(rows)}\n{END}{after}"
+
+
 WORDS = {
     "rolledBack": "rolled back", "promoted": "promoted", "missed": "missed", "changed": "decided otherwise",
     "seconds": "found in", "p95": "95 % found in", "late": "found after", "bad": "bad answers",

@@ -75,16 +75,16 @@ def _plan(arguments: argparse.Namespace) -> int:
     plans = []
     for document in deployments_in(arguments.file):
         spec = rates_only(spec_of(document), "planned")
-        name, radius = document["metadata"]["name"], spec.strategy.canary.blast_radius
+        name = document["metadata"]["name"]
         if arguments.prometheus is None:
             rows = planned_steps(spec, arguments.rps, arguments.stable_errors or 0.0)
             plans.append(as_json(name, rows))
-            shown = table(name, rows, arguments.rps, radius)
+            shown = table(name, spec, rows, arguments.rps)
         else:
             measured = _measured(arguments, document)
             metric, rows = slowest(spec, measured)
             plans.append(as_json(name, rows, measured, metric.name))
-            shown = "\n".join([*(f"{name}: {one}" for one in measured), table(name, rows, metric.rps, radius)])
+            shown = "\n".join([*(f"{name}: {one}" for one in measured), table(name, spec, rows, metric.rps)])
         if not arguments.json:
             print(shown)  # noqa: T201 - the command's answer
     if arguments.json:

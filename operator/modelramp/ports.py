@@ -199,6 +199,19 @@ class MetricSource(Protocol):
         """
 
 
+def counters_only(series: tuple[Series, ...]) -> tuple[Series, ...]:
+    """
+    The same, where no native histogram is among them.
+
+    Raises:
+        RefusedError: One is; only a histogram's metric reads such.
+    """
+    for one in series:
+        if one.histograms:
+            raise RefusedError(f"{one.labels.get('__name__')} is a native histogram: the metric needs counters")
+    return series
+
+
 class WarmUps(Protocol):
     """
     Requests sent to a candidate before users reach it.

@@ -1,5 +1,5 @@
 """
-A metric store in memory: pages of counters, scrapes of them, selectors over what was scraped.
+A metric store in memory: pages of counters and native histograms, scrapes of them, selectors over what was scraped.
 
 It knows what a rollout can meet: series born late, pages that cannot be reached, restarts, and a store that is down.
 """
@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fakes.natives import standard
+
 from modelramp.analysis import Series
+from modelramp.analysis.native import NativeSample
 from modelramp.api.spec import Prometheus
 from modelramp.ports import PortError, RefusedError, SamplesQuestion
 
@@ -32,6 +35,8 @@ class Page:
     labels: Mapping[str, str]
     reachable: bool = True
     counters: dict[Labels, float] = field(default_factory=dict)
+    observed: dict[Labels, list[float]] = field(default_factory=dict)
+    schema: int = 3
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
         """
@@ -40,11 +45,18 @@ class Page:
         key = frozenset({**self.labels, **labels, "__name__": name}.items())
         self.counters[key] = self.counters.get(key, 0.0) + amount
 
+    def observe(self, name: str, *values: float, **labels: str) -> None:
+        """
+        Observe in a native histogram; the first time makes the series, without values too.
+        """
+        self.observed.setdefault(frozenset({**self.labels, **labels, "__name__": name}.items()), []).extend(values)
+
     def restart(self) -> None:
         """
         Start anew without any series.
         """
         self.counters.clear()
+        self.observed.clear()
 
 
 class FakeMetrics:
@@ -62,6 +74,7 @@ class FakeMetrics:
         self.asked: list[SamplesQuestion] = []
         self._pages: dict[Labels, Page] = {}
         self._stored: dict[Labels, list[tuple[float, float]]] = {}
+        self._natives: dict[Labels, list[NativeSample]] = {}
         self._last_scrape = float("-inf")
 
     def page(self, **labels: str) -> Page:
@@ -91,6 +104,8 @@ class FakeMetrics:
             shown = {up: float(page.reachable), **(page.counters if page.reachable else {})}
             for key, value in shown.items():
                 self._stored.setdefault(key, []).append((instant, value))
+            for key, values in (page.observed if page.reachable else {}).items():
+                self._natives.setdefault(key, []).append(standard(instant, values, page.schema))
 
     async def samples(self, namespace: str, source: Prometheus, question: SamplesQuestion) -> tuple[Series, ...]:  # noqa: ARG002 - the port's
         """
@@ -107,6 +122,10 @@ class FakeMetrics:
             first, last = (bisect_right(stored, (at, float("inf"))) for at in (since, until))
             if first < last and all(accepts(labels.get(name, "")) for name, accepts in matchers):
                 found.append(Series(labels=labels, samples=tuple(stored[first:last])))
+        for key, natives in self._natives.items():
+            labels, inside = dict(key), tuple(one for one in natives if since < one.at <= until)
+            if inside and all(accepts(labels.get(name, "")) for name, accepts in matchers):
+                found.append(Series(labels=labels, samples=(), histograms=inside))
         return tuple(found)
 
 

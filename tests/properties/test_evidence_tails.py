@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.analysis import HARM_GRID, OK_GRID, EProcess, Margins, Null, Verdict, wealth_schedule
-from modelramp.analysis.histogram import Histogram, NativeHistogram, classic_pair
+from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tailplan import JudgedEdge, QuantileGrowth, Question, TailPlan, plan_tails
 from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
 
@@ -106,29 +106,6 @@ def test_one_gate_beyond_its_margin_suffices(heavy: float, part: float, rho: flo
     null = Null(rho, 0.05)
     _, ok = expected(TailEvidence.begin(TailPlan(BOTH, BOTH), WEALTH), Margins(null, null), (2, 1), (tails, stable))
     assert ok <= math.exp(HALF_A_DIGIT) * (1.0 + 1e-12)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.dictionaries(st.integers(-60, 60), st.integers(1, 50), max_size=12),
-    st.dictionaries(st.integers(-60, 60), st.integers(1, 50), max_size=12),
-    st.integers(-4, 8),
-    st.integers(-4, 8),
-)
-def test_a_common_resolution_keeps_every_call_on_its_side(
-    candidate: dict[int, int], stable: dict[int, int], finer: int, coarser: int
-) -> None:
-    """Both arms get the same edges, and at each of them the calls above are those of the arm's own buckets."""
-    arms = [
-        NativeHistogram(schema, tuple((index, float(counts[index])) for index in sorted(counts)), zero=2.0)
-        for schema, counts in ((finer, candidate), (coarser, stable))
-    ]
-    pair = classic_pair(arms[0], arms[1])
-    assert pair[0].edges == pair[1].edges
-    for native, classic in zip(arms, pair, strict=True):
-        own = native.classic(classic.edges)
-        assert set(classic.edges) <= set(own.edges)
-        assert all(own.counts(edge) == classic.counts(edge) for edge in classic.edges)
 
 
 # ---------------------------------------------------------------- the speed, in a lognormal world

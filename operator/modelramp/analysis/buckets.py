@@ -1,17 +1,19 @@
 """
 From raw samples of cumulative buckets to what both arms observed between two instants.
 
-The counterpart of ``counters`` for classic histograms: every increment once, per bucket, by the same rules of births
-and restarts. Buckets of one page are born and begin anew together, so they stay cumulative. This module does no I/O.
+The counterpart of ``counters`` for histograms, native ones by ``nativebuckets``: every increment once, per bucket, by
+the same rules of births and restarts. Buckets of one page are born and begin anew together, so they stay cumulative.
+This module does no I/O.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from modelramp.analysis.counters import NO_PODS, increments
 from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.nativebuckets import as_buckets, has_native
 from modelramp.analysis.tails import TailBlock
 from modelramp.analysis.targets import EDGE_LABEL, Identity, Pods, Series, Target, Window, find_targets, interrupted
 
@@ -26,7 +28,9 @@ class TailAbsence(StrEnum):
     SCRAPES_INTERRUPTED = "ScrapesInterrupted"
     """Scraping stopped before the end of the time asked for, or has just begun again: the next block covers it."""
     NOT_CUMULATIVE = "NotCumulative"
-    """An arm's buckets do not add up: the selector names what is no classic histogram, or only part of one."""
+    """An arm's buckets do not add up: the selector names what is no histogram, or only part of one."""
+    NOT_COMPARABLE = "NotComparable"
+    """The arms have no judged edge in common: a native histogram's resolution was reduced, or one arm's is classic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,13 @@ class NoTails:
 
 
 def count_tails(
-    candidate: Sequence[Series], stable: Sequence[Series], window: Window, *, factor: float = 1.0, pods: Pods = NO_PODS
+    candidate: Sequence[Series],
+    stable: Sequence[Series],
+    window: Window,
+    *,
+    factor: float = 1.0,
+    pods: Pods = NO_PODS,
+    wanted: Collection[float] = (),
 ) -> TailBlock | NoTails:
     """
     Count both arms' observations between ``window.after`` and ``window.until``.
@@ -51,13 +61,17 @@ def count_tails(
     Both arms are counted over the same time or not at all, as by ``count_block``.
 
     Args:
-        candidate: The candidate's buckets, each series with its upper edge in the label ``le``.
+        candidate: The candidate's buckets, each series with its upper edge in the label ``le``; or native histograms.
         stable: The stable arm's buckets.
         window: Which samples were fetched, and which increments are wanted.
         factor: What the edges are multiplied by to give the unit that is judged in (0.001 for milliseconds).
         pods: What is known about creation and start times.
+        wanted: Edges that are judged, in that unit: native histograms are counted at these. Empty: where they are full.
 
     """
+    native = has_native((*candidate, *stable))
+    if native:
+        candidate, stable = as_buckets((candidate, stable), only=[edge / factor for edge in wanted])
     targets = find_targets((*candidate, *stable), window, pods)
     try:
         found = tuple(observed(arm, window, targets, factor=factor) for arm in (candidate, stable))
@@ -70,7 +84,15 @@ def count_tails(
         return NoTails(TailAbsence.NO_STABLE_SAMPLES)
     if interrupted(targets.values(), window):
         return NoTails(TailAbsence.SCRAPES_INTERRUPTED)
+    if native and not _comparable(mine, theirs, wanted):
+        return NoTails(TailAbsence.NOT_COMPARABLE)
     return TailBlock(window.after, window.until, mine, theirs)
+
+
+def _comparable(mine: Histogram, theirs: Histogram, wanted: Collection[float]) -> bool:
+    """Whether the arms share an edge, of those wanted if any are; idle ones that have none at all may be compared."""
+    common = set(mine.edges) & set(theirs.edges)
+    return bool(common & set(wanted)) if wanted else bool(common) or mine.edges == theirs.edges
 
 
 def observed(

@@ -15,9 +15,6 @@ from typing import Final
 from modelramp.analysis.block import Counts
 
 RANK_SLACK: Final = 1e-9  # of all observations: a quantile this near an edge is that edge, whatever 0.99 * n rounds to
-FINEST_SCHEMA: Final = 8
-COARSEST_SCHEMA: Final = -4  # Prometheus' native histograms know -4 to 8
-INFINITE_POWER: Final = 1024.0  # 2 to this power is no float any more
 
 
 class NoSuchEdgeError(ValueError):
@@ -202,117 +199,6 @@ def on_common_edges(candidate: Histogram, stable: Histogram) -> tuple[Histogram,
             f"no bucket edge in common: candidate {_listed(candidate.edges)}; stable {_listed(stable.edges)}"
         )
     return candidate.restricted(common), stable.restricted(common)
-
-
-@dataclass(frozen=True, slots=True)
-class NativeHistogram:
-    """
-    A native (exponential) histogram: bucket i holds what is above 2^((i-1) 2^-schema) up to 2^(i 2^-schema).
-
-    Observations are not negative. Source: Prometheus' specification of native histograms.
-
-    Attributes:
-        schema: Resolution, -4 to 8; each step up halves the buckets. 3 means edges 9 % apart.
-        buckets: Index and observations of the buckets that hold any, indices strictly ascending.
-        zero: Observations up to ``zero_threshold``, at least 0.
-        zero_threshold: Upper edge of the zero bucket, at least 0. Below it no edge is exact.
-
-    Raises:
-        ValueError: If a number is out of range or the buckets are out of order.
-
-    """
-
-    schema: int
-    buckets: tuple[tuple[int, float], ...]
-    zero: float = 0.0
-    zero_threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what no exporter can give."""
-        if not COARSEST_SCHEMA <= self.schema <= FINEST_SCHEMA:
-            raise ValueError(f"schema {self.schema} is not within {COARSEST_SCHEMA} to {FINEST_SCHEMA}")
-        if not _ascending([index for index, _ in self.buckets]):
-            raise ValueError(f"bucket indices must ascend: {[index for index, _ in self.buckets]}")
-        if not all(0.0 <= count < math.inf for count in (self.zero, self.zero_threshold, *dict(self.buckets).values())):
-            raise ValueError(f"not counts: {self.buckets}, zero bucket {self.zero} up to {self.zero_threshold}")
-
-    def coarsened(self, schema: int) -> "NativeHistogram":
-        """
-        Merge each 2^(difference) neighbouring buckets; no observation moves across an edge of the coarser schema.
-
-        Raises:
-            ValueError: If ``schema`` is finer than what was counted.
-
-        """
-        if schema > self.schema:
-            raise ValueError(f"schema {self.schema} cannot be refined to {schema}")
-        merged: dict[int, float] = {}
-        for index, count in self.buckets:
-            coarse = ((index - 1) >> (self.schema - schema)) + 1  # a bucket includes its upper edge: round up
-            merged[coarse] = merged.get(coarse, 0.0) + count
-        return NativeHistogram(schema, tuple(sorted(merged.items())), self.zero, self.zero_threshold)
-
-    def __add__(self, other: "NativeHistogram") -> "NativeHistogram":
-        """Add disjoint observations, at the coarser of both resolutions and above the higher zero threshold."""
-        schema = min(self.schema, other.schema)
-        mine, theirs = (dict(one.coarsened(schema).buckets) for one in (self, other))
-        return NativeHistogram(
-            schema,
-            tuple((index, mine.get(index, 0.0) + theirs.get(index, 0.0)) for index in sorted({*mine, *theirs})),
-            self.zero + other.zero,
-            max(self.zero_threshold, other.zero_threshold),
-        )
-
-    @property
-    def boundaries(self) -> frozenset[float]:
-        """Both edges of each bucket that holds observations."""
-        return frozenset(_boundary(self.schema, index - below) for index, _ in self.buckets for below in (0, 1))
-
-    def classic(self, wanted: Iterable[float] = ()) -> Histogram:
-        """
-        Count up to each edge.
-
-        Args:
-            wanted: Further edges, for instance those that are judged; counted wherever this schema has them (those of
-                a coarser one always are), as an edge above everything observed is known as exactly as any other.
-
-        """
-        ends = [(_boundary(self.schema, index), count) for index, count in self.buckets]
-        edges = sorted(
-            edge
-            for edge in self.boundaries | {one for one in wanted if self._has(one)}
-            if 0.0 < edge < math.inf and edge >= self.zero_threshold
-        )
-        below = (self.zero + math.fsum(count for end, count in ends if end <= edge) for edge in edges)
-        return Histogram(tuple(edges), tuple(below), self.zero + math.fsum(count for _, count in ends))
-
-    def _has(self, edge: float) -> bool:
-        if not 0.0 < edge < math.inf:
-            return False
-        return edge == _boundary(self.schema, round(math.log2(edge) * 2.0**self.schema))
-
-
-def classic_pair(
-    candidate: NativeHistogram, stable: NativeHistogram, wanted: Iterable[float] = ()
-) -> tuple[Histogram, Histogram]:
-    """
-    Bring both arms to classic form at the coarser of their schemas: a server may have reduced the resolution of one.
-
-    Args:
-        candidate: The candidate's observations.
-        stable: The stable arm's observations.
-        wanted: Edges that are judged; see ``NativeHistogram.classic``.
-
-    """
-    schema = min(candidate.schema, stable.schema)
-    candidate, stable = candidate.coarsened(schema), stable.coarsened(schema)
-    edges = {*candidate.boundaries, *stable.boundaries, *wanted}
-    return candidate.classic(edges), stable.classic(edges)
-
-
-def _boundary(schema: int, index: int) -> float:
-    power = index * 2.0**-schema
-    return 2.0**power if power < INFINITE_POWER else math.inf
 
 
 def _ascending(numbers: Sequence[float]) -> bool:

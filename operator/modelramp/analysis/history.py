@@ -17,6 +17,7 @@ from modelramp.analysis.counters import NO_PODS, ArmSeries, step_increments
 from modelramp.analysis.dispersion import Dispersion, PodHistory, estimate_dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.histogram import Histogram
+from modelramp.analysis.nativebuckets import as_buckets, has_native
 from modelramp.analysis.podcounts import pod_of
 from modelramp.analysis.tailplan import OverThreshold, QuantileLimit, Question, TailPlan, plan_tails
 from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
@@ -119,15 +120,31 @@ class TailHistory:
     length: int = 0
 
     def before(
-        self, buckets: Sequence[Series], window: Window, *, factor: float = 1.0, pods: Pods = NO_PODS
+        self,
+        buckets: Sequence[Series],
+        window: Window,
+        *,
+        factor: float = 1.0,
+        pods: Pods = NO_PODS,
+        question: Question | None = None,
     ) -> "TailHistory":
         """
         Put the stretch (after, until] before what is known.
 
+        Args:
+            buckets: Series of cumulative buckets, or native histograms.
+            window: Which samples were fetched, and which increments are wanted.
+            factor: What the edges are multiplied by.
+            pods: What is known about creation and start times.
+            question: What is asked: the edge it names is one of a native histogram whether or not calls were so slow.
+
         Raises:
-            ValueError: If the series are no classic histogram, or its length is no whole number of minutes.
+            ValueError: If the series are no histogram, or its length is no whole number of minutes.
 
         """
+        if has_native(buckets):
+            named = [question.seconds / factor] if isinstance(question, OverThreshold | QuantileLimit) else []
+            (buckets,) = as_buckets((buckets,), also=named)
         targets, length = find_targets(buckets, window, pods), _length(window)
         found = observed(buckets, window, targets, factor=factor)
         if found is None:

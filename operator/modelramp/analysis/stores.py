@@ -7,7 +7,7 @@ This module does no I/O.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -27,7 +27,7 @@ class Store(NamedTuple):
     """
 
     candidate: int = 0
-    """Newest sample of the candidate's totals, or buckets, that the block rests on."""
+    """Newest sample of the candidate's totals, buckets or native histograms that the block rests on."""
     stable: int = 0
     """The same of the stable arm."""
     since: int = 0
@@ -60,7 +60,7 @@ class Store(NamedTuple):
         it matter, as no increment can begin before it then.
 
         Args:
-            candidate: The candidate's totals, or buckets.
+            candidate: The candidate's totals, buckets or native histograms.
             stable: The stable arm's.
             window: Which samples were fetched.
 
@@ -92,14 +92,20 @@ def from_two_stores(answers: Iterable[Sequence[Series]], window: Window) -> bool
 
 def _newest(arm: Iterable[Series], window: Window) -> int:
     since, until = window.since.timestamp(), window.until.timestamp()
-    return round(MILLISECONDS * max((at for one in arm for at, _ in one.samples if since < at <= until), default=0.0))
+    return round(MILLISECONDS * max((at for at in _instants(arm) if since < at <= until), default=0.0))
 
 
 def _lacks(arm: Iterable[Series], known: int, window: Window) -> bool:
     instant = known / MILLISECONDS
     if instant <= window.since.timestamp():
         return False
-    return not any(abs(at - instant) < HALF_MILLISECOND for one in arm for at, _ in one.samples)
+    return not any(abs(at - instant) < HALF_MILLISECOND for at in _instants(arm))
+
+
+def _instants(arm: Iterable[Series]) -> Iterator[float]:
+    for one in arm:
+        yield from (at for at, _ in one.samples)
+        yield from (sample.at for sample in one.histograms)
 
 
 def _apart(one: set[float], other: set[float]) -> bool:

@@ -13,6 +13,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from modelramp.analysis.native import NativeSample
+
 START_RESOLUTION_SECONDS: Final = 1.0  # Kubernetes cuts start times to whole seconds: the true one is up to 1 s later
 
 Identity = frozenset[tuple[str, str]]
@@ -81,17 +83,20 @@ class Pods:
 @dataclass(frozen=True, slots=True)
 class Series:
     """
-    One series of raw counter samples.
+    One series of raw counter samples, or of a native histogram's.
 
     Attributes:
         labels: All its labels, as the metric store gives them.
         samples: (unix seconds, value) in any order. Repeated instants count once; NaN (Prometheus' mark for a series
-            that ended), infinities and values below 0 are skipped.
+            that ended), infinities and values below 0 are skipped. None of a native histogram.
+        histograms: A native histogram's samples in any order, all within what was fetched; ``nativebuckets`` makes
+            counters of them. None of a counter.
 
     """
 
     labels: Mapping[str, str]
     samples: Sequence[tuple[float, float]]
+    histograms: Sequence[NativeSample] = ()
 
     @property
     def identity(self) -> Identity:

@@ -19,7 +19,7 @@ from modelramp.api.spec import BearerAuth, Prometheus, PrometheusAuth, SecretKey
 from modelramp.cli.matchers import Selector
 from modelramp.cli.options import LiveError, UsageError, When
 from modelramp.cli.recording import selectors_of
-from modelramp.ports import Clock, DeniedError, MetricSource, PortError, SamplesQuestion
+from modelramp.ports import Clock, DeniedError, MetricSource, PortError, SamplesQuestion, counters_only
 
 LONGEST_CHUNK: Final = timedelta(hours=1)
 SHORTEST_CHUNK: Final = timedelta(minutes=1)
@@ -92,7 +92,7 @@ class Live:
             chunk = min(chunk, until - since)
             question = SamplesQuestion(selector=selector, since=since, until=since + chunk)
             try:
-                answer = await self.source.samples("", self.spec, question)
+                answer = counters_only(await self.source.samples("", self.spec, question))
             except QuestionError:  # too large, too slow, or incomplete: only the last does not get better
                 if chunk <= SHORTEST_CHUNK:
                     raise

@@ -41,9 +41,9 @@ def planned_steps(spec: MLModelDeploymentSpec, rps: float, stable_error_rate: fl
     steps = compile_steps(spec.strategy)
     radius = spec.strategy.canary.blast_radius.fraction
     shares = [float(step.percent / 100) for step in steps]
-    forecast = {
-        row.share: row for row in plan_steps(shares, rps=rps, stable_error_rate=stable_error_rate, blast_radius=radius)
-    }
+    phi = float(spec.analysis.overdispersion or 1)
+    planned = plan_steps(shares, rps=rps, stable_error_rate=stable_error_rate, blast_radius=radius, phi=phi)
+    forecast = {row.share: row for row in planned}
     rows = []
     for step, share in zip(steps, shares, strict=True):
         row = forecast.get(share)
@@ -71,10 +71,12 @@ def _told(obstacle: Obstacle) -> str:
     }[obstacle]
 
 
-def table(name: str, rows: tuple[PlannedStep, ...], rps: float, radius: str) -> str:
+def table(name: str, spec: MLModelDeploymentSpec, rows: tuple[PlannedStep, ...], rps: float) -> str:
     """
-    The plan for people.
+    The plan for people, with the ways out where a step is late.
     """
+    canary = spec.strategy.canary
+    radius = canary.blast_radius
     lines = [
         f"{name}: a candidate as good as stable, at {rps:g} requests a second, risking {radius} of all traffic",
         f"  {'step':>6}  {'certified when errors are below':<32} {'requests':>9}  {'time':>7}",
@@ -87,6 +89,15 @@ def table(name: str, rows: tuple[PlannedStep, ...], rps: float, radius: str) -> 
     total = [row.seconds for row in rows]
     if None not in total:
         lines.append(f"  in all about {duration_text(sum(seconds or 0 for seconds in total))}")
+    if any(row.late for row in rows):
+        lines.append(
+            f"  late steps end as spec.analysis.onInconclusive says ({spec.analysis.on_inconclusive}): raise "
+            f"spec.strategy.canary.stepDeadline ({canary.step_deadline}) or blastRadius ({radius}), or send more"
+        )
+    if spec.analysis.overdispersion is None:
+        lines.append(
+            "  if bad events come alone; the operator takes twice as long where stable's history does not tell"
+        )
     return "\n".join(lines)
 
 

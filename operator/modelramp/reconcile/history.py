@@ -13,7 +13,7 @@ from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.gauges import GaugeHistory
 from modelramp.analysis.histogram import NoSuchEdgeError
 from modelramp.analysis.history import RateHistory, TailHistory
-from modelramp.ports import PortError
+from modelramp.ports import PortError, counters_only
 from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
@@ -77,7 +77,8 @@ async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSel
     history = RateHistory()
     for number, window in enumerate(_stretches(question)):
         try:
-            arm = ArmSeries(await read(selectors.total, window), await read(selectors.bad, window))
+            total, bad = await read(selectors.total, window), await read(selectors.bad, window)
+            arm = ArmSeries(counters_only(total), counters_only(bad))
         except PortError:
             if number == 0:
                 raise
@@ -99,7 +100,7 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
             break
         if not buckets:
             break
-        history = history.before(buckets, window, factor=selectors.factor, pods=pods)
+        history = history.before(buckets, window, factor=selectors.factor, pods=pods, question=question.question)
         if number == 0:
             history.require_edge(question.question)  # a question between the edges needs no day of reading
     plan = history.plan(question.question)
@@ -110,7 +111,7 @@ async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: Gauge
     history = GaugeHistory()
     for number, window in enumerate(_stretches(question)):
         try:
-            series = await read(selectors.value, window)
+            series = counters_only(await read(selectors.value, window))
         except PortError:
             if number == 0:
                 raise

@@ -27,6 +27,7 @@ from modelramp.ports import (
     SamplesQuestion,
     WarmUps,
     Workloads,
+    counters_only,
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
@@ -75,8 +76,11 @@ class _Asker:
         question = SamplesQuestion(selector=selector, since=window.since, until=window.until)
         return await self.metrics.samples(self.namespace, self.source, question)
 
+    async def counters(self, selector: str, window: Window) -> tuple[Series, ...]:
+        return counters_only(await self.series(selector, window))
+
     async def arm(self, selectors: ArmSelectors, window: Window) -> ArmSeries:
-        total, bad = await asyncio.gather(self.series(selectors.total, window), self.series(selectors.bad, window))
+        total, bad = await asyncio.gather(self.counters(selectors.total, window), self.counters(selectors.bad, window))
         return ArmSeries(total, bad)
 
     async def reading(self, question: CounterQuestion, known: PodTimes) -> Reading | None:
@@ -123,7 +127,7 @@ class _Asker:
         fetched, window = question.window, question.store.counting(question.window)
         arms = (candidate.buckets, stable.buckets)
         mine, theirs = await asyncio.gather(*(self.series(buckets, fetched) for buckets in arms))
-        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods)
+        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods, wanted=question.edges)
         if isinstance(counted, NoTails):
             return NoData(str(counted.reason))
         store = question.store.newest(mine, theirs, window)
@@ -132,7 +136,7 @@ class _Asker:
         return Measured(counted, store=store)
 
     async def _gauge(self, window: Window, candidate: GaugeSelectors, stable: GaugeSelectors) -> Reading:
-        mine, theirs = await asyncio.gather(self.series(candidate.value, window), self.series(stable.value, window))
+        mine, theirs = await asyncio.gather(self.counters(candidate.value, window), self.counters(stable.value, window))
         found = gauge_block(mine, theirs, window, candidate.aggregate)
         return NoData(str(found.reason)) if isinstance(found, NoCounts) else Measured(found)
 
@@ -142,9 +146,9 @@ class _Asker:
         """
         window = Window(since=until - DRAIN_WINDOW, after=until - DRAIN_WINDOW, until=until)
         try:
-            totals = await asyncio.gather(*(self.series(question.total, window) for question in questions))
+            totals = await asyncio.gather(*(self.counters(question.total, window) for question in questions))
             gauges = await asyncio.gather(
-                *(self.series(question.in_flight, window) for question in questions if question.in_flight)
+                *(self.counters(question.in_flight, window) for question in questions if question.in_flight)
             )
         except PortError:
             return None

@@ -138,6 +138,13 @@ class Account:
         return self.metric.counted_until
 
     @property
+    def edges(self) -> tuple[float, ...]:
+        """
+        The bucket edges that are judged, in seconds; empty for other metrics than durations.
+        """
+        return self.metric.plan.edges if isinstance(self.metric, TailEvidence) else ()
+
+    @property
     def harm_log(self) -> float:
         """
         Logarithm of the metric's own evidence of harm, its slices apart.

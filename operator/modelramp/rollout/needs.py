@@ -52,6 +52,8 @@ class CounterQuestion:
     """The series tell stable's pods apart; only then are they tested against each other."""
     short: bool = False
     """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
+    edges: tuple[float, ...] = ()
+    """The bucket edges that are judged, in seconds; of durations only."""
     store: Store = UNKNOWN_STORE
     """Who told of the last block: of another store nothing is counted yet."""
 
@@ -176,7 +178,7 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
 
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
-    slices = s.spec.analysis.slices
+    slices, evidence = s.spec.analysis.slices, s.evidence
     for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
@@ -193,7 +195,8 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 slice_values=slices.values if slices and metric.is_rate else (),
                 tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
-                store=s.evidence[metric.title].store,  # without evidence nothing is due
+                edges=evidence[metric.title].edges,  # without evidence nothing is due
+                store=evidence[metric.title].store,
             )
         )
     return tuple(questions)

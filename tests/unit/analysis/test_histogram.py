@@ -7,9 +7,7 @@ import pytest
 from modelramp.analysis import Counts
 from modelramp.analysis.histogram import (
     Histogram,
-    NativeHistogram,
     NoSuchEdgeError,
-    classic_pair,
     on_common_edges,
 )
 
@@ -182,85 +180,3 @@ def test_nothing_in_common_is_an_error_that_names_both() -> None:
     """Which of the two to change is for the user to say."""
     with pytest.raises(ValueError, match=r"candidate 0.1, 0.25, 0.5, 1; stable 0.2, 3$"):
         on_common_edges(CALLS, Histogram((0.2, 3.0), (0.0, 0.0), 0.0))
-
-
-def test_native_buckets_become_classic() -> None:
-    """Schema 0: bucket i reaches from 2^(i-1) to 2^i, its upper edge included."""
-    native = NativeHistogram(0, ((-1, 3.0), (0, 4.0), (3, 2.0)), zero=1.0, zero_threshold=2.0**-128)
-    assert native.classic() == Histogram((0.25, 0.5, 1.0, 4.0, 8.0), (1.0, 4.0, 8.0, 8.0, 10.0), 10.0)
-
-
-def test_a_wanted_edge_is_counted_where_the_schema_has_it() -> None:
-    """Above all calls it is as exact as anywhere; 3 is no power of two, and no edge lies at 0 or infinity."""
-    native = NativeHistogram(0, ((1, 5.0),))
-    wanted = native.classic([16.0, 3.0, 0.0, math.inf, math.nan, 1.7e308, 5e-324])
-    assert wanted == Histogram((5e-324, 1.0, 2.0, 16.0), (0.0, 0.0, 5.0, 5.0), 5.0)
-
-
-def test_resolution_is_reduced_without_moving_a_call_across_an_edge() -> None:
-    """Schema 3 to 1 merges four neighbours; every edge that is left counts what it did."""
-    native = NativeHistogram(3, tuple((index, float(index + 20)) for index in range(-17, 19)), zero=2.0)
-    coarse = native.coarsened(1)
-    assert coarse.schema == 1
-    assert coarse.buckets[0] == (-4, 3.0 + 4.0)  # indices -17 and -16 only: -19 and -18 are empty
-    fine, merged = native.classic(), coarse.classic()
-    assert merged.n == fine.n
-    assert all(merged.counts(edge) == fine.counts(edge) for edge in set(merged.edges) & set(fine.edges))
-    assert len(set(merged.edges) & set(fine.edges)) == len(merged.edges) - 2  # its outermost lie further out
-    assert native.coarsened(3) == native
-    with pytest.raises(ValueError, match="schema 1 cannot be refined to 3"):
-        coarse.coarsened(3)
-
-
-@pytest.mark.parametrize("schema", range(-4, 9))
-def test_an_edge_of_a_coarser_schema_is_an_edge_of_every_finer_one(schema: int) -> None:
-    """Equal as floats, so that an edge planned at one resolution is found at another."""
-    planned = NativeHistogram(-4, ((0, 1.0), (1, 1.0))).classic().edges
-    assert set(planned) <= set(NativeHistogram(schema, ()).classic(planned).edges)
-    if schema < 8:
-        coarse = {2.0 ** (index * 2.0**-schema) for index in range(-40, 40)} - {math.inf}
-        assert coarse & set(NativeHistogram(8, ()).classic(coarse).edges) == {one for one in coarse if one > 0.0}
-
-
-def test_both_arms_get_the_coarser_resolution() -> None:
-    """A server reduced one arm's: the other follows, and the edges are those of both and the wanted ones."""
-    fine = NativeHistogram(1, ((1, 2.0), (2, 3.0), (3, 4.0)))
-    coarse = NativeHistogram(0, ((3, 5.0),), zero=1.0)
-    candidate, stable = classic_pair(fine, coarse, wanted=[32.0, 2.0**0.5])
-    assert candidate == Histogram((1.0, 2.0, 4.0, 8.0, 32.0), (0.0, 5.0, 9.0, 9.0, 9.0), 9.0)
-    assert stable == Histogram((1.0, 2.0, 4.0, 8.0, 32.0), (1.0, 1.0, 1.0, 6.0, 6.0), 6.0)
-    assert classic_pair(coarse, fine) == (stable.restricted([1, 2, 4, 8]), candidate.restricted([1, 2, 4, 8]))
-
-
-def test_native_series_add_up() -> None:
-    """At the coarser resolution; below the higher zero threshold no edge is exact any more."""
-    fine = NativeHistogram(1, ((-3, 2.0), (2, 3.0)), zero=1.0, zero_threshold=0.25)
-    coarse = NativeHistogram(0, ((1, 5.0), (2, 1.0)), zero=4.0, zero_threshold=0.5)
-    assert fine + coarse == NativeHistogram(0, ((-1, 2.0), (1, 8.0), (2, 1.0)), zero=5.0, zero_threshold=0.5)
-    assert (fine + coarse).classic() == Histogram((0.5, 1.0, 2.0, 4.0), (7.0, 7.0, 15.0, 16.0), 16.0)
-
-
-def test_a_bucket_beyond_every_float_is_the_infinite_one() -> None:
-    """Its calls count in the whole only."""
-    assert NativeHistogram(-4, ((64, 3.0),)).classic() == Histogram((2.0**1008,), (0.0,), 3.0)
-
-
-@pytest.mark.parametrize(
-    ("schema", "buckets", "zero", "threshold", "message"),
-    [
-        (9, (), 0.0, 0.0, "schema 9 is not within -4 to 8"),
-        (-53, (), 0.0, 0.0, "schema -53"),
-        (0, ((2, 1.0), (1, 1.0)), 0.0, 0.0, "must ascend"),
-        (0, ((1, 1.0), (1, 1.0)), 0.0, 0.0, "must ascend"),
-        (0, ((1, -1.0),), 0.0, 0.0, "not counts"),
-        (0, ((1, math.inf),), 0.0, 0.0, "not counts"),
-        (0, (), -1.0, 0.0, "not counts"),
-        (0, (), 0.0, math.nan, "not counts"),
-    ],
-)
-def test_what_no_exporter_gives_is_refused(
-    schema: int, buckets: tuple[tuple[int, float], ...], zero: float, threshold: float, message: str
-) -> None:
-    """Custom buckets (schema -53) are classic ones in disguise and come as such."""
-    with pytest.raises(ValueError, match=message):
-        NativeHistogram(schema, buckets, zero, threshold)

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from fakes.natives import standard
 
 from modelramp.analysis import Series, Window
 from modelramp.analysis.stores import UNKNOWN_STORE, Store, from_two_stores
@@ -43,6 +44,19 @@ def test_the_same_store_still_has_them() -> None:
     store = Store().newest(gone, [series(*TIMES, pod="s")], window())
     late = [Series({"pod": "d"}, [(1061.5, NAN), (1046.5, 9.0), (1031.5, 5.0)]), series(1045.125, 1030.125)]
     assert not store.differs(late, [series(*TIMES, 1045.125, pod="s")], window(1040.0, 1070.0))
+
+
+def test_a_store_of_native_histograms_is_known_by_them() -> None:
+    """They are samples like any other."""
+
+    def native(*instants: float) -> list[Series]:
+        return [Series({"pod": "c"}, (), [standard(instant, [0.1]) for instant in instants])]
+
+    store = Store().newest(native(*TIMES), native(*ELSEWHERE), window())
+    assert store == Store(1_030_125, 1_037_125)
+    later = window(1040.0, 1070.0)
+    assert not store.differs(native(*TIMES), native(*ELSEWHERE), later)
+    assert store.differs(native(*ELSEWHERE), native(*ELSEWHERE), later)
 
 
 @pytest.mark.parametrize("arms", [(ELSEWHERE, TIMES), (TIMES, ELSEWHERE), (ELSEWHERE, ELSEWHERE), ((), TIMES)])

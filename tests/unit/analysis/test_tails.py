@@ -21,7 +21,7 @@ from modelramp.analysis import (
     log_sum_exp,
     wealth_schedule,
 )
-from modelramp.analysis.histogram import Histogram, NativeHistogram, NoSuchEdgeError
+from modelramp.analysis.histogram import Histogram, NoSuchEdgeError
 from modelramp.analysis.tailplan import (
     JudgedEdge,
     OverThreshold,
@@ -419,7 +419,7 @@ def test_state_is_written_in_utc() -> None:
 
 def test_the_widest_state_is_small() -> None:
     """Eight native edges of 19 digits with margins of their own, logarithms at their longest, billions of calls."""
-    edges = NativeHistogram(3, tuple((number, 1.0) for number in range(-24, 0))).classic().edges
+    edges = [2.0 ** (number / 8) for number in range(-24, 0)]
     widest_edges = sorted(edges, key=lambda edge: -len(repr(edge)))[:10]
     judged = tuple(JudgedEdge(edge, Null(123.123457, 0.0)) for edge in widest_edges)
     widest = TailEvidence(

@@ -4,7 +4,7 @@ What the bars are measured against, and how a row is judged.
 
 import pytest
 from bars.__main__ import Cell, cells, judge, measured, play, requests_at_best
-from bars.page import kept, page, promise
+from bars.page import BEGIN, END, kept, page, promise, with_summary
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,25 @@ def test_the_page_has_a_line_for_each_row() -> None:
     text = page([{"bar": "B1", "seed": 7, "kept": True, **row("rolledBack", 0.004, 0.006), **counts}])
     assert "5 simulated rollouts a row with the operator's own decisions, seed 7" in text
     assert text.splitlines()[-1].startswith("| B1 | it | 20.0% | 80.0% | 0.0% | 1 (1; 2) | 1.0 (2) |")
+
+
+def test_the_summary_holds_the_row_nearest_to_its_limit_and_nothing_else_of_the_page_changes() -> None:
+    """One line for each bar and number; rows without a promise are left out."""
+    told = {"bar": "B1", "runs": 1000, "seed": 1, "times": None}
+    near, far = (
+        {**row("rolledBack", value, 0.006), **told, "what": name, "kept": True}
+        for value, name in ((0.003, "near"), (0.0, "far"))
+    )
+    free = {**row("promoted", 0.5, None), **told, "kept": None}
+    text = with_summary(f"before\n{BEGIN}\nold\n{END}\nafter\n", [far, near, free])
+    assert text.startswith(f"before\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert [line for line in text.splitlines() if line.startswith("| B1")] == [
+        "| B1 | near | rolled back ≤ 0.6%: 0.3% | 2 of 2 |"
+    ]
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    """Nothing is written to a place that nobody named."""
+    with pytest.raises(ValueError, match="no <!-- bars"):
+        with_summary("text", [])

@@ -181,6 +181,28 @@ class TestPlan:
         assert slow["requests"] == pytest.approx(fast["requests"], rel=0.01)
         assert slow["seconds"] > 1.5 * fast["seconds"]
 
+    def test_a_late_step_names_the_fields_that_help(self, tmp_path: Path, capsys: Capture) -> None:
+        """
+        Little traffic is told before the rollout, with the ways out and what follows without any.
+        """
+        assert main(["plan", file_of(tmp_path, VALID), "--rps", "0.1"]) == 1
+        out = capsys.readouterr().out
+        for field in ("spec.analysis.onInconclusive says (Pause)", "stepDeadline (1h)", "blastRadius (0.5%)"):
+            assert field in out
+        assert main(["plan", file_of(tmp_path, VALID), "--rps", "500"]) == 0
+        assert "stepDeadline" not in capsys.readouterr().out
+
+    def test_known_overdispersion_takes_its_time(self, tmp_path: Path, capsys: Capture) -> None:
+        """
+        Twice as many requests where bad events come in pairs.
+        """
+        needed = []
+        for known in ("1", "2"):
+            manifest = VALID.rstrip() + f'\n  analysis: {{overdispersion: "{known}"}}\n'
+            main(["plan", file_of(tmp_path, manifest), "--rps", "500", "--json"])
+            needed.append(json.loads(capsys.readouterr().out)[0]["steps"][0]["requests"])
+        assert needed[1] == pytest.approx(2 * needed[0], rel=0.01)
+
     def test_a_rate_is_a_fraction_or_a_percentage(self, tmp_path: Path, capsys: Capture) -> None:
         """
         Both mean the same.

@@ -121,6 +121,15 @@ def test_a_store_that_does_not_answer_is_said_to(outage: Exception, said: str) -
         asked_for(store)
 
 
+def test_native_histograms_are_refused() -> None:
+    """The commands count rates only; a series without samples would be a metric without events."""
+    store = FakeMetrics()
+    store.page(version="1").observe("requests_total", 0.1)
+    store.scrape(NOW - timedelta(minutes=1))
+    with pytest.raises(LiveError, match="requests_total is a native histogram: the metric needs counters"):
+        asked_for(store)
+
+
 def test_selectors_become_promql_that_says_the_same() -> None:
     """Whatever is in a value."""
     strange = Selector.parse('m{a="q\\"b\\\\c\\nd é",b=~"x\\\\.y|z", c!="1" , d!~"k"}')

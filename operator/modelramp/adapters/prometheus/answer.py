@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from modelramp.analysis import Series
+from modelramp.analysis.native import BelowZeroError, Bound, Layout, NativeSample, read_native
 from modelramp.ports import DeniedError, PortError, RefusedError, UnreachableError
 
 MAX_MESSAGE_LENGTH: Final = 200
@@ -62,7 +63,7 @@ def read_answer(reply: Reply, since: datetime, until: datetime) -> tuple[Series,
 
     Raises:
         DeniedError: 401 or 403.
-        RefusedError: Prometheus cannot parse the question, or it selects what are no counters.
+        RefusedError: Prometheus cannot parse the question, or it selects what is counted below 0.
         TooLargeError: Prometheus says that the question asks for too much.
         QuestionError: Prometheus says that it has no complete answer.
         UnreachableError: anything else.
@@ -107,15 +108,17 @@ def _error(reply: Reply, answer: dict[str, Any]) -> PortError:
 def _series(found: dict[str, Any], since: float, until: float) -> tuple[Series, ...]:
     if found["resultType"] != "matrix":
         raise ValueError("not a range of samples")
-    return tuple(one for row in found["result"] if (one := _one(row, since, until)).samples)
+    layouts: dict[tuple[Bound, ...], Layout] = {}
+    rows = (_one(row, since, until, layouts) for row in found["result"])
+    return tuple(one for one in rows if one.samples or one.histograms)
 
 
-def _one(row: dict[str, Any], since: float, until: float) -> Series:
+def _one(row: dict[str, Any], since: float, until: float, layouts: dict[tuple[Bound, ...], Layout]) -> Series:
     labels = row["metric"]
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise TypeError("labels are strings")
     if row.get("histograms"):
-        raise RefusedError(f"{shorten(str(labels.get('__name__')))} is a native histogram: the metric needs counters")
+        return Series(labels=labels, samples=(), histograms=_histograms(row, since, until, layouts))
     # NaN is left out: it is no value. Prometheus 2 includes a sample at `since`, Prometheus 3 does not; the port's
     # interval is open at that end.
     kept = [
@@ -125,3 +128,16 @@ def _one(row: dict[str, Any], since: float, until: float) -> Series:
     ]
     kept.sort()
     return Series(labels=labels, samples=tuple(kept))
+
+
+def _histograms(
+    row: dict[str, Any], since: float, until: float, layouts: dict[tuple[Bound, ...], Layout]
+) -> tuple[NativeSample, ...]:
+    name = shorten(str(row["metric"].get("__name__")))
+    if row.get("values"):
+        raise RefusedError(f"{name} was a counter and is a native histogram: one series cannot be read as both")
+    try:
+        read = [read_native(at + 0.0, value, layouts) for at, value in row["histograms"] if since < at <= until]
+    except BelowZeroError as error:
+        raise RefusedError(f"{name} is a native histogram with {error}: no durations") from None
+    return tuple(sorted(read, key=lambda one: one.at))

@@ -94,10 +94,13 @@ class RatioMetric(ApiModel):
 
 class HistogramMetric(ApiModel):
     """
-    Durations in a classic histogram, as the selector of its buckets, with the placeholders of a ratio.
+    Durations in a histogram, as the selector of its buckets, with the placeholders of a ratio.
     """
 
-    buckets: Selector = Field(description="Selector of the cumulative buckets, the series with the label `le`.")
+    buckets: Selector = Field(
+        description="Selector of the cumulative buckets, the series with the label `le`; or of a native histogram, "
+        "whose name has no `_bucket`."
+    )
     unit: BucketUnit = Field(default=BucketUnit.SECONDS, description="The unit of the bucket edges.")
 
 

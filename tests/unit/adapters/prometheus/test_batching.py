@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fakes.metrics import FakeMetrics
+from fakes.natives import standard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.adapters.prometheus.servers import Seconds
@@ -18,6 +19,8 @@ from modelramp.adapters.prometheus import BatchingSource
 from modelramp.adapters.prometheus import batching as batching_module
 from modelramp.adapters.prometheus import groups as groups_module
 from modelramp.adapters.prometheus.answer import QuestionError, TooLargeError
+from modelramp.adapters.prometheus.kept import Answer
+from modelramp.adapters.prometheus.shapes import Part, Shape
 from modelramp.analysis import Series
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import Prometheus
@@ -113,6 +116,43 @@ async def test_a_cycle_of_looks_one_after_the_other_is_one_fetch() -> None:
         for number in range(40):
             assert await look(source, f"s{number}", until) == await alone(inner.store, f"s{number}", until)
         assert len(inner.selectors()) == 1
+
+
+async def test_native_histograms_are_kept_as_they_came() -> None:
+    """One fetch for all pods from the second instant on, and to each his own samples, as far back as he asked."""
+    store = FakeMetrics()
+    pages = [store.page(namespace="shop", pod=f"s{n}-abc-x", instance=f"s{n}") for n in range(3)]
+    for second in range(-600, 61, 15):
+        for number, page in enumerate(pages):
+            page.observe("call_seconds", 0.1 * (number + 1), 0.01 * (second + 601))
+        store.scrape(BEGIN + timedelta(seconds=second))
+    inner = Inner(store)
+    source = batched(inner)
+    for until in (BEGIN, BEGIN + INTERVAL, BEGIN + 2 * INTERVAL):
+        inner.asked.clear()
+        for number in range(3):
+            asked = question(f'call_seconds{{namespace="shop",pod=~"s{number}{SUFFIX}"}}', until)
+            found = await source.samples("shop", SPEC, asked)
+            assert found == await store.samples("shop", SPEC, asked)
+            assert len(found[0].histograms) == 20
+    assert len(inner.asked) == 1
+    shorter = question(f'call_seconds{{namespace="shop",pod=~"s1{SUFFIX}"}}', until, timedelta(seconds=20))
+    assert await source.samples("shop", SPEC, shorter) == await store.samples("shop", SPEC, shorter)
+    shape = Shape("call_seconds", frozenset(), (), None)
+    assert Answer(shape, BEGIN, found).select(Part(shape, ()), until) == ()
+
+
+def test_a_native_histogram_weighs_what_its_buckets_do() -> None:
+    """Else memory would be kept for thousands of times what is meant."""
+    shape = Shape("call_seconds", frozenset(), (), None)
+    sizes = []
+    for number in (1, 100):
+        sample = standard(0.0, [2.0**power for power in range(number)])
+        kept = Answer(shape, BEGIN, [Series({"__name__": "call_seconds"}, (), (sample,))])
+        sizes.append((kept.samples, kept.size))
+    (few, small), (many, large) = sizes
+    assert (many - few, large - small) == (198, 99 * 56)
+    assert few > 1
 
 
 async def test_questions_that_nobody_expected_share_the_next_fetch() -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import pytest
 from aiohttp import web
@@ -33,6 +33,7 @@ from unit.adapters.prometheus.servers import (
 from modelramp.adapters.prometheus import AddressPolicy, Limits, PrometheusSource, SecretReader
 from modelramp.adapters.prometheus.apiclient import ApiClientSource
 from modelramp.analysis import Series
+from modelramp.analysis.native import Layout, NativeSample
 from modelramp.api.spec import Prometheus
 from modelramp.ports import DeniedError, MetricSource, PortError, RefusedError, SamplesQuestion, UnreachableError
 
@@ -151,6 +152,22 @@ async def test_samples_are_in_order_and_never_not_a_number(asking: Asking) -> No
     assert ((AT - 30, 4.0), (AT - 10, math.inf), (AT, 9.0)) == found.samples
 
 
+def native(*buckets: list[Any]) -> dict[str, Any]:
+    """A native histogram's row with two samples, the later one first, and one from outside."""
+    value = {"count": "9", "sum": "4.5", "buckets": list(buckets)}
+    return {"metric": {"__name__": "h"}, "histograms": [[AT, value], [AT - 10.5, value], [AT + 1, {}]]}
+
+
+async def test_native_histograms_are_read(asking: Asking) -> None:
+    """In time order, within (since, until], with bounds that the samples share."""
+    async with asking(always(200, matrix(native([3, "-0.5", "0.5", "2"], [0, "0.5", "1", "7"]), ROW))) as (source, _):
+        found, counter = await source.samples("shop", Prometheus(), QUESTION)
+    layout = Layout(((-0.5, 0.5), (0.5, 1.0)))
+    assert found.histograms == tuple(NativeSample(at, 9.0, layout, (2.0, 7.0)) for at in (AT - 10.5, AT))
+    assert found.histograms[0].layout is found.histograms[1].layout
+    assert (found.samples, counter.histograms) == ((), ())
+
+
 async def test_nothing_found_is_an_empty_answer(asking: Asking) -> None:
     """And infos change nothing."""
     async with asking(always(200, matrix(infos=["metric might not be a counter"]))) as (source, _):
@@ -189,7 +206,11 @@ async def test_nothing_found_is_an_empty_answer(asking: Asking) -> None:
         (200, matrix({"metric": {"a": 1}, "values": []}), UnreachableError, "query API"),
         (200, matrix({"metric": {"a": "b"}, "values": [["x", "1"]]}), UnreachableError, "query API"),
         (200, matrix({"metric": {"a": "b"}}), UnreachableError, "query API"),
-        (200, matrix({"metric": {"__name__": "h"}, "histograms": [[AT, {}]]}), RefusedError, "native histogram"),
+        (200, matrix({"metric": {"__name__": "h"}, "histograms": [[AT, {}]]}), UnreachableError, "query API"),
+        (200, matrix(native([0, "1", "2", "-1"])), UnreachableError, "query API"),
+        (200, matrix(native([0, "1", "2"])), UnreachableError, "query API"),
+        (200, matrix(native([1, "-2", "-1", "1"])), RefusedError, "h is a native histogram with observations from -2"),
+        (200, matrix({**native(), "values": [[AT, "1"]]}), RefusedError, "h was a counter and is a native histogram"),
     ],
 )
 async def test_what_is_no_complete_answer_is_the_right_error(
