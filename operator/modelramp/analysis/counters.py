@@ -181,18 +181,21 @@ def increments(selected: Sequence[Series], window: Window, targets: Mapping[Iden
 
 def step_increments(series: Series, window: Window, target: Target) -> list[tuple[float, float]]:
     """Each increment of one series within (after, until], with the instant of its right-hand sample, unix seconds."""
-    after = window.after.timestamp()
     return [
         (right.at, 0.0 if left is None else target.increment(left, right))
         for left, right in _steps(series, window, target)
-        if right.at > after
     ]
 
 
 def _steps(series: Series, window: Window, target: Target) -> list[tuple[Sample | None, Sample]]:
-    samples = series.settled(window)
-    first = [(target.birth(series, samples[0].at), samples[0])] if samples else []
-    return [*first, *pairwise(samples)]
+    """Neighbouring samples of which the right-hand one lies within (after, until]; the first has a birth or None."""
+    samples, after = series.settled(window), window.after.timestamp()
+    # Most of what is fetched only precedes the block: pairs are made of the rest.
+    earlier = sum([one[0] <= after for one in samples])
+    if earlier:
+        return list(pairwise(samples[earlier - 1 :]))
+    born = [(target.birth(series, samples[0].at), samples[0])] if samples else []
+    return [*born, *pairwise(samples)]
 
 
 def _dropped(selected: Iterable[Series], window: Window, targets: Mapping[Identity, Target]) -> int:
@@ -202,7 +205,7 @@ def _dropped(selected: Iterable[Series], window: Window, targets: Mapping[Identi
             for one in selected
             if targets[one.target].breaks
             for left, right in _steps(one, window, targets[one.target])
-            if left is not None and right.at > window.after.timestamp()
+            if left is not None
             for span in targets[one.target].breaks
             if left.at <= span.left and span.right <= right.at
         }

@@ -14,6 +14,7 @@ Source: Waudby-Smith and Ramdas, betting (arXiv 2010.09686); Lindon and Malek, a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from modelramp.analysis.block import Block, Counts
@@ -141,7 +142,7 @@ def wealth_schedule(*, planned_blocks: int, later_steps: int) -> Wealth:
     return Wealth(at_start=0.5, per_step=per_step, per_block=math.floor(for_blocks * unit / planned_blocks) / unit)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a decision asks for the value several times, and it is derived once
 class EProcess:
     """
     The wealth of a mixture of bets against one null.
@@ -170,7 +171,7 @@ class EProcess:
         """Open an account of wealth 1, of which the fraction ``started`` (0 to 1) is bet from the first block on."""
         return cls(grid, (LOG_ZERO,) * len(grid), 1.0).start_wealth(started)
 
-    @property
+    @cached_property
     def log_value(self) -> float:
         """Logarithm of the evidence: mean wealth of the bets plus what is unstarted. 0 when nothing was learnt."""
         even = -math.log(len(self.grid))

@@ -7,10 +7,11 @@ they belong to. This module does no I/O and adds nothing up.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from functools import cached_property
+from itertools import pairwise, repeat
 from typing import Final, NamedTuple
 
 from modelramp.analysis.native import NativeSample
@@ -80,7 +81,7 @@ class Pods:
     scraped: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a look asks for what is derived many times, and it is derived once
 class Series:
     """
     One series of raw counter samples, or of a native histogram's.
@@ -98,12 +99,12 @@ class Series:
     samples: Sequence[tuple[float, float]]
     histograms: Sequence[NativeSample] = ()
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """All labels: equal for a series that was fetched twice."""
         return frozenset(self.labels.items())
 
-    @property
+    @cached_property
     def target(self) -> Identity:
         """
         The page the series stands on.
@@ -115,12 +116,20 @@ class Series:
             return frozenset(label for label in self.labels.items() if label[0] != EDGE_LABEL)
         return frozenset((name, self.labels[name]) for name in ("instance", "job") if name in self.labels)
 
+    @cached_property
+    def _usable_samples(self) -> tuple[Sample, ...]:
+        """All usable samples, oldest first, one per instant: of each the largest value."""
+        # Written for speed, as it is done for each series of each look: the check is that of ``_usable``, and
+        # ``tuple.__new__`` makes what ``Sample._make`` does, without a call in Python for each sample.
+        usable = sorted([one for one in self.samples if 0.0 <= one[1] < math.inf])
+        return tuple(map(tuple.__new__, repeat(Sample), dict(usable).items()))
+
     def settled(self, window: Window) -> tuple[Sample, ...]:
         """Return the usable samples of the window, oldest first, one per instant."""
-        since, until = window.since.timestamp(), window.until.timestamp()
-        # Written for speed: this is done for each series of each look, and the checks are those of ``_usable``.
-        usable = sorted([one for one in self.samples if 0.0 <= one[1] < math.inf and since < one[0] <= until])
-        return tuple(map(Sample._make, dict(usable).items()))
+        usable, since, until = self._usable_samples, window.since.timestamp(), window.until.timestamp()
+        if usable and since < usable[0][0] and usable[-1][0] <= until:
+            return usable  # as nearly always: no more was fetched
+        return tuple([one for one in usable if since < one[0] <= until])
 
     def existed_before(self, at: float) -> bool:
         """Whether an unusable sample precedes ``at``: the counter was there, its value is not known."""
@@ -195,9 +204,10 @@ def interrupted(targets: Iterable[Target], window: Window) -> bool:
     newest = max(pages, key=lambda scrapes: scrapes[-1], default=())
     if newest and until - newest[-1] > 2 * _usual_interval(newest):
         return True
-    before = [tuple(at for at in scrapes if at <= after) for scrapes in pages]
-    stopped = max((at for earlier in before for at in earlier), default=-math.inf)
-    begun = min((at for scrapes in pages for at in scrapes if at > after), default=math.inf)
+    before = [tuple([at for at in scrapes if at <= after]) for scrapes in pages]  # the first ones, as they are in order
+    stopped = max((earlier[-1] for earlier in before if earlier), default=-math.inf)
+    later = ((scrapes, len(earlier)) for scrapes, earlier in zip(pages, before, strict=True))
+    begun = min((scrapes[first] for scrapes, first in later if first < len(scrapes)), default=math.inf)
     return any(
         stopped - earlier[-1] < interval < (begun - stopped) / 2 and until - begun < interval
         for scrapes, earlier in zip(pages, before, strict=True)
@@ -218,11 +228,11 @@ def _target(members: Sequence[Series], window: Window, pods: Pods) -> Target:
     starts = [at for name in names for at in pods.started.get(name, ())]
     runs = [one.settled(window) for one in members]
     falls = _shortest(
-        {Span(left.at, right.at) for run in runs for left, right in pairwise(run) if right.value < left.value}
+        {Span(left.at, right.at) for run in runs for left, right in pairwise(run) if right[1] < left[1]}  # the values
     )
     restarts = frozenset(fall for fall in falls if any(_may_be_in(start, fall) for start in starts))
     return Target(
-        scrapes=tuple(sorted(known.union(*({one.at for one in run} for run in runs)))),
+        scrapes=tuple(sorted(known.union(*([at for at, _ in run] for run in runs)))),
         born_in_window=min(born, default=None),
         restarts=restarts,
         breaks=frozenset(falls - restarts),
@@ -242,5 +252,5 @@ def _may_be_in(start: float, span: Span) -> bool:
     return span.left < start + START_RESOLUTION_SECONDS and start <= span.right
 
 
-def _any_within(spans: Iterable[Span], left: float, right: float) -> bool:
-    return any(left <= span.left and span.right <= right for span in spans)
+def _any_within(spans: Collection[Span], left: float, right: float) -> bool:
+    return bool(spans) and any(left <= span.left and span.right <= right for span in spans)

@@ -16,7 +16,6 @@ from modelramp.api.status import (
     ArmCounts,
     CandidateStatus,
     EvidenceState,
-    Status,
     StepStatus,
     TrafficStatus,
     VerdictName,
@@ -224,12 +223,10 @@ def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> 
     The situation the rules are asked about.
     """
     s = Situation(deployment=deployment, status=deployment.status, observed=observed, now=now)
-    s = _with(s, s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s), "retry_seen": _retry(s)}))
-    return _with(s, s.status.model_copy(update=_judged(s)))
-
-
-def _with(s: Situation, status: Status) -> Situation:
-    return Situation(deployment=s.deployment, status=status, observed=s.observed, now=s.now)
+    s = s.with_status(
+        s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s), "retry_seen": _retry(s)})
+    )
+    return s.with_status(s.status.model_copy(update=_judged(s)))
 
 
 def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:

@@ -55,7 +55,7 @@ def _shown(s: Situation, *, moved: bool) -> Status:
     """
     The status with everything that is shown but never decided on.
     """
-    s = _seen(s, s.status.model_copy(update={"verdicts": forecasts(s)}))
+    s = s.with_status(s.status.model_copy(update={"verdicts": forecasts(s)}))
     arm = s.observed.arms.get(s.stable or "")
     labels = f"{LABEL_DEPLOYMENT}={s.deployment.name},{LABEL_REVISION}={s.stable}"
     face = s.status.model_copy(
@@ -69,11 +69,7 @@ def _shown(s: Situation, *, moved: bool) -> Status:
             "selector": labels if s.stable else "",
         }
     )
-    return face.model_copy(update={"conditions": conditions(_seen(s, face))})
-
-
-def _seen(s: Situation, status: Status) -> Situation:
-    return Situation(deployment=s.deployment, status=status, observed=s.observed, now=s.now)
+    return face.model_copy(update={"conditions": conditions(s.with_status(face))})
 
 
 def wake_at(s: Situation, *, moved: bool) -> datetime | None:
@@ -104,7 +100,7 @@ def transition(
     """
     before = assess(deployment, observed, now)
     rule = first_match(before, rules)
-    return (before if rule is None else _seen(before, _move(before, rule))), rule
+    return (before if rule is None else before.with_status(_move(before, rule))), rule
 
 
 def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rules: tuple[Rule, ...] = RULES) -> Plan:
@@ -123,7 +119,7 @@ def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rul
         came_from=deployment.status.phase,
         went_to=status.phase,
     )
-    final = _seen(after, status)
+    final = after.with_status(status)
     return Plan(
         status=status, effects=difference(final), wake_at=wake_at(final, moved=rule is not None), because=because
     )

@@ -121,6 +121,15 @@ class Situation:
         """
         return {item.name: Account.from_state(item.state) for item in self.status.evidence}
 
+    def with_status(self, status: Status) -> "Situation":
+        """
+        The same instant with another memory. Evidence that stays as it is, is not read from the status once more.
+        """
+        changed = Situation(deployment=self.deployment, status=status, observed=self.observed, now=self.now)
+        if status.evidence is self.status.evidence and "evidence" in self.__dict__:
+            changed.__dict__["evidence"] = self.evidence  # where cached_property keeps it
+        return changed
+
     @property
     def slice_label(self) -> str:
         """
