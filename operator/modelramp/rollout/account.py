@@ -104,12 +104,8 @@ class Account:
         """
         until, spread = opening.until, opening.spread
         if opening.plan is not None:
-            return cls(
-                TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until),
-                opening.source,
-                more_pods=opening.more_pods,
-                warning=warning,
-            )
+            tails = TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until)
+            return cls(tails, opening.source, more_pods=opening.more_pods, warning=warning)
         if spread is not None:
             return cls(GaugeEvidence.begin(scale=spread.scale, tau=spread.tau, wealth=wealth, counted_until=until))
         rate = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=until)
