@@ -99,6 +99,12 @@ def log_sum_exp(logs: Sequence[float]) -> float:
     return top + math.log(math.fsum([math.exp(log - top) for log in logs]))
 
 
+def _log_add(one: float, other: float) -> float:
+    """``log_sum_exp`` of two, to the last bit: 1.0 is exp(0.0), and two numbers' exact sum is rounded once, as +."""
+    low, top = (one, other) if one < other else (other, one)
+    return LOG_ZERO if top <= LOG_ZERO else top + math.log(math.exp(low - top) + 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Wealth:
     """
@@ -188,7 +194,7 @@ class EProcess:
         if amount <= 0.0:
             return self
         fresh = math.log(amount)
-        logs = tuple(_stored(log_sum_exp((log, fresh))) for log in self.logs)
+        logs = tuple([_stored(_log_add(log, fresh)) for log in self.logs])
         return EProcess(self.grid, logs, round(self.unstarted - amount, AMOUNT_DECIMALS))
 
     def update(self, block: Block, null: Null, phi: float = 1.0) -> "EProcess":

@@ -25,6 +25,16 @@ SETTLE: Final = timedelta(
 )  # Contour holds route changes back up to 500 ms; in-cluster proxies follow within seconds
 
 
+_DERIVED: Final = {
+    "step": "step",
+    "next_step": "step",
+    "evidence": "evidence",
+    "votes": "evidence",
+    "harm_log": "evidence",
+}
+"""Of what a situation derives, the part of the status that it rests on, beside the spec; all else is derived anew."""
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: what is derived is derived once
 class Situation:
     """
@@ -123,11 +133,12 @@ class Situation:
 
     def with_status(self, status: Status) -> "Situation":
         """
-        The same instant with another memory. Evidence that stays as it is, is not read from the status once more.
+        The same instant with another memory. What is derived from a part of the memory that stays is not derived again.
         """
         changed = Situation(deployment=self.deployment, status=status, observed=self.observed, now=self.now)
-        if status.evidence is self.status.evidence and "evidence" in self.__dict__:
-            changed.__dict__["evidence"] = self.evidence  # where cached_property keeps it
+        for name, part in _DERIVED.items():
+            if name in self.__dict__ and getattr(status, part) is getattr(self.status, part):
+                changed.__dict__[name] = self.__dict__[name]  # where cached_property keeps it
         return changed
 
     @property
