@@ -21,6 +21,7 @@ from modelramp.api.spec import (
     MetricPreset,
     MetricWeight,
     MLModelDeploymentSpec,
+    Prometheus,
     Runtime,
 )
 from modelramp.api.status import Status
@@ -187,6 +188,12 @@ class TestProblems:
                 "origin belongs to a preset",
             ),
             ({"analysis": {"prometheus": {"auth": {}}}}, "analysis.prometheus.auth", "exactly one of bearer and basic"),
+            (
+                {"analysis": {"prometheus": {"authorities": {}}}},
+                "analysis.prometheus.authorities",
+                "exactly one of secretRef and configMapKeyRef",
+            ),
+            ({"analysis": {"prometheus": {"tenant": "a/b"}}}, "analysis.prometheus.tenant", "pattern"),
             ({"automation": {"degree": "Assist"}}, "automation.degree", "only the degree Full"),
             (
                 {"serving": {"template": {"spec": {"containers": [{"name": "m", "image": "i"}]}}}},
@@ -497,3 +504,11 @@ class TestRevision:
 def _container(spec: Document) -> Document:
     container: Document = spec["serving"]["template"]["spec"]["containers"][0]
     return container
+
+
+def test_an_authority_comes_from_a_secret_or_a_config_map() -> None:
+    """One of the two, beside a tenant and a certificate of one's own."""
+    key = {"name": "ca", "key": "ca.crt"}
+    for one in ("secretRef", "configMapKeyRef"):
+        source = Prometheus.model_validate({"tenant": "team-a", "authorities": {one: key}})
+        assert source.to_wire()["authorities"] == {one: key}

@@ -25,3 +25,19 @@ def test_a_matcher_is_written_so_that_it_is_read_back() -> None:
     """Whatever its value holds."""
     matcher = Matcher("a", "=~", 'x"\\d\n|{}')
     assert [matcher] == matchers_of(f"{{{matcher}}}")
+
+
+@pytest.mark.parametrize(
+    ("matcher", "held", "not_held"),
+    [
+        (Matcher("a", "=", "x"), {"a": "x"}, {"a": "xx"}),
+        (Matcher("a", "=", ""), {}, {"a": "x"}),
+        (Matcher("a", "!=", "x"), {}, {"a": "x"}),
+        (Matcher("a", "=~", "x|y+"), {"a": "yy"}, {"a": "xy"}),
+        (Matcher("a", "!~", "x|y+"), {"a": "xy"}, {"a": "x"}),
+    ],
+    ids=str,
+)
+def test_a_matcher_holds_as_prometheus_would(matcher: Matcher, held: dict[str, str], not_held: dict[str, str]) -> None:
+    """An absent label counts as empty, and expressions match whole values."""
+    assert (matcher.holds(held), matcher.holds(not_held)) == (True, False)
