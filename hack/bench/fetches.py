@@ -22,6 +22,7 @@ from store import PODS_PER_ARM, Page, counted, scraped
 from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
 from modelramp.api.document import parse
 from modelramp.api.names import workload_name
+from modelramp.app import spare_the_garbage_collector
 from modelramp.ports import GoneError, Key, MetricSource, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout import decide
@@ -247,6 +248,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cycles", type=int, default=CYCLES)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    spare_the_garbage_collector()
     rows = asyncio.run(compare(options.models, options.scrape, options.cycles))
     if options.json:
         print(json.dumps(rows))

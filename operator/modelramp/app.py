@@ -5,6 +5,7 @@ adapters; the commands that ask a live Prometheus have one of their own.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random  # noqa: TID251 - jitter against herds
 import signal
@@ -286,10 +287,20 @@ async def _serve(settings: Settings, watch_of: WatchFactory) -> None:
         await transport.close()
 
 
+def spare_the_garbage_collector() -> None:
+    """
+    Search for cycles less often, and never among what was imported: at 1,000 models a sixth of all CPU went there.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+
+
 def run(settings: Settings, watch_of: WatchFactory) -> int:
     """
     Run the operator until it is told to stop; its exit status.
     """
+    spare_the_garbage_collector()
     set_up_logs(settings.log_level)
     try:
         asyncio.run(_serve(settings, watch_of))
