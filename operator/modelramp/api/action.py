@@ -13,7 +13,7 @@ from modelramp.api.base import ApiModel
 
 MAX_ID_LENGTH: Final = 63
 MAX_BY_LENGTH: Final = 253
-_LINE: Final = r"^[^\x00-\x1f\x7f]+$"  # both are shown in messages and Events: one line, without control characters
+_LINE: Final = r"^[^\x00-\x1f\x7f]+$"  # all are shown in messages and Events: one line, without control characters
 
 
 class Verb(StrEnum):
@@ -59,7 +59,7 @@ class ActionRequest(ApiModel):
     id: ActionId
     """Chosen by whoever asks, new for each request: what tells a request from one that was answered."""
     verb: Annotated[Verb, Field(strict=False)]  # a string in JSON
-    revision: Annotated[str, Field(min_length=1, max_length=253)]
+    revision: Annotated[str, Field(min_length=1, max_length=253, pattern=_LINE)]
     """The revision it is meant for, so that it never hits another one."""
     by: Annotated[str, Field(min_length=1, max_length=MAX_BY_LENGTH, pattern=_LINE)]
     """Who asks. Shown, and not trusted."""
@@ -83,7 +83,8 @@ _OBJECT: Final = TypeAdapter(dict[str, Any])
 def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     told = [".".join(map(str, item["loc"])) + (": " if item["loc"] else "") + item["msg"] for item in found]
-    return "; ".join(told)[:512]
+    # The names of unknown keys are anybody's text.
+    return "".join(one if one.isprintable() else "?" for one in "; ".join(told))[:512]
 
 
 def _name_of(text: str, fields: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, PlainSerializer
 
-from modelramp.api.action import ActionId, ActionOutcome, Verb
+from modelramp.api.action import MAX_ID_LENGTH, ActionOutcome, Verb
 from modelramp.api.base import ApiModel
 from modelramp.api.scalars import Share
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
@@ -170,7 +170,9 @@ class ActionStatus(StatusModel):
     The request that was answered last; its id is not answered again.
     """
 
-    id: ActionId = Field(description="The request's id; made from its text where that gives none.")
+    id: Annotated[str, Field(max_length=MAX_ID_LENGTH)] = Field(
+        description="The request's id; made from its text where that gives none."
+    )
     verb: Verb | None = Field(default=None, description="What was asked; absent: the request could not be read.")
     revision: Revision | None = None
     by: Word | None = Field(default=None, description="Who asked, as the request says; not verified.")

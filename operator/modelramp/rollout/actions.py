@@ -5,7 +5,7 @@ A request is answered once, in the cycle that first sees it and has nothing more
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.api.action import ActionRequest, UnreadableRequest, Verb
 from modelramp.api.vocabulary import Phase, Reason
@@ -76,6 +76,8 @@ def obstacle(s: Situation) -> str | None:
             if revision != s.candidate:
                 return f"it is meant for revision {revision}, and the candidate is {s.candidate}"
             return _OBSTACLES[verb](s)
+        case unknown:
+            assert_never(unknown)
 
 
 def granted(s: Situation, *verbs: Verb) -> bool:

@@ -49,6 +49,9 @@ def test_an_id_has_1_to_63_characters(length: int) -> None:
     [
         (text(verb="explode"), "r-1", "verb: Input should be 'pause', 'resume',"),
         (text(force=True), "r-1", "force: Extra inputs are not permitted"),
+        (text(**{"a\nb": 1}), "r-1", "a?b: Extra inputs are not permitted"),
+        (text(revision="r\n"), "r-1", "revision: String should match pattern"),
+        ('{"id": "\\ud800"}', "unreadable-", "it is not a JSON object: Invalid JSON"),
         (text(by=7), "r-1", "by: Input should be a valid string"),
         (text(by=None), "r-1", "by: Field required"),
         (text(by="ada\nFAKE"), "r-1", "by: String should match pattern"),
@@ -64,7 +67,8 @@ def test_an_id_has_1_to_63_characters(length: int) -> None:
         ("\ud800", "unreadable-", "it is not a JSON object"),
     ],
     ids=[
-        "unknown verb", "unknown key", "wrong type", "null", "two lines", "long by", "empty revision", "empty id",
+        "unknown verb", "unknown key", "odd key", "odd revision", "half a character", "wrong type",
+        "null", "two lines", "long by", "empty revision", "empty id",
         "long id", "two faults", "keys missing", "no JSON", "no object", "deep", "no text",
     ],
 )  # fmt: skip
