@@ -46,7 +46,14 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def _rule_row(number: int, rule: Rule) -> tuple[str, ...]:
     phases = ", ".join(in_order(rule.phases))
-    return (str(number), phases, first_line(rule.when), rule.to, first_line(rule.remember), f"`{rule.because}`")
+    return (
+        str(number),
+        phases,
+        first_line(rule.when),
+        rule.to or "as before",
+        first_line(rule.remember),
+        f"`{rule.because}`",
+    )
 
 
 def rules_table() -> str:
@@ -71,6 +78,8 @@ def desired_table() -> str:
 
 def _edges() -> Iterator[tuple[Phase, Phase, Reason]]:
     for rule in RULES:
+        if rule.to is None:
+            continue
         for phase in in_order(rule.phases):
             yield phase, rule.to, rule.because
 
@@ -153,7 +162,7 @@ def reasons_page() -> str:
     """
     moves: dict[Reason, list[str]] = {}
     for rule in RULES:
-        moves.setdefault(rule.because, []).append(f"{', '.join(in_order(rule.phases))} → {rule.to}")
+        moves.setdefault(rule.because, []).append(f"{', '.join(in_order(rule.phases))} → {rule.to or 'as before'}")
     rows = [
         (f"`{Reason[name].value}`", text, "; ".join(moves.get(Reason[name], [])) or "")
         for name, text in member_docs(Reason).items()

@@ -5,6 +5,7 @@ Versions stand for revisions: "1" is stable, "2" the candidate, "3" another one.
 rule holds in it, so a test changes just what it is about.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,13 @@ from modelramp.analysis import HARM_GRID, OK_GRID, Block, Counts, EProcess, Metr
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
+from modelramp.api.action import ActionOutcome, Verb
 from modelramp.api.document import MLModelDeployment, revision_of, traffic_hash
+from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.scalars import Share
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.status import (
+    ActionStatus,
     ArmCounts,
     CandidateStatus,
     EvidenceState,
@@ -261,6 +265,22 @@ def rejection(version: str = "2", reason: Reason = Reason.ANALYSIS_FAILED) -> Re
     A version that was rejected a minute ago.
     """
     return Rejection(revision=rev(version), version=version, reason=reason, at=ago(60))
+
+
+def asking(verb: str, version: str = "2", **changes: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
+    """
+    The annotation by which ada asks for something about a version.
+    """
+    fields = {"id": "r-1", "verb": verb, "revision": rev(version), "by": "ada", **changes}
+    return {ANNOTATION_ACTION: json.dumps(fields)}
+
+
+def answered(name: str, **changes: Any) -> ActionStatus:  # noqa: ANN401 - any field
+    """
+    A request of ada's that was carried out a minute ago.
+    """
+    fields = {"verb": Verb.PAUSE, "revision": rev("2"), "by": "ada", "at": ago(60), "outcome": ActionOutcome.DONE}
+    return ActionStatus(**{"id": name, **fields, **changes})
 
 
 @cache

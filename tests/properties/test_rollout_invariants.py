@@ -5,6 +5,7 @@ Each plot is run once and every invariant looks at all of its cycles. Half of th
 crashes before or after any write, writes fail, news are lost, the object is read as it was some versions ago.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,9 @@ from scenarios.parts import NEVER, Model, utc
 from scenarios.world import BEGIN, KEY, Crash, Faults, Turn, World, spec_of
 
 from modelramp.analysis import Block, Counts
+from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.document import MLModelDeployment, parse_spec
-from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_ACTION, ANNOTATION_RETRY
 from modelramp.api.spec import OnInconclusive
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
@@ -50,7 +52,13 @@ SPINS: Final = 8  # transitions a still world may need to come to rest
 NOTHING: Final = Decimal(0)
 GATES: Final = {"step_passed", "last_step_passed"}
 ADVANCES: Final = {"inconclusive_advances", "last_inconclusive_advances"}
-PAUSES: Final = (Reason.METRICS_UNAVAILABLE, Reason.ANALYSIS_INCONCLUSIVE, Reason.ROUTE_CONFLICT)
+ASKED: Final = {"promotion_asked": {Verb.PROMOTE}, "full_promotion_asked": {Verb.PROMOTE, Verb.PROMOTE_FULL}}
+PAUSES: Final = (
+    Reason.METRICS_UNAVAILABLE,
+    Reason.ANALYSIS_INCONCLUSIVE,
+    Reason.ROUTE_CONFLICT,
+    Reason.PAUSED_BY_REQUEST,
+)
 TIMED: Final = (
     GATES
     | ADVANCES
@@ -68,6 +76,7 @@ TIMED: Final = (
 )
 TROUBLES: Final = ("none", "none", "none", "crashes", "memory", "unready", "dies", "never ready", "blinks")
 EVENTS: Final = ("none", "none", "superseded", "reverted", "aborted", "retried", "outage", "contested", "deaf gateway")
+REQUESTS: Final = tuple(Verb)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +88,7 @@ class Plot:
     failing: float
     trouble: str
     trouble_at: float
-    event: str
+    event: str | Verb
     event_at: float
     requests_per_second: float
     disturbed: bool
@@ -93,7 +102,7 @@ plots: Final = st.builds(
     failing=st.sampled_from([0.0, 0.0, 0.02, 0.08, 0.5]),
     trouble=st.sampled_from(TROUBLES),
     trouble_at=st.integers(min_value=1, max_value=120).map(float),
-    event=st.sampled_from(EVENTS),
+    event=st.sampled_from([*EVENTS, *REQUESTS]),
     event_at=st.integers(min_value=41, max_value=180).map(float),
     requests_per_second=st.sampled_from([2.0, 50.0, 200.0]),
     disturbed=st.booleans(),
@@ -233,6 +242,23 @@ def happens(world: World, event: str) -> None:
             assert event == "none"
 
 
+def asks(world: World, verb: Verb) -> None:
+    """
+    Somebody asks by annotation for something about the candidate, if there is one; half a minute later the same is
+    applied again, and a new request to go on follows.
+    """
+    candidate = world.deployment.status.candidate
+    revision = candidate.revision if candidate else world.deployment.revision
+
+    def ask(name: str, what: Verb) -> None:
+        request = {"id": name, "verb": str(what), "revision": revision, "by": "ada"}
+        world.apply(annotations={ANNOTATION_ACTION: json.dumps(request)})
+
+    ask("first", verb)
+    world.at(world.now - BEGIN + 30, lambda: ask("first", verb))
+    world.at(world.now - BEGIN + 60, lambda: ask("second", Verb.RESUME))
+
+
 def hears_again(world: World) -> None:
     """
     The gateway accepts what was written last, and goes on accepting.
@@ -242,9 +268,17 @@ def hears_again(world: World) -> None:
 
 def ended(world: World) -> bool:
     """
-    At rest, after all that was to happen.
+    At rest, after all that was to happen, and nobody waits for an answer.
     """
-    return world.now - BEGIN > CALM_AFTER and not world.script and at_rest(world)
+    return world.now - BEGIN > CALM_AFTER and not world.script and at_rest(world) and answered_last(world)
+
+
+def answered_last(world: World) -> bool:
+    """
+    Nothing was asked, or the last request has its answer.
+    """
+    asked = json.loads(world.deployment.annotations.get(ANNOTATION_ACTION, "null"))
+    return asked is None or world.status.get("action", {}).get("id") == asked["id"]
 
 
 def at_rest(world: World) -> bool:
@@ -253,7 +287,8 @@ def at_rest(world: World) -> bool:
     """
     status = world.deployment.status
     if status.phase is Phase.PAUSED:
-        return status.reason is Reason.ANALYSIS_INCONCLUSIVE  # anything else goes on by itself
+        # anything else goes on by itself
+        return status.reason in {Reason.ANALYSIS_INCONCLUSIVE, Reason.PAUSED_BY_REQUEST}
     return status.phase in {Phase.STABLE, Phase.FAILED} and len(world.cluster.workloads) == 1
 
 
@@ -295,7 +330,8 @@ def told(plot: Plot) -> World:
     faults.world = world
     world.at(0.0, lambda: world.apply(judged_twice("1")))
     world.at(40.0, lambda: world.apply(judged_twice("2", plot.policy)))
-    world.at(plot.event_at, lambda: happens(world, plot.event))
+    event = plot.event
+    world.at(plot.event_at, lambda: asks(world, event) if isinstance(event, Verb) else happens(world, event))
     world.run(BOUND, until=ended)
     return world
 
@@ -372,7 +408,7 @@ def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
 def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
     """
     3. A step's share is left upwards only when the route was in place, soaked, and every metric certified; or counted
-    until the deadline, where the spec asks for that.
+    until the deadline, where the spec asks for that; or in place, where somebody asks for just that.
     """
     s, plan = situation(turn), turn.plan
     for effect in routes(plan):
@@ -382,6 +418,12 @@ def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
             continue
         if plan.because.rule == "candidate_listed":
             assert share == plan.status.step.traffic.percent == s.next_step[1].percent  # type: ignore[union-attr,index] - a step was entered
+            continue
+        if plan.because.rule in ASKED:
+            assert isinstance(s.request, ActionRequest)
+            assert (s.request.verb in ASKED[plan.because.rule], s.request.revision) == (True, s.candidate)
+            assert s.observed.arms[s.stable].ready > 0
+            assert s.observed.route.shares[s.candidate or ""] == s.step_percent
             continue
         advances = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
         assert plan.because.rule in (GATES | ADVANCES if advances else GATES)
@@ -568,6 +610,9 @@ def a_rejected_revision_is_not_begun_without_retry(turn: Turn) -> None:
     before = status.candidate.revision if status.candidate else None
     if begun is None or begun.revision == before:
         return
+    request = situation(turn).request
+    if isinstance(request, ActionRequest) and request.verb is Verb.RETRY and request.revision == begun.revision:
+        return
     if begun.revision in {rejection.revision for rejection in status.rejected}:
         wanted = turn.deployment.annotations.get(ANNOTATION_RETRY)
         assert wanted is not None
@@ -596,7 +641,20 @@ def it_ends_or_waits_for_a_human(world: World) -> None:
     """
     assert at_rest(world), world.deployment.status.message
     if world.phase is Phase.PAUSED:
-        assert "a retry goes on from here" in world.deployment.status.message
+        told = world.deployment.status.message
+        assert "a retry goes on from here" in told or "goes on when somebody asks for it" in told
+
+
+def each_request_is_answered_once(world: World) -> None:
+    """
+    In one write, whatever crashed, got lost or was read late; the annotation stays as it was set.
+    """
+    answers = [version.get("status", {}).get("action") for version in world.versions]
+    changes = [new for old, new in zip([None, *answers], answers, strict=False) if new != old]
+    ids = [answer["id"] for answer in changes]
+    assert len(ids) == len(set(ids))
+    assert ids == sorted(ids)
+    assert answered_last(world)
 
 
 OF_CYCLES: Final = (
@@ -607,7 +665,11 @@ OF_CYCLES: Final = (
     a_rejected_revision_is_not_begun_without_retry,
     a_clock_set_back_advances_nothing,
 )
-OF_RUNS: Final = (no_write_exposes_the_rejected_or_releases_the_reached, it_ends_or_waits_for_a_human)
+OF_RUNS: Final = (
+    no_write_exposes_the_rejected_or_releases_the_reached,
+    it_ends_or_waits_for_a_human,
+    each_request_is_answered_once,
+)
 
 
 @settings(max_examples=PLOTS)

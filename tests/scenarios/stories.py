@@ -2,6 +2,7 @@
 The golden scenarios: each a small world with a script, run to its end.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from scenarios.parts import NEVER, Model
 from scenarios.world import World, spec_of
 
-from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_ACTION, ANNOTATION_RETRY
 from modelramp.rollout.rules import RULES, Rule
 
 Rules = tuple[Rule, ...]
@@ -61,6 +62,16 @@ def candidate_annotation(world: World, name: str) -> None:
     """
     candidate = world.deployment.status.candidate
     world.apply(annotations={name: candidate.revision if candidate else ""})
+
+
+def asked(world: World, verb: str, name: str = "r-1", *, revision: str | None = None) -> None:
+    """
+    Ada asks by annotation for something about the candidate, or about another revision.
+    """
+    candidate = world.deployment.status.candidate
+    meant = revision or (candidate.revision if candidate else world.deployment.revision)
+    request = {"id": name, "verb": verb, "revision": meant, "by": "ada"}
+    world.apply(annotations={ANNOTATION_ACTION: json.dumps(request)})
 
 
 def prometheus(world: World, *, up: bool) -> None:
@@ -578,6 +589,68 @@ def overdispersion_assumed(world: World) -> None:
     world.run(1200)
 
 
+def paused_and_resumed_by_request(world: World) -> None:
+    """
+    Ada pauses a good version while the first share is on its way, and lets it go on three minutes later, when it is
+    certified at once; a second pause is refused.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(47.0, lambda: asked(world, "pause"))
+    world.at(60.0, lambda: asked(world, "pause", "r-2"))
+    world.at(227.0, lambda: asked(world, "resume", "r-3"))
+    world.run(1200)
+
+
+def bad_version_paused_by_request(world: World) -> None:
+    """
+    Ada pauses a bad version: its harm is counted all the same, and rolls it back.
+    """
+    deployed(world)
+    then(world, "3")
+    world.at(47.0, lambda: asked(world, "pause"))
+    world.run(600)
+
+
+def paused_by_request_for_good(world: World) -> None:
+    """
+    An outage pauses the rollout, Ada makes the pause hers: the end of the outage does not resume it.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(60.0, lambda: prometheus(world, up=False))
+    world.at(400.0, lambda: asked(world, "pause"))
+    world.at(420.0, lambda: prometheus(world, up=True))
+    world.run(900)
+
+
+def promoted_by_request(world: World) -> None:
+    """
+    Too little traffic certifies nothing: Ada takes the first step as passed, at first too early, then all others.
+    """
+    world.requests_per_second = world.clients.requests_per_second = 1.0
+    deployed(world)
+    then(world, "2")
+    world.at(45.0, lambda: asked(world, "promote"))
+    world.at(80.0, lambda: asked(world, "promote", "r-2"))
+    world.at(120.0, lambda: asked(world, "promote-full", "r-3"))
+    world.run(600)
+
+
+def aborted_and_retried_by_request(world: World) -> None:
+    """
+    Ada aborts a good version and has it tried again; a request for another revision, and one that nobody can read,
+    change nothing.
+    """
+    deployed(world)
+    then(world, "2")
+    world.at(60.0, lambda: asked(world, "abort", revision="another"))
+    world.at(65.0, lambda: world.apply(annotations={ANNOTATION_ACTION: "abort!"}))
+    world.at(70.0, lambda: asked(world, "abort", "r-2"))
+    world.at(200.0, lambda: asked(world, "retry", "r-3"))
+    world.run(1200)
+
+
 STORIES: Final[tuple[Story, ...]] = (
     good_version,
     bad_version,
@@ -625,6 +698,11 @@ STORIES: Final[tuple[Story, ...]] = (
     above_its_limit,
     overdispersion_estimated,
     overdispersion_assumed,
+    paused_and_resumed_by_request,
+    bad_version_paused_by_request,
+    paused_by_request_for_good,
+    promoted_by_request,
+    aborted_and_retried_by_request,
 )
 
 

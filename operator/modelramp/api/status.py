@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, PlainSerializer
 
+from modelramp.api.action import MAX_ID_LENGTH, ActionOutcome, Verb
 from modelramp.api.base import ApiModel
 from modelramp.api.scalars import Share
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
@@ -164,6 +165,22 @@ class EvidenceState(StatusModel):
     )
 
 
+class ActionStatus(StatusModel):
+    """
+    The request that was answered last; its id is not answered again.
+    """
+
+    id: Annotated[str, Field(max_length=MAX_ID_LENGTH)] = Field(
+        description="The request's id; made from its text where that gives none."
+    )
+    verb: Verb | None = Field(default=None, description="What was asked; absent: the request could not be read.")
+    revision: Revision | None = None
+    by: Word | None = Field(default=None, description="Who asked, as the request says; not verified.")
+    at: Instant = Field(description="When it was answered.")
+    outcome: ActionOutcome = Field(description="Whether it was carried out or refused.")
+    message: Text = Field(default="", description="What was done, or why nothing was.")
+
+
 class Outcome(StatusModel):
     """
     How a rollout ended.
@@ -226,6 +243,7 @@ class Status(StatusModel):
     retry_seen: Word | None = Field(
         default=None, description="The value of the retry annotation that was last acted on."
     )
+    action: ActionStatus | None = None
     replicas: int = Field(default=0, ge=0, description="Pods of the stable revision; for the scale subresource.")
     selector: Text = Field(
         default="", description="Label selector of the stable revision's pods; for the scale subresource."

@@ -25,6 +25,8 @@ WARNINGS: Final = frozenset(
         Reason.METRICS_UNAVAILABLE,
         Reason.ADVANCED_UNCERTIFIED,
         Reason.ROUTE_CONFLICT,
+        Reason.ACTION_REFUSED,
+        Reason.PROMOTED_BY_REQUEST,
         Reason.ROLLED_BACK,
     }
 )
@@ -49,7 +51,7 @@ def announcement(plan: Plan) -> Announcement | None:
         return None
     return Announcement(
         reason=str(because.reason),
-        action=ACTIONS[because.went_to],
+        action="Refuse" if because.reason is Reason.ACTION_REFUSED else ACTIONS[because.went_to],
         note=because.message[:1024],
         warning=because.reason in WARNINGS,
     )

@@ -21,7 +21,7 @@ from modelramp.api.status import (
     VerdictName,
     VerdictStatus,
 )
-from modelramp.api.vocabulary import Phase
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
@@ -79,8 +79,8 @@ def _step(s: Situation) -> StepStatus | None:
     """
     When the step's traffic was first seen in place; a route lost again is seen by the rules, not forgotten here.
     """
-    step = s.status.step
-    if step is None or step.in_place_since is not None or s.status.phase is not Phase.PROGRESSING:
+    step, by_request = s.status.step, s.status.reason is Reason.PAUSED_BY_REQUEST
+    if step is None or step.in_place_since is not None or not (s.status.phase is Phase.PROGRESSING or by_request):
         return step
     return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step
 

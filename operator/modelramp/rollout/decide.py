@@ -8,11 +8,13 @@ plans nothing.
 from datetime import datetime, timedelta
 from typing import Final
 
+from modelramp.api.action import ActionOutcome, ActionRequest, UnreadableRequest
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.api.status import Status, VerdictName
+from modelramp.api.status import ActionStatus, Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Opening
+from modelramp.rollout.actions import ANSWERS, obstacle
 from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import candidate_percent, difference, retired
@@ -28,12 +30,25 @@ LONGEST_SLEEP: Final = timedelta(seconds=15)
 AT_REST: Final = frozenset({Phase.PENDING, Phase.STABLE, Phase.FAILED})
 
 
+def _answer(s: Situation, request: ActionRequest | UnreadableRequest, said: str) -> ActionStatus:
+    """
+    The request as it is remembered, with what was said of it.
+    """
+    outcome = ActionOutcome.DONE if obstacle(s) is None else ActionOutcome.REFUSED
+    shown = {} if isinstance(request, UnreadableRequest) else request.model_dump(exclude={"id"})
+    return ActionStatus(id=request.id, at=s.now, outcome=outcome, message=said, **shown)
+
+
 def _move(s: Situation, rule: Rule) -> Status:
     """
     The memory after the rule: what it remembers, and where it leads.
     """
     said = message(rule.because, s)
     remembered = rule.remember(s, rule.because)
+    if s.request is not None and rule.when in ANSWERS:
+        remembered = remembered.model_copy(update={"action": _answer(s, s.request, said)})
+    if rule.to is None:
+        return remembered
     moved = remembered.phase is not rule.to
     since = s.now if moved or remembered.phase_since is None else remembered.phase_since
     return remembered.model_copy(
@@ -112,10 +127,11 @@ def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rul
     now = now.replace(microsecond=0)
     after, rule = transition(deployment, observed, now, rules)
     status = _shown(after, moved=rule is not None)
+    answered = status.action.message if rule is not None and rule.to is None and status.action else None
     because = Because(
         rule=None if rule is None else rule.when.__name__,
         reason=Reason.WAITING if rule is None else rule.because,
-        message=status.message,
+        message=answered or status.message,
         came_from=deployment.status.phase,
         went_to=status.phase,
     )

@@ -20,7 +20,7 @@ SPLIT_TOLERANCE: Final = (
 )
 
 
-def _can_return(s: Situation) -> bool:
+def can_return(s: Situation) -> bool:
     """
     There is a stable revision, or nothing is routed to the candidate yet.
     """
@@ -31,7 +31,7 @@ def abort_requested(s: Situation) -> bool:
     """
     Somebody set the abort annotation to the candidate's revision.
     """
-    return _can_return(s) and s.candidate is not None and s.deployment.annotations.get(ANNOTATION_ABORT) == s.candidate
+    return can_return(s) and s.candidate is not None and s.deployment.annotations.get(ANNOTATION_ABORT) == s.candidate
 
 
 def analysis_failed(s: Situation) -> bool:
@@ -47,7 +47,7 @@ def candidate_crash_looping(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     return (
-        _can_return(s)
+        can_return(s)
         and arm is not None
         and arm.crash_looping is not None
         and s.spec.analysis.guardrails.crash_loop is Reaction.ROLLBACK
@@ -60,7 +60,7 @@ def candidate_out_of_memory(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     return (
-        _can_return(s)
+        can_return(s)
         and arm is not None
         and arm.out_of_memory is not None
         and s.spec.analysis.guardrails.out_of_memory is Reaction.ROLLBACK
@@ -73,7 +73,7 @@ def candidate_unhealthy(s: Situation) -> bool:
     """
     candidate = s.status.candidate
     return (
-        _can_return(s)
+        can_return(s)
         and candidate is not None
         and s.since(candidate.unready_since, s.spec.analysis.guardrails.not_ready_for.timedelta)
     )

@@ -7,8 +7,10 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
+from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.actions import granted, obstacle
 from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
 from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.needs import question_of
@@ -20,6 +22,25 @@ from modelramp.rollout.situation import SETTLE, Situation
 def _candidate(s: Situation) -> str:
     candidate = s.status.candidate
     return f"version {candidate.version} ({candidate.revision})" if candidate else "the candidate"
+
+
+def _asker(s: Situation) -> str:
+    return s.request.by if isinstance(s.request, ActionRequest) else "somebody"
+
+
+def _as_asked(s: Situation, verb: Verb) -> str:
+    return f", as {_asker(s)} asked" if granted(s, verb) else ""
+
+
+def _refused(s: Situation) -> str:
+    asked = f"{s.request.verb}, asked by {_asker(s)}," if isinstance(s.request, ActionRequest) else "the request"
+    return f"{asked} is refused: {obstacle(s)}"
+
+
+def _promoted_by_request(s: Situation) -> str:
+    if s.next_step is None or granted(s, Verb.PROMOTE_FULL):
+        return f"{_candidate(s)} is being promoted from {_step(s)}, as {_asker(s)} asked: {_counts(s)}"
+    return f"{_step(s)} is taken as passed, as {_asker(s)} asked: {_counts(s)}"
 
 
 def _target(s: Situation) -> str:
@@ -85,13 +106,18 @@ def _out_of_memory(s: Situation) -> str:
 
 
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
-    Reason.NEW_REVISION: lambda s: f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile",
+    Reason.NEW_REVISION: lambda s: (
+        f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile{_as_asked(s, Verb.RETRY)}"
+    ),
     Reason.FIRST_REVISION_READY: lambda s: f"{_candidate(s)} is ready and the first revision: it gets all traffic",
     Reason.CANDIDATE_READY: lambda s: f"{_candidate(s)} is ready: the first step begins",
     Reason.STEP_PASSED: lambda s: f"{_step(s)} passed: {_counts(s)}",
     Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
-    Reason.ABORT_REQUESTED: lambda s: f"{_candidate(s)} was aborted by annotation; {_stable(s)} takes over",
+    Reason.ABORT_REQUESTED: lambda s: (
+        f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT) else 'annotation'}; "
+        f"{_stable(s)} takes over"
+    ),
     Reason.ANALYSIS_FAILED: lambda s: (
         f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}"
     ),
@@ -123,7 +149,12 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ROUTE_CONFLICT: lambda s: (
         f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
     ),
-    Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has",
+    Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}",
+    Reason.PAUSED_BY_REQUEST: lambda s: (
+        f"{_step(s)} is paused, as {_asker(s)} asked; goes on when somebody asks for it"
+    ),
+    Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
+    Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
 }

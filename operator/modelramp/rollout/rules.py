@@ -9,20 +9,22 @@ from typing import Final, NamedTuple
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout import actions, overdue
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
-from modelramp.rollout import overdue
 from modelramp.rollout.situation import Situation
 
 
 class Rule(NamedTuple):
     """
     While in one of the phases, when the guard holds: go to the phase and remember, for the reason.
+
+    `to` is None where the phase stays as it is, its reason and message too.
     """
 
     phases: frozenset[Phase]
     when: Callable[[Situation], bool]
-    to: Phase
+    to: Phase | None
     remember: Callable[[Situation, Reason], Status]
     because: Reason
 
@@ -37,12 +39,14 @@ STABLE: Final = frozenset({Phase.STABLE})
 ON_TRIAL: Final = PREPARING | PROGRESSING | PAUSED
 IN_FLIGHT: Final = ON_TRIAL | PROMOTING
 EXPOSED: Final = PROGRESSING | PAUSED
+EVERYWHERE: Final = frozenset(Phase)
 AT_REST: Final = STABLE | FAILED | {Phase.PENDING}
 
 # fmt: off
 RULES: Final[tuple[Rule, ...]] = (
     # Safety: these look at nothing that routing or scaling could hide.
     Rule(IN_FLIGHT,   when.abort_requested,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ABORT_REQUESTED),
+    Rule(IN_FLIGHT,   actions.abort_asked,               Phase.ROLLING_BACK, then.reject_candidate,    Reason.ABORT_REQUESTED),
     Rule(EXPOSED,     when.analysis_failed,              Phase.ROLLING_BACK, then.reject_candidate,    Reason.ANALYSIS_FAILED),
     Rule(IN_FLIGHT,   when.candidate_crash_looping,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_CRASH_LOOPING),
     Rule(IN_FLIGHT,   when.candidate_out_of_memory,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_OUT_OF_MEMORY),
@@ -52,9 +56,15 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(ON_TRIAL,    when.superseded,                   Phase.ROLLING_BACK, then.remember_nothing,    Reason.SUPERSEDED),
     # Begin
+    Rule(FAILED,      actions.retry_asked,               Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
     Rule(AT_REST,     when.new_revision,                 Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
     Rule(FAILED,      when.names_stable,                 Phase.STABLE,       then.remember_nothing,    Reason.REVERTED),
     Rule(STABLE,      when.names_rejected,               Phase.FAILED,       then.remember_nothing,    Reason.ROLLED_BACK),
+    # What people ask for stands above what the machine does by itself.
+    Rule(EXPOSED,     actions.pause_asked,               Phase.PAUSED,       then.remember_nothing,    Reason.PAUSED_BY_REQUEST),
+    Rule(EXPOSED,     actions.full_promotion_asked,      Phase.PROMOTING,    then.remember_nothing,    Reason.PROMOTED_BY_REQUEST),
+    Rule(EXPOSED,     actions.promotion_asked,           Phase.PROGRESSING,  then.enter_next_step,     Reason.PROMOTED_BY_REQUEST),
+    Rule(PAUSED,      actions.resume_asked,              Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
     # Progress
     Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.remember_nothing,    Reason.FIRST_REVISION_READY),
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
@@ -73,6 +83,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
     Rule(ROLLING_BACK, when.drained_and_rejected,        Phase.FAILED,       then.forget_candidate,    Reason.ROLLED_BACK),
     Rule(ROLLING_BACK, when.candidate_drained,           Phase.STABLE,       then.forget_candidate,    Reason.REVERTED),
+    # What cannot be done is said once nothing else is to be done.
+    Rule(EVERYWHERE,  actions.action_refused,            None,               then.remember_nothing,    Reason.ACTION_REFUSED),
 )
 # fmt: on
 

@@ -13,7 +13,9 @@ from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culp
 from modelramp.analysis.betting import GaugeMargins
 from modelramp.analysis.combination import balanced
 from modelramp.analysis.gauges import gauge_margins
+from modelramp.api.action import ActionRequest, UnreadableRequest, read_action
 from modelramp.api.document import MLModelDeployment
+from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.rollout.account import Account
@@ -31,6 +33,7 @@ _DERIVED: Final = {
     "evidence": "evidence",
     "votes": "evidence",
     "harm_log": "evidence",
+    "request": "action",
 }
 """Of what a situation derives, the part of the status that it rests on, beside the spec; all else is derived anew."""
 
@@ -81,6 +84,14 @@ class Situation:
         The candidate's workload; None: there is no candidate, or it is not created yet.
         """
         return self.observed.arms.get(self.candidate) if self.candidate else None
+
+    @cached_property
+    def request(self) -> ActionRequest | UnreadableRequest | None:
+        """
+        What somebody asks for by annotation and was not answered yet; None: nothing.
+        """
+        asked, known = read_action(self.deployment.annotations.get(ANNOTATION_ACTION)), self.status.action
+        return None if asked is None or (known is not None and known.id == asked.id) else asked
 
     @cached_property
     def step(self) -> Step | None:

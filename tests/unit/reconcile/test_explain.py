@@ -23,6 +23,7 @@ GOOD_NEWS = {
     Reason.STEP_PASSED,
     Reason.RESUMED,
     Reason.PROMOTED,
+    Reason.PAUSED_BY_REQUEST,
 }
 
 
@@ -60,6 +61,15 @@ def test_trouble_is_announced_as_a_warning(reason: Reason) -> None:
     told = announcement(plan_for(reason))
     assert told is not None
     assert (told.reason, told.action, told.note, told.warning) == (str(reason), "Pause", "so it is", True)
+
+
+def test_a_refusal_is_a_warning_and_no_pause() -> None:
+    """
+    Whatever the phase is, whoever asked must see that nothing was done.
+    """
+    told = announcement(plan_for(Reason.ACTION_REFUSED))
+    assert told is not None
+    assert (told.action, told.warning) == ("Refuse", True)
 
 
 def test_progress_is_announced_as_normal() -> None:

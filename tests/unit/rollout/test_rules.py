@@ -13,8 +13,10 @@ from fakes.rollout import (
     NOW,
     World,
     ago,
+    answered,
     arm,
     arms,
+    asking,
     block,
     candidate,
     kept,
@@ -30,7 +32,7 @@ from fakes.rollout import (
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import assess, conditions, decide, desired, guards, memory, messages, overdue
+from modelramp.rollout import actions, assess, conditions, decide, desired, guards, memory, messages, overdue
 from modelramp.rollout.account import Account
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
@@ -80,6 +82,7 @@ def memory_of(status: Status) -> dict[str, Any]:
         "evidence": {name: (one.totals.candidate.n, one.step_exposures[0]) for name, one in evidence.items()},
         "history": [(ended.version, ended.outcome) for ended in status.history],
         "retry_seen": status.retry_seen,
+        "action": status.action and (status.action.id, str(status.action.outcome)),
     }
 
 
@@ -376,7 +379,91 @@ def endings() -> Iterator[Case]:
     )  # fmt: skip
 
 
-CASES = (*rollbacks(), *beginnings(), *steps(), *endings())
+DONE = {"action": ("r-1", "Done")}
+
+
+def requests() -> Iterator[Case]:
+    """
+    The rows of what people ask for, by annotation.
+    """
+    for phase in IN_FLIGHT:
+        yield Case(
+            title="somebody asks to abort the candidate, not another revision",
+            guard="abort_asked", to=Phase.ROLLING_BACK, reason=Reason.ABORT_REQUESTED,
+            fires=world(phase, annotations=asking("abort")),
+            near=world(phase, annotations=asking("abort", "3")),
+            instead="action_refused",
+            remembers={
+                **DONE, "rejected": [("2", Reason.ABORT_REQUESTED)], **(OPENED if phase is Phase.PREPARING else {})
+            },
+        )  # fmt: skip
+    yield Case(
+        title="somebody asks to retry the rejected revision, not another one",
+        guard="retry_asked", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
+        fires=world(Phase.FAILED, annotations=asking("retry")),
+        near=world(Phase.FAILED, annotations=asking("retry", "3")),
+        instead="action_refused",
+        remembers={**DONE, "candidate": "2", "rejected": []},
+    )  # fmt: skip
+    for phase in EXPOSED:
+        yield Case(
+            title="somebody asks for a pause, and was not answered yet",
+            guard="pause_asked", to=Phase.PAUSED, reason=Reason.PAUSED_BY_REQUEST,
+            fires=world(phase, annotations=asking("pause")),
+            near=world(phase, annotations=asking("pause"), remembered={"action": answered("r-1")}),
+            remembers=DONE,
+        )  # fmt: skip
+        yield from promotions(phase)
+    yield Case(
+        title="somebody asks to go on, and was not answered yet",
+        guard="resume_asked", to=Phase.PROGRESSING, reason=Reason.RESUMED,
+        fires=world(Phase.PAUSED, annotations=asking("resume")),
+        near=world(Phase.PAUSED, annotations=asking("resume"), remembered={"action": answered("r-1")}),
+        remembers={**DONE, "step": ("1/4", "5%", "now", ago(180))},
+    )  # fmt: skip
+    for phase in Phase:
+        yield Case(
+            title="somebody asks for what nobody knows, and was not answered yet",
+            guard="action_refused", to=phase, reason=Reason.ACTION_REFUSED,
+            fires=world(phase, annotations=asking("explode")),
+            near=world(phase, annotations=asking("explode"), remembered={"action": answered("r-1")}),
+            remembers={"action": ("r-1", "Refused"), **(OPENED if phase is Phase.PREPARING else {})},
+        )  # fmt: skip
+
+
+def promotions(phase: Phase) -> Iterator[Case]:
+    """
+    The rows that take a step, or all, as passed because somebody asks for it.
+    """
+    mute = arms(arm("1", ready=0), arm("2"))
+    yield Case(
+        title="somebody asks to promote fully, and stable serves",
+        guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
+        fires=world(phase, annotations=asking("promote-full")),
+        near=world(phase, annotations=asking("promote-full"), arms=mute),
+        instead="action_refused",
+        remembers=DONE,
+    )  # fmt: skip
+    last: dict[str, Any] = {"annotations": asking("promote"), "remembered": {"step": step("100", in_place_since=NOW)}}
+    yield Case(
+        title="somebody asks to take the last step as passed, and its traffic is in place",
+        guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
+        fires=world(phase, route=route(EVERYTHING), **last),
+        near=world(phase, route=route(BACK), **last),
+        instead="action_refused",
+        remembers=DONE,
+    )  # fmt: skip
+    yield Case(
+        title="somebody asks to take the step as passed, and its traffic is in place",
+        guard="promotion_asked", to=Phase.PROGRESSING, reason=Reason.PROMOTED_BY_REQUEST,
+        fires=world(phase, annotations=asking("promote")),
+        near=world(phase, annotations=asking("promote"), route=route(BACK)),
+        instead="action_refused",
+        remembers={**DONE, "step": ("2/4", "25%", "now", None), "verdicts": 0, "evidence": {"errors": (50.0, 0.0)}},
+    )  # fmt: skip
+
+
+CASES = (*rollbacks(), *beginnings(), *steps(), *endings(), *requests())
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -387,7 +474,10 @@ def test_the_row_fires(case: Case) -> None:
     before = memory_of(case.fires.deployment.status)
     plan = decide(*case.fires, NOW)
     after = memory_of(plan.status)
-    assert (plan.because.rule, plan.because.reason, plan.status.reason) == (case.guard, case.reason, case.reason)
+    assert (plan.because.rule, plan.because.reason) == (case.guard, case.reason)
+    # A refusal changes nothing but what is remembered of it.
+    kept_reason = case.reason is Reason.ACTION_REFUSED
+    assert plan.status.reason == (case.fires.deployment.status.reason if kept_reason else case.reason)
     assert (plan.because.came_from, plan.because.went_to) == (case.fires.deployment.status.phase, case.to)
     assert plan.status.phase is case.to
     assert {key: value for key, value in after.items() if value != before[key]} == case.remembers
@@ -468,7 +558,7 @@ def test_every_phase_is_reachable() -> None:
     """
     reached, grown = {Phase.PENDING}, True
     while grown:
-        further = reached | {rule.to for rule in RULES if rule.phases & reached}
+        further = reached | {rule.to for rule in RULES if rule.to is not None and rule.phases & reached}
         reached, grown = further, further != reached
     assert reached == set(Phase)
 
@@ -477,7 +567,7 @@ def test_every_phase_has_a_way_out() -> None:
     """
     No phase is a trap: a row leads from each to another.
     """
-    left = {phase for rule in RULES for phase in rule.phases if rule.to is not phase}
+    left = {phase for rule in RULES for phase in rule.phases if rule.to not in {phase, None}}
     assert left == set(Phase)
 
 
@@ -515,11 +605,12 @@ def test_every_finding_is_used() -> None:
     """
     Each finding stands in a row, or another finding or message is made from it.
     """
-    sources = [inspect.getsource(module) for module in (assess, conditions, desired, messages, guards, overdue)]
+    modules = (actions, assess, conditions, desired, messages, guards, overdue)
+    sources = [inspect.getsource(module) for module in modules]
     in_rows = {rule.when.__name__ for rule in RULES}
     left_over = {
         name
-        for name in {**public_functions(guards), **public_functions(overdue)}
+        for name in {**public_functions(guards), **public_functions(overdue), **public_functions(actions)}
         if name not in in_rows and sum(source.count(f"{name}(") for source in sources) < 2
     }
     assert left_over == set()
@@ -529,7 +620,8 @@ def test_every_finding_and_update_says_what_it_is() -> None:
     """
     The page of the documentation is printed from their docstrings.
     """
-    named = {**public_functions(guards), **public_functions(overdue), **public_functions(memory)}
+    findings = {**public_functions(guards), **public_functions(overdue), **public_functions(actions)}
+    named = {**findings, **public_functions(memory)}
     assert [name for name, one in named.items() if not (one.__doc__ or "").strip()] == []
 
 
