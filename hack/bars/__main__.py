@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -304,6 +305,29 @@ def judge(one: dict[str, Any], before: list[dict[str, Any]]) -> None:
     one["kept"] = one["value"] <= one["limit"] if known else None if one["limit"] is None else False
 
 
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """
+    The old rows with those measured anew in their places; rows that are not there yet come last.
+    """
+    fresh = {place(one): one for one in new}
+    return [*(fresh.pop(place(one), one) for one in old), *fresh.values()]
+
+
+def place(one: dict[str, Any]) -> tuple[str, str, str]:
+    """
+    What a row is about.
+    """
+    return one["bar"], one["what"], one["measure"]
+
+
+def commit() -> str:
+    """
+    The commit that is measured; empty where there is none.
+    """
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def write(rows: list[dict[str, Any]]) -> None:
     """
     docs/bars.md, and its summary in docs/evidence.md.
@@ -319,7 +343,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bars", description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="rollouts a cell (default 1000)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", help="a bar, such as B1; may be repeated; writes nothing")
+    parser.add_argument(
+        "--only", action="append", help="a bar, such as B1; may be repeated; writes nothing without --merge"
+    )
+    parser.add_argument("--merge", action="store_true", help="put these rows into the report in place of the old ones")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--page", action="store_true", help="only write the page from the report that is there")
     arguments = parser.parse_args()
@@ -328,17 +355,21 @@ def main() -> int:
         return 0
     wanted = [cell for cell in cells() if not arguments.only or cell.bar in arguments.only]
     rows: list[dict[str, Any]] = []
+    measured_at = commit()
     with ProcessPoolExecutor(arguments.processes) as pool:
         for number, one in enumerate(
             pool.map(row, wanted, [arguments.runs] * len(wanted), [arguments.seed] * len(wanted)), start=1
         ):
             judge(one, rows)
+            one["commit"] = measured_at
             rows.append(one)
             print(
                 f"[{number} of {len(wanted)}] {one['bar']} {one['what']}: {promise(one)} {kept(one)} ({one['cpu_seconds']} s)",
                 flush=True,
             )
-    if not arguments.only:
+    if arguments.merge:
+        rows = merged(json.loads(REPORT.read_text()), rows)
+    if arguments.merge or not arguments.only:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(json.dumps(rows, indent=1) + "\n")
         write(rows)

@@ -3,8 +3,8 @@ What the bars are measured against, and how a row is judged.
 """
 
 import pytest
-from bars.__main__ import Cell, cells, judge, measured, play, requests_at_best
-from bars.page import BEGIN, END, kept, page, promise, with_summary
+from bars.__main__ import Cell, cells, judge, measured, merged, play, requests_at_best
+from bars.page import BEGIN, END, commits, kept, page, promise, with_summary
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,13 @@ def test_a_page_without_marks_is_refused() -> None:
     """Nothing is written to a place that nobody named."""
     with pytest.raises(ValueError, match="no <!-- bars"):
         with_summary("text", [])
+
+
+def test_rows_measured_anew_take_the_places_of_the_old_ones() -> None:
+    """And the page says which are of which commit."""
+    old = [{"bar": bar, "what": "it", "measure": "seconds", "value": 1.0} for bar in ("B1", "B2", "B3")]
+    new = [{**old[1], "value": 2.0, "commit": "abc"}, {**old[0], "bar": "B9", "commit": "abc"}]
+    rows = merged(old, new)
+    assert [(one["bar"], one["value"]) for one in rows] == [("B1", 1.0), ("B2", 2.0), ("B3", 1.0), ("B9", 1.0)]
+    assert commits(rows) == ["Rows by commit: an earlier one: B1 (1), B3 (1); abc: B2 (1), B9 (1).\n"]
+    assert commits(old) == []
