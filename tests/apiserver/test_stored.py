@@ -28,6 +28,15 @@ FULL_STATUS: Final[dict[str, Any]] = {
     "step": {"index": 1, "display": "2/4", "traffic": "25%", "enteredAt": AT, "inPlaceSince": AT},
     "traffic": {"wanted": "25%", "programmed": "25%", "observed": "24.9%"},
     "evidenceSummary": "3.1/20",
+    "action": {
+        "id": "1",
+        "verb": "promote-full",
+        "revision": "b",
+        "by": "me",
+        "at": AT,
+        "outcome": "Refused",
+        "message": "the step's traffic is not in place",
+    },
     "verdicts": [
         {
             "name": "errors",

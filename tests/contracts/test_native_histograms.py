@@ -6,6 +6,7 @@ The Prometheus is the binary named by MODELRAMP_TEST_PROMETHEUS; it scrapes prot
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -187,10 +188,11 @@ async def test_a_restart_counts_from_zero(world_of: Opening) -> None:
         mine.observed += durations(100, 7)
         theirs.observed += durations(100, 8)
         after = await world.settled()
+        started = float(int(time.time()))  # cut to whole seconds, as Kubernetes does
         mine.observed[:] = durations(30, 9)
         theirs.observed += durations(50, 10)
         until = await world.settled()
-        known = Pods(started={CANDIDATE: [float(int(until.timestamp()))]})
+        known = Pods(started={CANDIDATE: [started]})
         block = block_of(await world.counted(after, until, NATIVE, known))
         check(block.candidate, mine, 0)
         check(block.stable, theirs, 100)
