@@ -145,8 +145,8 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
         return NoData(Absence.SCRAPES_INTERRUPTED)
     candidate_bad = increments(candidate.bad, window, targets)
     stable_bad = increments(stable.bad, window, targets)
-    candidate_counts = _counts(candidate_total, candidate_bad)
-    stable_counts = _counts(stable_total, stable_bad)
+    candidate_counts = counts_of(candidate_total, candidate_bad)
+    stable_counts = counts_of(stable_total, stable_bad)
     if candidate_counts is None or stable_counts is None:
         return NoData(Absence.MORE_EVENTS_THAN_EXPOSURES)
     return Counted(
@@ -212,6 +212,7 @@ def _dropped(selected: Iterable[Series], window: Window, targets: Mapping[Identi
     )
 
 
-def _counts(total: Increments, bad: Increments | None) -> Counts | None:
+def counts_of(total: Increments, bad: Increments | None) -> Counts | None:
+    """Return exposures and events, no events where ``bad`` is None; None if there are more events than exposures."""
     events = 0.0 if bad is None else bad.total
     return Counts(total.total, events) if events <= total.total else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from modelramp.analysis.block import Counts
-from modelramp.analysis.counters import NO_PODS, ArmSeries, increments
+from modelramp.analysis.counters import NO_PODS, ArmSeries, counts_of, increments
 from modelramp.analysis.targets import Identity, Pods, Series, Target, Window, find_targets
 
 POD_LABELS: Final = ("pod", "instance")  # what tells one pod from another, the first that is there
@@ -52,7 +52,4 @@ def _counted(
     total: Sequence[Series], bad: Sequence[Series], window: Window, targets: Mapping[Identity, Target]
 ) -> Counts | None:
     exposures, events = (increments(selected, window, targets) for selected in (total, bad))
-    if exposures is None:
-        return None
-    x = 0.0 if events is None else events.total
-    return Counts(exposures.total, x) if x <= exposures.total else None
+    return None if exposures is None else counts_of(exposures, events)

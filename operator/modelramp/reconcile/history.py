@@ -2,7 +2,7 @@
 Reading stable's past before a rollout, in stretches, the newest first.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
@@ -73,35 +73,39 @@ async def _read(read: SeriesReader, question: HistoryQuestion, pods: Pods) -> Op
             assert_never(unknown)
 
 
-async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
-    history = RateHistory()
+async def _past(
+    read: SeriesReader, question: HistoryQuestion, *selectors: str
+) -> AsyncIterator[tuple[Window, list[tuple[Series, ...]]]]:
+    """
+    Each stretch with the answer to each selector, to where the first selector finds nothing or one cannot be had.
+
+    Raises:
+        PortError: not even the newest stretch can be had.
+    """
     for number, window in enumerate(_stretches(question)):
         try:
-            total, bad = await read(selectors.total, window), await read(selectors.bad, window)
-            arm = ArmSeries(counters_only(total), counters_only(bad))
+            answers = [await read(selector, window) for selector in selectors]
         except PortError:
             if number == 0:
                 raise
-            break
-        if not arm.total:
-            break
-        history = history.before(arm, window, pods)
+            return
+        if not answers[0]:
+            return
+        yield window, answers
+
+
+async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
+    history = RateHistory()
+    async for window, (total, bad) in _past(_counters(read), question, selectors.total, selectors.bad):
+        history = history.before(ArmSeries(total, bad), window, pods)
     return replace(_opening(question, history.dispersion), rps=history.rps, rate=history.rate)
 
 
 async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: BucketSelectors, pods: Pods) -> Opening:
     history = TailHistory()
-    for number, window in enumerate(_stretches(question)):
-        try:
-            buckets = await read(selectors.buckets, window)
-        except PortError:
-            if number == 0:
-                raise
-            break
-        if not buckets:
-            break
+    async for window, (buckets,) in _past(read, question, selectors.buckets):
         history = history.before(buckets, window, factor=selectors.factor, pods=pods, question=question.question)
-        if number == 0:
+        if window.until == question.until:
             history.require_edge(question.question)  # a question between the edges needs no day of reading
     plan = history.plan(question.question)
     return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
@@ -109,19 +113,22 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
 
 async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> Opening:
     history = GaugeHistory()
-    for number, window in enumerate(_stretches(question)):
-        try:
-            series = counters_only(await read(selectors.value, window))
-        except PortError:
-            if number == 0:
-                raise
-            break
-        if not series:
-            break
+    async for window, (series,) in _past(_counters(read), question, selectors.value):
         history = history.before(
             series, window, seconds=question.block_seconds, delta=question.harm, aggregate=selectors.aggregate
         )
     return Opening(phi=1.0, source=PhiSource.ESTIMATED, until=question.until, spread=history.spread)
+
+
+def _counters(read: SeriesReader) -> SeriesReader:
+    """
+    The same reader, which refuses native histograms.
+    """
+
+    async def counters(selector: str, window: Window) -> tuple[Series, ...]:
+        return counters_only(await read(selector, window))
+
+    return counters
 
 
 def _opening(question: HistoryQuestion, found: Dispersion) -> Opening:

@@ -16,6 +16,7 @@ from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
+from modelramp.rollout.rules import ON_TRIAL
 from modelramp.rollout.situation import Situation
 
 TRUE: Final = "True"
@@ -161,7 +162,6 @@ def _was(s: Situation, kind: ConditionType) -> bool:
     return any(condition.type is kind for condition in s.status.conditions)
 
 
-ON_TRIAL: Final = frozenset({Phase.PREPARING, Phase.PROGRESSING, Phase.PAUSED})
 ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str | None]]]] = {
     ConditionType.NO_TRAFFIC: (Reason.NO_TRAFFIC, _no_traffic),
     ConditionType.NO_DATA: (Reason.NO_DATA, _no_data),
