@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
+from contracts.page_server import served
 
 from modelramp.analysis import Counts
 
@@ -136,16 +137,8 @@ class PageServer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve until left."""
-        app = web.Application()
-        app.router.add_get("/{shop}/{pod}/metrics", self._show)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.address = f"127.0.0.1:{runner.addresses[0][1]}"
+        async with served("/{shop}/{pod}/metrics", self._show) as self.address:
             yield
-        finally:
-            await runner.cleanup()
 
     def job(self, shop: str, pods: Sequence[str]) -> dict[str, Any]:
         """How a shop's pages are scraped, as Prometheus' configuration says it."""

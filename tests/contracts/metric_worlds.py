@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import yaml
 from aiohttp import web
+from contracts.page_server import served
 from fakes.metrics import FakeMetrics
 
 from modelramp.api.spec import Prometheus
@@ -118,16 +119,8 @@ class Exporter:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve until left."""
-        app = web.Application()
-        app.router.add_get("/{page}/metrics", self._show)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.address = f"127.0.0.1:{runner.addresses[0][1]}"
+        async with served("/{page}/metrics", self._show) as self.address:
             yield
-        finally:
-            await runner.cleanup()
 
     def jobs(self) -> list[dict[str, Any]]:
         """How its pages are scraped, as Prometheus' configuration says it."""

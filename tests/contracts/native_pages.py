@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from aiohttp import web
+from contracts.page_server import served
 
 METRIC: Final = "call_seconds"
 PROTOBUF: Final = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -149,15 +150,8 @@ async def serving(pages: Mapping[str, Page]) -> AsyncIterator[str]:
             return web.Response(text=str(page))
         return web.Response(body=bytes(page), headers={"Content-Type": PROTOBUF})
 
-    app = web.Application()
-    app.router.add_get("/{page}/metrics", show)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served("/{page}/metrics", show) as address:
+        yield address
 
 
 def jobs(address: str, names: Iterable[str], options: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 from contracts.metric_worlds import SETTLING_SECONDS, PrometheusProcess, eventually, no_secret, prometheus_binary
+from contracts.page_server import served
 
 from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
 from modelramp.analysis import Pods, Series, Window, find_targets, increments
@@ -68,16 +69,8 @@ class PresetPages:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve until left."""
-        app = web.Application()
-        app.router.add_get("/{source}/{revision}", self._show)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.address = f"127.0.0.1:{runner.addresses[0][1]}"
+        async with served("/{source}/{revision}", self._show) as self.address:
             yield
-        finally:
-            await runner.cleanup()
 
     async def _show(self, request: web.Request) -> web.Response:
         source, asked = Source(request.match_info["source"]), request.match_info["revision"]
