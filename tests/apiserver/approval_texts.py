@@ -141,10 +141,9 @@ def mutations(user: str) -> st.SearchStrategy[str]:
     """
     short = [text for text in nasty(user).values() if len(text) < LONGEST_CHANGED]
     whole = st.one_of(st.sampled_from(list(harmless(user).values())), st.sampled_from(short))
-    piece = st.sampled_from(
-        ['"by"', '"verb"', OTHER, by(user), ",", ":", '"', "\\", "\\u0062y", "{", "}", " ", "\n", "\t", "approve", "1"]
-        + ["é", "\u2028", "[", "]", "null", APPROVE, STEP, ID, REVISION, ", "]
-    )
+    marks = (",", ", ", ":", '"', "\\", "{", "}", "[", "]", " ", "\n", "\t", "\u2028")
+    words = ('"by"', '"verb"', "\\u0062y", "approve", "null", "1", "é", OTHER, by(user), APPROVE, STEP, ID, REVISION)
+    piece = st.sampled_from([*marks, *words])
     cut = st.tuples(st.integers(0, LONGEST_CHANGED), st.integers(0, 4), st.one_of(piece, st.just("")))
     put = st.tuples(st.integers(0, LONGEST_CHANGED), st.just(0), st.sampled_from([" ", "\n", "\t", "1", "é"]))
 

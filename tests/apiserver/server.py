@@ -44,7 +44,7 @@ class ApiServer:
         self.kubeconfig = kubeconfig
         self._client: client.ApiClient = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
 
-    def send(  # noqa: PLR0913 - what a request consists of
+    def send(
         self,
         method: str,
         path: str,

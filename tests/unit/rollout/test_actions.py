@@ -23,7 +23,7 @@ DOABLE = {
     Verb.PROMOTE_FULL: EXPOSED,
     Verb.ABORT: EXPOSED | {Phase.PREPARING, Phase.PROMOTING},
     Verb.RETRY: {Phase.FAILED},
-    **dict.fromkeys((Verb.APPROVE, Verb.REJECT, Verb.UNDO, Verb.RESTART), set[Phase]()),
+    **{verb: set[Phase]() for verb in (Verb.APPROVE, Verb.REJECT, Verb.UNDO, Verb.RESTART)},
 }
 
 
