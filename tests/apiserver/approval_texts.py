@@ -109,6 +109,8 @@ def nasty(user: str) -> dict[str, str]:
         "two lines of objects": flat(*rest, mine) + "\n" + flat(*rest, OTHER),
         "comment": flat(*rest, mine, f"/* {OTHER} */"),
         "text before": "x" + flat(*rest, mine),
+        "text behind": flat(*rest, mine) + "x",
+        "half an object behind": flat(*rest, mine) + " {",
         "byte order mark": "\ufeff" + flat(*rest, mine),
         "in a list": "[" + flat(*rest, mine) + "]",
         "as a text": '"' + flat(*rest, mine) + '"',

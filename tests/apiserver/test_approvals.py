@@ -135,6 +135,12 @@ class TestRights:
         assert answer.status == 422
         assert "no value that is the name of a key" in said(answer)
 
+    def test_a_value_is_not_taken_for_a_key(self, world: ApprovalWorld) -> None:
+        """
+        Nor what follows it for the asker, though somebody has that name.
+        """
+        assert not let_through(world, "verb", '{"id": "by", "verb": "pause", "revision": "r"}')
+
     def test_creating_with_a_request_is_guarded_too(self, world: ApprovalWorld) -> None:
         """
         There is no object before.
