@@ -104,7 +104,7 @@ def _opened(s: Situation, metric: Metric) -> Account | None:
     opening = _opening(s, metric)
     if not isinstance(opening, Opening):
         return None
-    slices, wealth = s.spec.analysis.slices, wealth_of(s.spec.strategy, s.spec.analysis)
+    slices, wealth = s.spec.analysis.slices, wealth_of(s.spec)
     warning = too_little_traffic(s, metric, opening)
     return Account.open(opening, wealth, slices.values if slices else (), warning)
 
@@ -122,7 +122,7 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
     if not isinstance(reading, Measured):
         return kept
     limits = s.margins_of(metric, step.next_share)
-    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    wealth = wealth_of(s.spec)
     counted = kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
     return counted.told_by(reading.store, reading.block.end)
 

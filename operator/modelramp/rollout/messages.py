@@ -17,6 +17,7 @@ from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.strategy import course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -186,7 +187,7 @@ def _claim(s: Situation, name: str) -> str:
     metric, share = s.metric(name), s.step.next_share if s.step else None
     if metric is None or share is None:
         return "its margin is kept"
-    margin = f"1.25 x stable + {s.spec.strategy.canary.blast_radius.percent / 100 / Decimal(str(share)):.2%}"
+    margin = f"1.25 x stable + {course_of(s.spec).blast_radius.percent / 100 / Decimal(str(share)):.2%}"
     if metric.against is not None:
         return f"the rate is below 1.5 x {metric.against.limit}"
     match question_of(metric):
