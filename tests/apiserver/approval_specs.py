@@ -11,7 +11,7 @@ def canary(*words: str, **changes: Any) -> Object:  # noqa: ANN401 - JSON
     """
     A strategy with a step for each word: `ask` asks for approval, `free` does not.
     """
-    approvals = {"ask": {"approval": "Required"}, "free": {}}
+    approvals = {"ask": {"approval": "Required"}, "free": {"approval": "NotRequired"}}
     steps = [{"traffic": f"{10 * n}%", **approvals[word]} for n, word in enumerate(words, 1)]
     return {"strategy": {"canary": {"steps": steps, **changes}, "progressDeadline": "10m"}}
 
@@ -30,6 +30,7 @@ def degree(name: str, **changes: str) -> Object:
     return {"automation": {"degree": name, **changes}}
 
 
+PARTS: Final = ({"traffic": "50%"}, {"traffic": "100%", "approval": "Required"})
 ASKS: Final = {"preSwitch": {"soak": "1m", "approval": "Required"}}
 DEGREES: Final = ("HumanOnly", "Shadow", "Assist", "Partial", "Full")
 LESS: Final[dict[str, tuple[Object, Object]]] = {
@@ -49,6 +50,8 @@ LESS: Final[dict[str, tuple[Object, Object]]] = {
     "strategy removed": (canary("ask"), {}),
     "another strategy": (canary("ask"), green(**ASKS)),
     "switch without approval": (green(**ASKS), green(preSwitch={"soak": "1m"})),
+    "switch in parts without approval": (green(steps=PARTS), green(steps=[PARTS[0], {"traffic": "100%"}])),
+    "approval before the switch instead of in it": (green(steps=PARTS), green(**ASKS)),
     "no check before the switch": (green(**ASKS), green()),
     "canary instead of blue-green": (green(**ASKS), canary("ask")),
 }  # fmt: skip
@@ -63,6 +66,6 @@ SAFE: Final[dict[str, tuple[Object, Object]]] = {
     "steps without approval": (canary("free", "free"), canary("free")),
     "approval added to a strategy without": (canary("free", "free"), canary("free", "ask")),
     "beside the steps": (canary("ask"), {"strategy": {**canary("ask")["strategy"], "progressDeadline": "20m"}}),
-    "blue-green without approval": (green(preSwitch={"soak": "1m"}), green(preSwitch={"soak": "2m"})),
+    "blue-green without approval": (green(preSwitch={"soak": "1m"}, steps=PARTS[:1]), green(preSwitch={"soak": "2m"})),
     "model": ({**canary("ask"), **degree("Assist")}, {**canary("ask"), **degree("Assist"), "model": {"version": "2"}}),
 }  # fmt: skip

@@ -150,12 +150,6 @@ class ApprovalWorld:
         path = self.path("fraud") + ("?dryRun=All" if dry else "")
         return self.server.send("PATCH", path, {"metadata": {"annotations": {key: text}}}, MERGE, user=user)
 
-    def stored_policy(self) -> Object:
-        """
-        The policy with what the server says of it.
-        """
-        return self.server.send("GET", f"{_POLICIES}/validatingadmissionpolicies/{NAMESPACE}", None).body
-
     def edited(self, user: str, before: Object, after: Object) -> Answer:
         """
         A dry run of an edit of the spec of a stored object without a schema.

@@ -21,6 +21,7 @@ from modelramp.api.action import (
     ActionRequest,
     Verb,
 )
+from modelramp.api.crd import custom_resource_definition
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.vocabulary import GROUP, PLURAL, Degree
 
@@ -28,6 +29,8 @@ ROOT: Final = Path(__file__).parents[3]
 PLAIN: Final = ROOT / "deploy" / "approvals.yaml"
 COPY: Final = ROOT / "charts" / "modelramp" / "files" / "approvals.yaml"
 HELM: Final = ("app.kubernetes.io/", "helm.sh/", "team")  # labels the chart adds, and the one that everything.yaml does
+
+CALLS: Final = {"exists"}
 
 Object = dict[str, Any]
 
@@ -122,6 +125,36 @@ def test_the_degrees_are_those_of_the_spec_in_their_order() -> None:
     From a human who decides all to none.
     """
     assert words(VARIABLES["degrees"]) == list(Degree)
+
+
+NOT_BUILT: Final = {("automation", "autoUpTo")}
+
+
+def test_the_fields_are_those_of_the_spec() -> None:
+    """
+    The server does not check expressions about custom resources: a misspelt field would be absent, and guard nothing.
+    """
+    told = " ".join(VARIABLES.values()).replace("variables.strategyBefore.", "object.spec.strategy.")
+    paths = {
+        tuple(path.split("."))
+        for path in re.findall(r"object\.spec\.([A-Za-z.]+)", told.replace("oldObject", "object"))
+    }
+    paths |= {("strategy", kind, "steps", "step", "approval") for kind in ("canary", "blueGreen")}
+    spec = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    missing = {path for path in paths if not exists(spec, [part for part in path if part not in CALLS])}
+    assert missing <= NOT_BUILT
+    assert ("strategy", "blueGreen", "preSwitch", "approval") in paths
+
+
+def exists(schema: Object, path: list[str]) -> bool:
+    """
+    Whether the schema has the field; `step` stands for an item of a list.
+    """
+    for part in path:
+        schema = schema["items"] if part == "step" else schema.get("properties", {}).get(part)
+        if schema is None:
+            return False
+    return True
 
 
 def test_nothing_passes_unseen() -> None:
