@@ -21,6 +21,8 @@ IN_FORCE_WITHIN_S: Final = 30
 
 EDITOR: Final = "eve"
 APPROVER: Final = "ada"
+APPROVER_OF_ONE: Final = "ben"
+"""May approve for the object `fraud` alone."""
 ROBOT: Final = f"system:serviceaccount:{NAMESPACE}:release-bot"
 """May approve, and has colons in its name."""
 FOREIGNER: Final = "Zoë Ångström, 株式会社 {ML}: ops"
@@ -102,9 +104,11 @@ class ApprovalWorld:
         self._make(CRD_PATH, _lax_definition())
         role = manifests()["ClusterRole"]
         lax = {"apiGroups": [LAX_GROUP], "resources": ["mlmodeldeployments"], "verbs": ["create", "update", "patch"]}
+        only = [{**rule, "resourceNames": ["fraud"]} for rule in role["rules"]]
         for path, body in [
-            *_role("edit", [*_edit_rules(), lax], (EDITOR, *KEYS, *APPROVERS)),
+            *_role("edit", [*_edit_rules(), lax], (EDITOR, APPROVER_OF_ONE, *KEYS, *APPROVERS)),
             *_role("approve", role["rules"], APPROVERS),
+            *_role("approve-fraud", only, (APPROVER_OF_ONE,)),
         ]:
             self._make(path, body)
         self._make(self.path(), {**smallest(), "metadata": {"name": "fraud"}})

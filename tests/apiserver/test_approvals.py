@@ -12,6 +12,7 @@ from apiserver.approval_texts import harmless, mutations, nasty
 from apiserver.approval_world import (
     ACTION,
     APPROVER,
+    APPROVER_OF_ONE,
     APPROVERS,
     EDITOR,
     FOREIGNER,
@@ -127,12 +128,18 @@ class TestRights:
         """
         assert not let_through(world, "verb", '{"id": "by", "verb": "pause", "revision": "r"}')
 
+    def test_the_right_may_be_for_one_object(self, world: ApprovalWorld) -> None:
+        """
+        As with every right, by its name; another object is refused below.
+        """
+        assert world.ask(APPROVER_OF_ONE, request(APPROVER_OF_ONE, "approve")).status == 200
+
     def test_creating_with_a_request_is_guarded_too(self, world: ApprovalWorld) -> None:
         """
         There is no object before.
         """
         path = world.path() + "?dryRun=All"
-        asked = {EDITOR: 403, APPROVER: 201}
+        asked = {EDITOR: 403, APPROVER: 201, APPROVER_OF_ONE: 403}
         for user, status in asked.items():
             document = {**smallest(), "metadata": {"name": "new", "annotations": {ACTION: request(user, "approve")}}}
             assert world.server.send("POST", path, document, user=user).status == status
