@@ -406,6 +406,19 @@ def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
     pytest.fail(f"still planning: {plan.because} {plan.effects}")
 
 
+def asked_with_somebody_serving(s: Situation, verb: Verb) -> None:
+    """
+    A share that somebody asked for rises from the step's share, with stable serving; or stable has no endpoint, and all
+    of it was asked for.
+    """
+    stable, candidate = s.observed.arms[s.stable or ""], s.observed.arms[s.candidate or ""]
+    if verb is Verb.PROMOTE_FULL and stable.ready == 0:
+        assert candidate.ready > 0
+        return
+    assert stable.ready > 0
+    assert s.observed.route.shares[s.candidate or ""] == s.step_percent
+
+
 def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
     """
     3. A step's share is left upwards only when the route was in place, soaked, and every metric certified; or counted
@@ -423,8 +436,7 @@ def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
         if plan.because.rule in ASKED:
             assert isinstance(s.request, ActionRequest)
             assert (s.request.verb in ASKED[plan.because.rule], s.request.revision) == (True, s.candidate)
-            assert s.observed.arms[s.stable].ready > 0
-            assert s.observed.route.shares[s.candidate or ""] == s.step_percent
+            asked_with_somebody_serving(s, s.request.verb)
             continue
         advances = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
         assert plan.because.rule in (GATES | ADVANCES if advances else GATES)

@@ -42,12 +42,21 @@ def _not_promotable(s: Situation) -> str | None:
     return None if traffic_in_place(s) else "the step's traffic is not in place"
 
 
+def _not_fully_promotable(s: Situation) -> str | None:
+    """
+    Where stable has no endpoint and the candidate has, a human may take the candidate: nothing else would ever serve.
+    """
+    arm = s.candidate_arm
+    alone = arm is not None and arm.ready > 0 and not stable_serves(s)
+    return None if s.status.phase in _EXPOSED and alone and not route_contested(s) else _not_promotable(s)
+
+
 _OBSTACLES: Final[Mapping[Verb, Callable[[Situation], str | None]]] = {
     Verb.ABORT: _not_abortable,
     Verb.PAUSE: _not_pausable,
     Verb.RESUME: _not_resumable,
     Verb.PROMOTE: _not_promotable,
-    Verb.PROMOTE_FULL: _not_promotable,
+    Verb.PROMOTE_FULL: _not_fully_promotable,
 }
 
 
@@ -121,7 +130,8 @@ def resume_asked(s: Situation) -> bool:
 
 def full_promotion_asked(s: Situation) -> bool:
     """
-    Somebody asks to promote this candidate completely, or past its last step; the step's traffic is in place.
+    Somebody asks to promote this candidate completely, or past its last step; the step's traffic is in place, or stable
+    has no endpoint and the candidate has.
     """
     return granted(s, Verb.PROMOTE_FULL) or (s.next_step is None and granted(s, Verb.PROMOTE))
 

@@ -11,13 +11,20 @@ from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
-from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
+from modelramp.rollout.guards import (
+    candidate_ready,
+    certified,
+    soaked,
+    split_mismatched,
+    stable_serves,
+    traffic_in_place,
+)
 from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import course_of
+from modelramp.rollout.strategy import WHOLE, course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -227,6 +234,8 @@ def _claim(s: Situation, name: str) -> str:
 
 
 def _waiting_in_step(s: Situation) -> str:
+    if s.step_percent < WHOLE and not stable_serves(s):
+        return "waiting for stable, which has no ready endpoint; promote-full takes the candidate instead"
     if not traffic_in_place(s):
         return f"waiting for the gateway to give the candidate {_given(s)}"
     if split_mismatched(s):
