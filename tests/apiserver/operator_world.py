@@ -74,6 +74,8 @@ class OperatorWorld:
         self.server, self.namespace, self.folder = server, namespace, folder
         self.crashing: set[str] = set()
         """Images whose containers keep crashing."""
+        self.settings: dict[str, str] = {}
+        """Variables of the operator's environment beyond those that every one gets."""
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self._done = threading.Event()
@@ -180,6 +182,7 @@ class OperatorWorld:
             "MODELRAMP_WATCH_NAMESPACES": self.namespace,
             "MODELRAMP_HTTP_PORT": str(self.port),
             "MODELRAMP_LOG_LEVEL": "debug",
+            **self.settings,
         }
         environment.pop("KUBERNETES_SERVICE_HOST", None)
         with (self.folder / "operator.log").open("ab") as log:
