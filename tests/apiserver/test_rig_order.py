@@ -162,7 +162,7 @@ def last_answer(traffic: Traffic, version: str, world: RigWorld) -> float:
     return traffic.began + traffic.counts().last_answer[version]
 
 
-STORIES = {
+STORIES: dict[str, Story[Any]] = {
     "lagging": Story(lagging, metrics=True),
     "streaming": Story(streaming, metrics=True),
     "by hand": Story(by_hand),

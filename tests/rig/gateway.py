@@ -139,9 +139,9 @@ class Gateway:
 
     def _program(self, route: Fields) -> None:
         name = route["metadata"]["name"]
-        known = self._programmed.get(name)
-        newer = known is None or known["metadata"]["generation"] < route["metadata"]["generation"]
-        if name in self._heard and (newer or known["metadata"]["uid"] != route["metadata"]["uid"]):
+        known = self._programmed.get(name, {}).get("metadata", {})
+        another = known.get("uid") != route["metadata"]["uid"]
+        if name in self._heard and (another or known["generation"] < route["metadata"]["generation"]):
             self._programmed[name] = route
             self._show_routes()
 

