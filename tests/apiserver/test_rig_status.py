@@ -112,7 +112,6 @@ def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Callable[[str], Any], name: str) -> None:
     """Neither promoted nor stuck."""
     ended: Seen = told(name)
-    print(ended)
     assert ended.bad == {}
     assert ended.rejected == (("2", "ProgressDeadlineExceeded"),)
     assert ended.seconds < 2 * DEADLINE_SECONDS + SLACK_SECONDS
@@ -121,6 +120,5 @@ def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Callable[
 def test_a_status_without_generations_is_taken_as_it_stands(told: Callable[[str], Any]) -> None:
     """Such gateways hang other tools."""
     ended: Seen = told("without generation")
-    print(ended)
     assert ended.bad == {}
     assert ended.outcomes == (("1", "Promoted"), ("2", "Promoted"))
