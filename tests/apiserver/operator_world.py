@@ -214,7 +214,8 @@ class OperatorWorld:
         Make the namespace and a node, and begin to play.
         """
         if self.server.send("GET", f"{CRD_PATH}/{ROUTE_CRD}", None).status == 404:
-            self.send("POST", CRD_PATH, route_definition())
+            made = self.server.send("POST", CRD_PATH, route_definition())
+            assert made.status in {201, 409}, made.body  # of another world at the same moment
         eventually(lambda: self.server.send("GET", f"{ROUTES}/httproutes", None).status == 200, "routes are served", 20)
         self.server.send("POST", "/api/v1/nodes", {"kind": "Node", "apiVersion": "v1", "metadata": {"name": NODE}})
         self.send("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})

@@ -4,15 +4,13 @@ rig. Pods leave only after requests did, however late the data plane follows and
 """
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from apiserver.operator_world import ROUTES, spec_of
-from apiserver.server import ApiServer
 from rig.load import Streamed
-from rig.stories import Story, played
+from rig.stories import Told, story
 from rig.world import RigWorld, Traffic
 
 pytestmark = pytest.mark.apiserver
@@ -162,31 +160,20 @@ def last_answer(traffic: Traffic, version: str, world: RigWorld) -> float:
     return traffic.began + traffic.counts().last_answer[version]
 
 
-STORIES: dict[str, Story[Any]] = {
-    "lagging": Story(lagging, metrics=True),
-    "streaming": Story(streaming, metrics=True),
-    "by hand": Story(by_hand),
-    "whole": Story(whole),
-}
+story("lagging", lagging, metrics=True)
+story("streaming", streaming, metrics=True)
+story("by hand", by_hand)
+story("whole", whole)
 
 
-@pytest.fixture(scope="module")
-def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """
-    All stories of this file, side by side.
-    """
-    with played(served, tmp_path_factory.mktemp("rig"), STORIES) as ask:
-        yield ask
-
-
-def test_route_first_loses_nothing_and_pods_first_loses_requests(told: Callable[[str], Any]) -> None:
+def test_route_first_loses_nothing_and_pods_first_loses_requests(told: Told) -> None:
     """By hand in both orders: were the second nothing, the zeros of the other tests would prove nothing."""
     right, wrong = told("by hand")
     assert right == {}
     assert wrong.get("-/503", 0) >= 1
 
 
-def test_a_whole_rollout_loses_no_request_and_no_stream(told: Callable[[str], Any]) -> None:
+def test_a_whole_rollout_loses_no_request_and_no_stream(told: Told) -> None:
     """In the operator's own hands."""
     ended: Ended = told("whole")
     assert ended.bad == {}
@@ -195,14 +182,14 @@ def test_a_whole_rollout_loses_no_request_and_no_stream(told: Callable[[str], An
     assert {stream.version for stream in ended.streams} == {"1", "2"}
 
 
-def test_scaling_down_waits_for_a_data_plane_that_lags(told: Callable[[str], Any]) -> None:
+def test_scaling_down_waits_for_a_data_plane_that_lags(told: Told) -> None:
     """The route is accepted at once, and followed much later."""
     ended: Ended = told("lagging")
     assert ended.bad == {}
     assert ended.shrunk > ended.last_old
 
 
-def test_scaling_down_waits_for_open_streams(told: Callable[[str], Any]) -> None:
+def test_scaling_down_waits_for_open_streams(told: Told) -> None:
     """Long after the last request began."""
     ended: Ended = told("streaming")
     assert ended.bad == {}

@@ -3,14 +3,12 @@ Gateways whose status cannot be relied on: nothing hangs beyond the progress dea
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from apiserver.server import ApiServer
 from rig.knobs import Speech
-from rig.stories import Story, played
+from rig.stories import Told, story
 from rig.world import RigWorld, Traffic
 
 pytestmark = pytest.mark.apiserver
@@ -91,25 +89,14 @@ def silent_later(world: RigWorld) -> Seen:
         return seen(world, traffic, began)
 
 
-STORIES: dict[str, Story[Any]] = {
-    "silent": Story(from_the_start(Speech.SILENT)),
-    "silent later": Story(silent_later),
-    "without generation": Story(from_the_start(Speech.WITHOUT_GENERATION)),
-    "falling back": Story(from_the_start(Speech.FALLING_BACK)),
-}
-
-
-@pytest.fixture(scope="module")
-def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """
-    All stories of this file, side by side.
-    """
-    with played(served, tmp_path_factory.mktemp("rig"), STORIES) as ask:
-        yield ask
+story("silent", from_the_start(Speech.SILENT))
+story("silent later", silent_later)
+story("without generation", from_the_start(Speech.WITHOUT_GENERATION))
+story("falling back", from_the_start(Speech.FALLING_BACK))
 
 
 @pytest.mark.parametrize("name", ["silent", "silent later", "falling back"])
-def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Callable[[str], Any], name: str) -> None:
+def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Told, name: str) -> None:
     """Neither promoted nor stuck."""
     ended: Seen = told(name)
     assert ended.bad == {}
@@ -117,7 +104,7 @@ def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Callable[
     assert ended.seconds < 2 * DEADLINE_SECONDS + SLACK_SECONDS
 
 
-def test_a_status_without_generations_is_taken_as_it_stands(told: Callable[[str], Any]) -> None:
+def test_a_status_without_generations_is_taken_as_it_stands(told: Told) -> None:
     """Such gateways hang other tools."""
     ended: Seen = told("without generation")
     assert ended.bad == {}

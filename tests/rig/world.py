@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -95,12 +95,17 @@ class RigWorld(OperatorWorld):
         """
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(ANSWER_SECONDS)
 
-    @contextmanager
-    def traffic(self, rate: float = 40.0) -> Iterator[Traffic]:
+    def traffic(self, rate: float = 40.0) -> AbstractContextManager[Traffic]:
         """
         A load through the gateway, until left.
         """
-        load = Load(self.plane.port, rate)
+        return self.load(Load(self.plane.port, rate))
+
+    @contextmanager
+    def load(self, load: Load) -> Iterator[Traffic]:
+        """
+        Any load, until left.
+        """
         running = asyncio.run_coroutine_threadsafe(load.run(LONGEST_LOAD_SECONDS), self._loop)
         try:
             yield Traffic(self, load)
