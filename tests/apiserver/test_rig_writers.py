@@ -35,6 +35,10 @@ HALVES = {
     },
     "scaleDownDelay": "1s",
 }
+THIRDS = {
+    **HALVES,
+    "canary": {**HALVES["canary"], "steps": [{"traffic": "20%"}, {"traffic": "60%"}]},  # type: ignore[dict-item]
+}
 COUNTED_BY_PODS = {
     "prometheus": {"delay": "1s"},
     "interval": "2s",
@@ -226,14 +230,29 @@ def bypassed(world: RigWorld) -> Unfollowed:
 
 def lied_to(world: RigWorld) -> Unfollowed:
     """
-    The gateway accepts the route and does not follow it; its own counters tell.
+    The gateway follows the first step's share, and only says so of the second one's; its own counters tell.
+    """
+    spec: dict[str, Any] = {"strategy": THIRDS, "analysis": COUNTED_BY_GATEWAY}
+    old = world.deploy(**spec)
+    with world.traffic() as traffic:
+        world.apply("2", **spec)
+        world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
+        time.sleep(3)
+        world.knobs.programs = False
+        return held(world, old, traffic)
+
+
+def never_followed(world: RigWorld) -> tuple[str, str, dict[str, int]]:
+    """
+    The gateway follows none of the shares: phase, message and what the client saw at the step's end.
     """
     spec: dict[str, Any] = {"strategy": HALVES, "analysis": COUNTED_BY_GATEWAY}
-    old = world.deploy(**spec)
+    world.deploy(**spec)
     with world.traffic() as traffic:
         world.knobs.programs = False
         world.apply("2", **spec)
-        return held(world, old, traffic)
+        world.until(lambda: world.status["phase"] in {"Paused", "Failed"} or world.serves("2"), "the step ends", 100)
+    return world.status["phase"], world.status["message"], traffic.bad()
 
 
 def honest(world: RigWorld) -> tuple[bool, dict[str, int]]:
@@ -253,6 +272,7 @@ story("reset", contested(0))
 story("seized", contested(100))
 story("bypassed", bypassed, metrics=True)
 story("lied to", lied_to, metrics=True)
+story("never followed", never_followed, metrics=True)
 story("honest", honest, metrics=True)
 
 
@@ -284,16 +304,26 @@ def test_an_operator_killed_after_each_write_lets_no_share_jump(told: Told) -> N
     assert seen.history == [("1", "Promoted"), ("2", "Promoted")]
 
 
-@pytest.mark.parametrize("name", ["bypassed", "lied to"])
-def test_counts_that_contradict_the_route_promote_nothing(told: Told, name: str) -> None:
+@pytest.mark.parametrize(("name", "share", "versions"), [("bypassed", 50, {"1"}), ("lied to", 60, {"1", "2"})])
+def test_counts_that_contradict_the_route_promote_nothing(
+    told: Told, name: str, share: int, versions: set[str]
+) -> None:
     """The share stays; the cause is told by name."""
     seen: Unfollowed = told(name)
     assert seen.split == "True"
     assert seen.programmed == ("False", "WeightNotEffective")
-    assert max(seen.shares) == 50
+    assert max(seen.shares) == share
     assert seen.phase == "Paused"
-    assert set(seen.answers) == {"1"}
+    assert set(seen.answers) == versions
     assert seen.bad == {}
+
+
+def test_a_candidate_that_nobody_counted_is_not_promoted(told: Told) -> None:
+    """A gateway has no counters yet of a backend that no request reached."""
+    phase, message, bad = told("never followed")
+    assert phase == "Paused"
+    assert "errors: NoCandidateSamples" in message
+    assert bad == {}
 
 
 def test_the_same_spec_is_promoted_when_clients_follow_the_route(told: Told) -> None:

@@ -4,6 +4,7 @@ Clients of the rig: a steady load over connections that stay open, and long stre
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -75,3 +76,17 @@ async def stream(port: int, seconds: float) -> Streamed:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         ending = kind_of_loss(error)
     return Streamed(version, ending, began, time.monotonic())
+
+
+async def answer_of(port: int, headers: Mapping[str, str]) -> str:
+    """
+    One request: `version/status` of its answer, with `-` where no model signed, or the kind of loss.
+    """
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            address = f"http://127.0.0.1:{port}{PATH}"
+            async with session.post(address, data=BODY, headers={"Host": "fraud.test", **headers}) as answer:
+                await answer.read()
+                return f"{answer.headers.get(VERSION_HEADER, '-')}/{answer.status}"
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return kind_of_loss(error)
