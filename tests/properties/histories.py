@@ -8,8 +8,9 @@ Everything that must never happen is checked after every write, against the gate
 """
 
 import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -45,6 +46,9 @@ from modelramp.rollout.situation import Situation
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NOTHING: Final = Decimal(0)
+NEVER: Final = math.inf
+NEVER_GIVEN: Final = (NOTHING, NOTHING, 0)
+SPINS: Final = 40  # passes that may change something at one instant; more is a loop
 SECOND_VERSION_AT: Final = 20.0
 EVENTFUL_SECONDS: Final = 240
 CALM_SECONDS: Final = 1500  # three step deadlines, two progress deadlines, a drain
@@ -69,7 +73,11 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "shadow first": {
         "canary": {"shadow": _STAGE, "steps": [{"traffic": "20%"}], "soak": "8s", "stepDeadline": "90s"}
     },
-    "blue-green": {"blueGreen": {"preview": {}, "preSwitch": {"soak": "6s"}, "soak": "8s", "bake": "20s", "stepDeadline": "90s"}},
+    "blue-green": {
+        "blueGreen": {
+            "preview": {}, "preSwitch": {"soak": "6s"}, "soak": "8s", "bake": "20s", "stepDeadline": "90s"
+        }
+    },
     "in parts": {
         "blueGreen": {
             "preSwitch": {"soak": "6s"}, "steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "8s",
@@ -118,7 +126,7 @@ class Load:
     wanted: int
     role: str
     born: float
-    gone_at: float = float("inf")
+    gone_at: float = NEVER
     fate: str = "good"
 
     def arm(self, revision: str, now: float) -> Arm:
@@ -152,7 +160,7 @@ class Route:
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     cohort: CohortRoute | None = None
     hash: str | None = None
-    follows_at: float = float("inf")
+    follows_at: float = NEVER
     real: tuple[Mapping[str, Decimal], Mapping[str, Decimal], CohortRoute | None] = field(
         default_factory=lambda: ({}, {}, None)
     )
@@ -178,10 +186,12 @@ class History:
     One history; `faults` holds everything that must never happen and did.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, fenced: bool = True) -> None:
         """
-        Draw how the world is.
+        Draw how the world is. `fenced` False: effects are carried out although the memory was refused, a mistake that
+        the checks must find.
         """
+        self.fenced = fenced
         self.random = random.Random(seed)
         self.seed = seed
         draw = self.random
@@ -288,10 +298,14 @@ class History:
         if self._strikes(0.04):
             return True  # dies before the first write
         if after.status != status:
-            if behind:
+            if behind and self.fenced:
                 return True  # refused: somebody knows more
             self._remember(after.status)
-        elif behind and any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in effects):
+        elif (
+            behind
+            and self.fenced
+            and any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in effects)
+        ):
             return True  # the live read shows another object
         for effect in effects:
             if self._strikes(0.05):
@@ -313,9 +327,7 @@ class History:
                 fate = "good" if self.version == 1 else self.fates[self.version]
                 self.loads.setdefault(
                     effect.revision,
-                    Load(
-                        version=self.version, wanted=effect.replicas, role=str(effect.role), born=self.now, fate=fate
-                    ),
+                    Load(version=self.version, wanted=effect.replicas, role=str(effect.role), born=self.now, fate=fate),
                 )
             case ScaleWorkload():
                 self._scale(effect)
@@ -335,7 +347,7 @@ class History:
         if effect.replicas == 0:
             load.gone_at = self.now + LINGER
         elif load.wanted == 0:
-            load.born, load.gone_at = self.now, float("inf")
+            load.born, load.gone_at = self.now, NEVER
         load.wanted = effect.replicas
 
     def _set_traffic(self, effect: SetTraffic, s: Situation) -> None:
@@ -346,7 +358,7 @@ class History:
         self.route = Route(
             shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort,
             hash=s.deployment.traffic_hash, real=real,
-            follows_at=float("inf") if self.deaf else self.now + self.random.choice([0.0, 1.0, 3.0]),
+            follows_at=NEVER if self.deaf else self.now + self.random.choice([0.0, 1.0, 3.0]),
         )  # fmt: skip
         self._check_raise(before)
 
@@ -364,7 +376,9 @@ class History:
         on_trial = status.candidate.revision if status.candidate and status.phase is not Phase.ROLLING_BACK else None
         rejected = {known.revision for known in status.rejected}
         for name, load in self.loads.items():
-            raised = any(now > then for now, then in zip(self.route.given(name), before.get(name, (NOTHING,) * 3)))
+            raised = any(
+                now > then for now, then in zip(self.route.given(name), before.get(name, NEVER_GIVEN), strict=True)
+            )
             if not raised:
                 continue
             if load.arm(name, self.now).ready == 0:
@@ -375,7 +389,12 @@ class History:
                 self._fault(f"{name} was stopped by a person and gets more")
 
     def _check_decision(
-        self, deployment: MLModelDeployment, after: Situation, rule: Rule | None, effects: tuple[Effect, ...], skew: float
+        self,
+        deployment: MLModelDeployment,
+        after: Situation,
+        rule: Rule | None,
+        effects: tuple[Effect, ...],
+        skew: float,
     ) -> None:
         if rule is not None:
             self.rules.add(f"{rule.when.__name__}/{rule.because}")
@@ -405,25 +424,32 @@ class History:
         """
         Somebody does something.
         """
-        match self.random.choice(EVENTS):
-            case "new version":
-                self.version, self.generation = self.random.randint(1, 5), self.generation + 1
-                self.stopped = None
-            case "strategy":
-                self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
-            case "contested":
-                self.contested = not self.contested
-            case "outage":
-                self.metrics_up = not self.metrics_up
-            case "deaf":
-                self.deaf = not self.deaf
-                if not self.deaf and self.route.follows_at == float("inf"):
-                    self.route.follows_at = self.now + 1
-            case "pods die":
-                for load in self.loads.values():
-                    load.born = self.now if self.random.random() < 0.3 else load.born
-            case verb:
-                self._ask(Verb(verb))
+        what = self.random.choice(EVENTS)
+        acts: dict[str, Callable[[], None]] = {
+            "new version": self._new_version,
+            "strategy": self._new_strategy,
+            "contested": lambda: setattr(self, "contested", not self.contested),
+            "outage": lambda: setattr(self, "metrics_up", not self.metrics_up),
+            "deaf": self._deaf,
+            "pods die": self._pods_die,
+        }
+        acts[what]() if what in acts else self._ask(Verb(what))
+
+    def _new_version(self) -> None:
+        self.version, self.generation = self.random.randint(1, 5), self.generation + 1
+        self.stopped = None
+
+    def _new_strategy(self) -> None:
+        self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
+
+    def _deaf(self) -> None:
+        self.deaf = not self.deaf
+        if not self.deaf and self.route.follows_at == NEVER:
+            self.route.follows_at = self.now + 1
+
+    def _pods_die(self) -> None:
+        for load in self.loads.values():
+            load.born = self.now if self.random.random() < 0.3 else load.born
 
     def _remember_stops(self) -> None:
         status, action = self.versions[-1], self.versions[-1].action
@@ -432,26 +458,38 @@ class History:
             if asked.get("id") == action.id and status.phase in {Phase.PAUSED, Phase.ROLLING_BACK, Phase.FAILED}:
                 self.stopped = action.revision
 
+    def _happen(self) -> None:
+        """
+        What others do now: anything in the eventful time, and nothing bad any more in the calm one.
+        """
+        if self.now >= EVENTFUL_SECONDS:
+            self.contested = self.deaf = False
+            self.metrics_up = True
+            if self.route.follows_at == NEVER and self.route.shares:
+                self.route.follows_at = self.now
+        elif self.now == SECOND_VERSION_AT:
+            self.version, self.generation = 2, self.generation + 1
+        elif self.now > SECOND_VERSION_AT and self.random.random() < self.events:
+            self.event()
+
+    def _work(self) -> None:
+        """
+        Passes until nothing changes any more at this instant.
+        """
+        spins = 0
+        while self.cycle(skew=-40.0 if self._strikes(0.03) else 0.0):
+            spins += 1
+            if spins > SPINS:
+                self._fault("does not come to rest at one instant")
+                return
+
     def run(self) -> "History":
         """
         Live through it: an eventful time, then a calm one, at whose end it rests or waits for something named.
         """
         while self.now < EVENTFUL_SECONDS + CALM_SECONDS and not self.faults:
-            if self.now >= EVENTFUL_SECONDS:
-                self.contested = self.deaf = False
-                self.metrics_up = True
-                if self.route.follows_at == float("inf") and self.route.shares:
-                    self.route.follows_at = self.now
-            elif self.now == SECOND_VERSION_AT:
-                self.version, self.generation = 2, self.generation + 1
-            elif self.now > SECOND_VERSION_AT and self.random.random() < self.events:
-                self.event()
-            spins = 0
-            while self.cycle(skew=-40.0 if self._strikes(0.03) else 0.0):
-                spins += 1
-                if spins > 40:
-                    self._fault("does not come to rest at one instant")
-                    break
+            self._happen()
+            self._work()
             self._remember_stops()
             if self.now >= EVENTFUL_SECONDS and self._over():
                 return self
@@ -459,10 +497,18 @@ class History:
             if self.now >= self.route.follows_at:
                 self.route.real = self._written()
         status = self.versions[-1]
-        named = status.phase is Phase.PAUSED and status.reason in NAMED_WAITS
-        if not self.faults and not named and not self._over():
+        if not self.faults and not self._waits_for_somebody():
             self._fault(f"neither ends nor waits for anything named: {status.phase} {status.reason} {status.message}")
         return self
+
+    def _waits_for_somebody(self) -> bool:
+        """
+        A pause says what ends it; where stable has no endpoint there is nobody to return to.
+        """
+        status = self.versions[-1]
+        stable = self.loads.get(status.stable.revision) if status.stable else None
+        broken = stable is None or stable.arm("", self.now).ready == 0
+        return broken or (status.phase is Phase.PAUSED and status.reason in NAMED_WAITS)
 
     def _over(self) -> bool:
         status = self.versions[-1]
