@@ -92,8 +92,9 @@ def test_each_verb_is_done_in_its_phases_and_refused_in_all_others(phase: Phase,
     ids=[
         "nothing asked", "another revision", "no candidate", "too early to pause", "too late to promote",
         "paused twice", "not paused", "rolling back", "nothing to return to", "nothing routed yet", "a contested route",
-        "stable does not serve", "only the candidate serves", "nobody serves", "only the candidate, contested", "no route", "candidate not ready", "another rejected", "forgiven", "not yet failed",
-        "not built: approve", "not built: restart", "unreadable",
+        "stable does not serve", "only the candidate serves", "nobody serves", "only the candidate, contested",
+        "no route", "candidate not ready", "another rejected", "forgiven", "not yet failed", "not built: approve",
+        "not built: restart", "unreadable",
     ],
 )  # fmt: skip
 def test_what_stands_in_the_way(phase: Phase, changes: dict[str, Any], expected: str | None) -> None:
