@@ -53,7 +53,17 @@ FULL_STATUS: Final[dict[str, Any]] = {
     "replicas": 2,
     "selector": "modelramp.io/deployment=stored-by-tests",
     "history": [
-        {"revision": "a", "version": "1", "outcome": "Promoted", "message": "", "beganAt": AT, "endedAt": AT},
+        {
+            "revision": "a",
+            "version": "1",
+            "outcome": "Promoted",
+            "message": "",
+            "evidence": ["errors: Passed, 0 of 50 against 1 of 950, harm 0.4 of 100"],
+            "actor": "ada",
+            "strategy": "canary",
+            "beganAt": AT,
+            "endedAt": AT,
+        },
     ],
     "conditions": [
         {

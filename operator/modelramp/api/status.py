@@ -18,6 +18,7 @@ from modelramp.api.vocabulary import ConditionType, Phase, Reason
 
 MAX_HISTORY: Final = 10
 MAX_REJECTED: Final = 5
+MAX_SHOWN_METRICS: Final = 10
 
 
 def _whole_utc_seconds(instant: datetime) -> datetime:
@@ -194,6 +195,17 @@ class Outcome(StatusModel):
     version: Version
     outcome: Reason
     message: Text = Field(description="The outcome in words.")
+    evidence: Annotated[
+        tuple[Annotated[str, Field(max_length=256)], ...],
+        Field(max_length=MAX_SHOWN_METRICS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(
+        default=(),
+        description="By metric: last verdict, bad events of events of the candidate and of stable, and harm evidence.",
+    )
+    actor: Word = Field(default="operator", description="Who asked for the outcome; operator: nobody, it followed.")
+    strategy: Word | None = Field(
+        default=None, description="The strategy, as the spec had it at the end; absent: not told."
+    )
     began_at: Instant = Field(description="When the rollout began.")
     ended_at: Instant = Field(description="When it ended.")
 

@@ -17,6 +17,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.draining import why_it_began
+from modelramp.rollout.record import outcome_of
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import course_of, wealth_of
 
@@ -98,18 +99,8 @@ def restart_step_clock(s: Situation, _reason: Reason) -> Status:
 
 
 def _ended(s: Situation, outcome: Reason, message: str) -> tuple[Outcome, ...]:
-    candidate = s.status.candidate
-    if candidate is None:
-        return s.status.history
-    entry = Outcome(
-        revision=candidate.revision,
-        version=candidate.version,
-        outcome=outcome,
-        message=message,
-        began_at=candidate.since,
-        ended_at=s.now,
-    )
-    return (*s.status.history, entry)[-MAX_HISTORY:]
+    entry = outcome_of(s, outcome, message)
+    return s.status.history if entry is None else (*s.status.history, entry)[-MAX_HISTORY:]
 
 
 def reject_candidate(s: Situation, reason: Reason) -> Status:

@@ -87,7 +87,13 @@ statuses = _part(
     replicas=st.integers(min_value=0),
     selector=words,
     history=st.lists(
-        _part({**_named, "outcome": reasons, "message": words, "beganAt": instants, "endedAt": instants}), max_size=2
+        _part(
+            {**_named, "outcome": reasons, "message": words, "beganAt": instants, "endedAt": instants},
+            evidence=st.lists(words, max_size=2),
+            actor=words,
+            strategy=words,
+        ),
+        max_size=2,
     ),
     conditions=st.lists(_condition, max_size=3),
 )

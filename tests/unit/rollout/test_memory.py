@@ -135,8 +135,9 @@ def test_a_promotion_makes_the_candidate_stable() -> None:
     found = memory.promote(situation(Phase.PROMOTING), Reason.PROMOTED)
     ended = Outcome(
         revision=rev("2"), version="2", outcome=Reason.PROMOTED, message="serves everything",
-        began_at=ago(300), ended_at=NOW,
+        began_at=ago(300), ended_at=NOW, strategy="canary", evidence=found.history[0].evidence,
     )  # fmt: skip
+    assert found.history[0].evidence[0].startswith("errors: ")
     assert (found.stable, found.history) == (StableStatus(revision=rev("2"), version="2", since=NOW), (ended,))
     assert (found.candidate, found.step, found.evidence) == (None, None, ())
 
