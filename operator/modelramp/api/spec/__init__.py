@@ -7,12 +7,18 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec import abilities
+from modelramp.api.spec.abilities import (
+    ISTIO_WHOLE_PERCENTS,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -130,6 +136,7 @@ __all__ = [
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
@@ -143,6 +150,8 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
+    "SERVICE_COPIES_NOTHING",
+    "SERVICE_READS_NO_HEADER",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
     "STAGE_SOAK_BELOW_DEADLINE",
@@ -236,6 +245,8 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules(*abilities.RULES))
+
     model: ModelReference
     use_case: UseCase | None = Field(
         default=None, description="What the model is to people; picks the strategy where none is given."
@@ -266,3 +277,12 @@ class MLModelDeploymentSpec(ApiModel):
         if not isinstance(value, dict | cls):
             raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
         return value
+
+    @model_validator(mode="after")
+    def _router_able(self) -> Self:
+        given = self.strategy
+        chosen = given.canary or given.blue_green or given.shadow or BY_USE_CASE[self.use_case]
+        found = abilities.obstacle(self.traffic, chosen)
+        if found is not None:
+            raise ValueError(found)
+        return self
