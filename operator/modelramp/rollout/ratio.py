@@ -61,7 +61,7 @@ def _remedy(percent: Decimal) -> str:
     if percent > HALF:
         return "go from 50% to 100%, since the candidate never has more pods than stable"
     enough = next((some for some in range(1, MOST_REPLICAS + 1) if _fits(percent, some)), None)
-    return "no number of replicas would do" if enough is None else f"{enough} replicas would do"
+    return "no number of replicas would do" if enough is None else f"{enough} replicas would do, or ask for the nearest"
 
 
 def _live_steps(course: Course) -> tuple[Decimal, ...]:

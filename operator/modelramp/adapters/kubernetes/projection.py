@@ -8,10 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_SHARES, ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
+SERVICE_CHOICES: Final = (
+    "selector",
+    "sessionAffinity",
+    "internalTrafficPolicy",
+    "trafficDistribution",
+    "publishNotReadyAddresses",
+)
+"""What of a Service decides which pods a client reaches."""
 
 _METADATA: Final = (
     "name",
@@ -69,6 +77,22 @@ def _writes_rules(entry: Mapping[str, Any]) -> bool:
     return "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
+def _service(body: Document) -> Document:
+    """
+    With the writers of what decides which pods its clients reach.
+    """
+    chosen = {f"f:{name}" for name in SERVICE_CHOICES}
+    writers = []
+    for entry in body["metadata"].get("managedFields") or ():
+        fields = chosen.intersection((entry.get("fieldsV1") or {}).get("f:spec") or ())
+        if fields:
+            kept_fields = {"f:spec": {name: {} for name in sorted(fields)}}
+            writers.append({"manager": entry.get("manager", ""), "fieldsV1": kept_fields})
+    kept = _kept(body, spec=_some(body.get("spec"), SERVICE_CHOICES))
+    marks = _some(body["metadata"].get("annotations"), (ANNOTATION_TRAFFIC, ANNOTATION_SHARES))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}
+
+
 def _http_route(body: Document) -> Document:
     """
     With the writers of `spec.rules`: whoever else is among them fights over the traffic.
@@ -89,6 +113,7 @@ _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {
     Kind.POD: _pod,
     Kind.ENDPOINT_SLICE: _endpoint_slice,
     Kind.HTTP_ROUTE: _http_route,
+    Kind.SERVICE: _service,
 }
 
 

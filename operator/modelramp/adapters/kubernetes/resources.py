@@ -44,6 +44,7 @@ DEPLOYMENTS: Final = Resource("apps/v1", "Deployment", "deployments")
 SERVICES: Final = Resource("v1", "Service", "services")
 PODS: Final = Resource("v1", "Pod", "pods")
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+VIRTUAL_SERVICES: Final = Resource("networking.istio.io/v1", "VirtualService", "virtualservices")
 HTTP_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
@@ -59,6 +60,7 @@ class Kind(StrEnum):
     POD = "Pod"
     ENDPOINT_SLICE = "EndpointSlice"
     HTTP_ROUTE = "HTTPRoute"
+    SERVICE = "Service"
 
 
 WATCHED: Final[Mapping[Kind, Resource]] = {
@@ -67,8 +69,12 @@ WATCHED: Final[Mapping[Kind, Resource]] = {
     Kind.POD: PODS,
     Kind.ENDPOINT_SLICE: ENDPOINT_SLICES,
     Kind.HTTP_ROUTE: HTTP_ROUTES,
+    Kind.SERVICE: SERVICES,
 }
 
 # Watched only where they carry our label. HTTPRoutes are not among them: a stranger's route of the object's name
-# stands in the way and has no label of ours.
-LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE})
+# stands in the way and has no label of ours. A stranger's Service is found by trying: there are too many of them.
+LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE, Kind.SERVICE})
+
+# Kinds that split traffic under the object's own name.
+ROUTERS: Final = frozenset({Kind.HTTP_ROUTE, Kind.SERVICE})
