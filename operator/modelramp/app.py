@@ -27,6 +27,8 @@ from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
 from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
+from modelramp.adapters.routers import Routers
+from modelramp.adapters.service.services import PlainServices
 from modelramp.adapters.warmup import WarmUpSender
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.ports import Key, PortError
@@ -138,7 +140,13 @@ class Operator:
 
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
-        routes = HttpRoutes(self._transport, self._store)
+        routes = Routers(
+            self._store,
+            {
+                "gatewayAPI": HttpRoutes(self._transport, self._store),
+                "service": PlainServices(self._transport, self._store),
+            },
+        )
         events = KubernetesEvents(
             self._transport,
             self._clock,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from scenarios import stories_service
 from scenarios.parts import NEVER, Model
 from scenarios.world import World, spec_of
 
@@ -826,6 +827,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_then_canary,
     shadow_loses_its_pods,
     canary_with_a_cohort,
+    *stories_service.STORIES,
 )
 
 

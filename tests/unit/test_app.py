@@ -264,4 +264,5 @@ def test_children_are_watched_by_label_and_objects_and_routes_are_not() -> None:
         "Pod": label,
         "EndpointSlice": label,
         "HTTPRoute": None,
+        "Service": label,
     }

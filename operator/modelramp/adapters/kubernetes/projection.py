@@ -88,7 +88,7 @@ def _service(body: Document) -> Document:
         if fields:
             kept_fields = {"f:spec": {name: {} for name in sorted(fields)}}
             writers.append({"manager": entry.get("manager", ""), "fieldsV1": kept_fields})
-    kept = _kept(body, spec=_some(body.get("spec"), SERVICE_CHOICES))
+    kept = _kept(body, spec=_some(body.get("spec"), (*SERVICE_CHOICES, "ports")))
     marks = _some(body["metadata"].get("annotations"), (ANNOTATION_TRAFFIC, ANNOTATION_SHARES))
     return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}
 

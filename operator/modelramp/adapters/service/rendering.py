@@ -13,7 +13,7 @@ from modelramp.adapters.kubernetes.ownership import common_labels, owner_referen
 from modelramp.adapters.kubernetes.rendering import PORT_NAME, selector_of
 from modelramp.adapters.kubernetes.resources import SERVICES
 from modelramp.api.names import ANNOTATION_SHARES, LABEL_DEPLOYMENT
-from modelramp.api.spec import MLModelDeploymentSpec, ServiceTraffic
+from modelramp.api.spec import ServiceTraffic
 from modelramp.ports import Owner
 
 Fields = dict[str, Any]
@@ -31,11 +31,9 @@ def selector_for(deployment: str, shares: Mapping[str, Decimal]) -> dict[str, st
     return {LABEL_DEPLOYMENT: deployment}
 
 
-def front_service(
-    owner: Owner, spec: MLModelDeploymentSpec, service: ServiceTraffic, shares: Mapping[str, Decimal]
-) -> Fields:
+def front_service(owner: Owner, service: ServiceTraffic, shares: Mapping[str, Decimal], target: int) -> Fields:
     """
-    The whole Service. The shares are noted on it, since the selector only tells who serves.
+    The whole Service; `target` is the pods' port. The shares are noted on it, since the selector only tells who serves.
     """
     return {
         "apiVersion": SERVICES.api_version,
@@ -60,7 +58,7 @@ def front_service(
                     "name": PORT_NAME,
                     "port": service.port,
                     "protocol": "TCP",
-                    "targetPort": spec.serving.http_port,
+                    "targetPort": target,
                     "appProtocol": "http",
                 }
             ],

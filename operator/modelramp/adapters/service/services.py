@@ -10,7 +10,7 @@ from modelramp.adapters.kubernetes.transport import Transport
 from modelramp.adapters.service.reading import acceptance_of, achieved_shares, ready_by_revision, shares_in
 from modelramp.adapters.service.rendering import front_service
 from modelramp.api.document import traffic_hash
-from modelramp.api.names import ANNOTATION_TRAFFIC
+from modelramp.api.names import ANNOTATION_TRAFFIC, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import RouteState
@@ -26,7 +26,7 @@ class PlainServices:
         """
         `store` is also told what is written here, so that a cycle sees the effects of the one before.
         """
-        self._store = store
+        self._transport, self._store = transport, store
         self._services = OwnedObjects(transport, store, Kind.SERVICE, SERVICES)
 
     def state(self, key: Key) -> RouteState:
@@ -62,9 +62,28 @@ class PlainServices:
         service = spec.traffic.service
         if service is None or effect.mirrors or effect.cohort is not None:
             raise RefusedError("a plain Service gives shares only: it copies nothing and looks at no header")
-        body = front_service(owner, spec, service, effect.shares)
+        target = await self._target(owner.key, effect)
+        body = front_service(owner, service, effect.shares, target)
         body["metadata"]["annotations"][ANNOTATION_TRAFFIC] = traffic_hash(spec)
         await self._services.write(owner, body, raises=effect.raises_exposure)
+
+    async def _target(self, key: Key, effect: SetTraffic) -> int:
+        """
+        The port of the pods that are to serve, as their own Services have it: the spec tells only that of the newest.
+
+        Raises:
+            RefusedError: they listen on different ports, and a Service has one for all its pods.
+        """
+        found = {}
+        for revision in (name for name, percent in effect.shares.items() if percent > 0):
+            name = Key(key.namespace, workload_name(key.name, revision))
+            own = self._store.get(Kind.SERVICE, name) or await self._transport.get(SERVICES, name)
+            found[revision] = own["spec"]["ports"][0]["targetPort"]
+        ports = set(found.values())
+        if len(ports) > 1:
+            told = " and ".join(f"{port} of revision {revision}" for revision, port in sorted(found.items()))
+            raise RefusedError(f"a plain Service sends to one port, and these differ: {told}; keep spec.serving.port")
+        return int(ports.pop())
 
     async def remove(self, owner: Owner) -> None:
         """
