@@ -18,8 +18,8 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
-from modelramp.rollout.account import Account
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.account import Account
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
