@@ -111,7 +111,12 @@ def _traffic() -> st.SearchStrategy[Document]:
         path=_picked("/", "/v1/models"),
         requestTimeout=_picked(*DURATIONS),
     )
-    return st.fixed_dictionaries({"gatewayAPI": gateway})
+    reference = st.fixed_dictionaries({"name": _picked(*NAMES), "backend": _picked(*NAMES)})
+    adopted = _with({"routeRef": reference}, requestTimeout=_picked(*DURATIONS))
+    kinds = _picked("HTTPRoute", "GRPCRoute")
+    routed = st.tuples(gateway | adopted, kinds).map(lambda both: {**both[0], "kind": both[1]})
+    service = _maybe(port=_picked(1, 80, 65535), drain=_picked(*DURATIONS))
+    return st.fixed_dictionaries({"gatewayAPI": gateway | routed}) | st.fixed_dictionaries({"service": service})
 
 
 def _steps() -> st.SearchStrategy[list[Document]]:
@@ -226,6 +231,11 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "serving", "port"),
     ("spec", "strategy", "canary", "steps"),
     ("spec", "strategy", "canary", "blastRadius"),
+    ("spec", "strategy", "canary", "cohort"),
+    ("spec", "strategy", "canary", "shadow"),
+    ("spec", "strategy", "blueGreen", "preview"),
+    ("spec", "strategy", "shadow"),
+    ("spec", "useCase"),
     ("spec", "analysis", "metrics"),
     ("spec", "analysis", "interval"),
     ("spec", "analysis", "slices"),

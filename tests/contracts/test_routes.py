@@ -106,6 +106,19 @@ async def test_a_part_is_not_copied_beside_a_split(cluster: World) -> None:
     assert await cluster.route_version(owner.key) == before
 
 
+async def test_a_gateway_that_ignores_percentages_gets_none(cluster: World) -> None:
+    """It would copy everything; all of it is what it can do."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    await cluster.accept(owner.key)
+    await cluster.catch_up()
+    with pytest.raises(RefusedError, match="whatever the percentage"):
+        await cluster.routes.set_traffic(owner, parsed(SPEC), copying("10"))
+    assert cluster.routes.state(owner.key).mirrors == {}
+    await cluster.routes.set_traffic(owner, parsed(SPEC), copying("100"))
+    assert cluster.routes.state(owner.key).mirrors == {CANDIDATE: Decimal(100)}
+
+
 async def test_the_same_traffic_twice_changes_nothing(cluster: World) -> None:
     """Neither forced nor not."""
     owner = await owner_of(cluster)

@@ -438,6 +438,9 @@ class FakeRoutes:
         shared = sum(percent > 0 for percent in effect.shares.values()) > 1
         if shared and any(percent < 100 for percent in effect.mirrors.values()):
             raise RefusedError("a part of the requests cannot be copied while they are split")
+        spoken = self.state(owner.key).controller is not None
+        if spoken and any(percent < 100 for percent in effect.mirrors.values()):
+            raise RefusedError("the gateway copies all requests, whatever the percentage")
         self._cluster.write("set_traffic", lambda: self._write(owner, traffic_hash(spec), effect))
 
     def _write(self, owner: Owner, wanted: str, effect: SetTraffic) -> None:

@@ -41,10 +41,11 @@ def _as_cohort(rule: Rule, key: Key) -> CohortRoute | None:
     """
     The rule sends exactly one header value, and nothing else of a request looked at but its path, to one revision.
     """
-    matches, backends = rule.get("matches") or (), rule.get("backendRefs") or ()
+    matches: Sequence[Rule] = rule.get("matches") or ()
+    backends: Sequence[Rule] = rule.get("backendRefs") or ()
     if len(matches) != 1 or len(backends) != 1 or not set(matches[0]) <= {"path", "headers"}:
         return None
-    headers = matches[0].get("headers") or ()
+    headers: Sequence[Rule] = matches[0].get("headers") or ()
     revision = _revision(backends[0]["name"], key)
     if len(headers) != 1 or headers[0].get("type", _EXACT) != _EXACT or not revision or _weight(backends[0]) == 0:
         return None

@@ -17,6 +17,7 @@ from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC
 from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec
 from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
+from modelramp.rollout.capabilities import cannot_copy
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -31,14 +32,20 @@ def _own(spec: MLModelDeploymentSpec) -> GatewayApi:
     return gateway
 
 
-def _honest(effect: SetTraffic) -> None:
+def _check(effect: SetTraffic, controller: str | None) -> None:
     """
+    A copy is refused that the gateway would not make as asked: nothing would tell of it afterwards.
+
     Envoy draws one random number for the split and for the copies, so that of copies in percent beside a split nearly
     all would come from one revision's requests.
     """
     shared = sum(percent > 0 for percent in effect.shares.values()) > 1
     if shared and any(percent < WHOLE for percent in effect.mirrors.values()):
         raise RefusedError("a part of the requests cannot be copied while they are split: the copies would be biased")
+    for percent in effect.mirrors.values():
+        reason = cannot_copy(controller, percent) if controller is not None else None
+        if reason is not None:
+            raise RefusedError(reason)
 
 
 class HttpRoutes:
@@ -80,14 +87,14 @@ class HttpRoutes:
         raises it does not, and only follows the very route that was last heard of.
 
         Raises:
-            RefusedError: a part of the requests is to be copied while they are split.
+            RefusedError: a part of the requests is to be copied while they are split, or by a gateway that cannot.
             ConflictError: the route belongs to another owner, or is not the one last heard of; or the effect would
                 raise exposure, and somebody else writes the rules.
         """
-        _honest(effect)
         body = own_route(owner, _own(spec), effect)
         body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
         known = self._store.get(Kind.HTTP_ROUTE, owner.key)
+        _check(effect, controller_of(known) if known is not None else None)
         if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
             await self._refresh(owner.key)
             raise ConflictError(f"not ours: {stranger(known, HTTP_ROUTES.kind)}")
