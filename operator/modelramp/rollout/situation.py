@@ -20,6 +20,7 @@ from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploy
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
+from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
@@ -141,10 +142,12 @@ class Situation:
     @property
     def impossible(self) -> str | None:
         """
-        What the spec asks and the router, or stable's past, shows to be impossible, with the field; None: nothing.
+        What the spec asks and the router cannot do, or stable's past shows to be impossible, with the field; None:
+        nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        return unreachable(self.spec) or next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
+        return beyond or next(found, None)
 
     def metric(self, name: str) -> Metric | None:
         """

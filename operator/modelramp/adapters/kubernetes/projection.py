@@ -86,8 +86,8 @@ def _service(body: Document) -> Document:
     for entry in body["metadata"].get("managedFields") or ():
         fields = chosen.intersection((entry.get("fieldsV1") or {}).get("f:spec") or ())
         if fields:
-            kept_fields = {"f:spec": {name: {} for name in sorted(fields)}}
-            writers.append({"manager": entry.get("manager", ""), "fieldsV1": kept_fields})
+            told: dict[str, Any] = {"f:spec": {name: {} for name in sorted(fields)}}
+            writers.append({"manager": entry.get("manager", ""), "fieldsV1": told})
     kept = _kept(body, spec=_some(body.get("spec"), (*SERVICE_CHOICES, "ports")))
     marks = _some(body["metadata"].get("annotations"), (ANNOTATION_TRAFFIC, ANNOTATION_SHARES))
     return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}

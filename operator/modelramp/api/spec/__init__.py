@@ -13,12 +13,6 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
-from modelramp.api.spec import abilities
-from modelramp.api.spec.abilities import (
-    ISTIO_WHOLE_PERCENTS,
-    SERVICE_COPIES_NOTHING,
-    SERVICE_READS_NO_HEADER,
-)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -37,6 +31,7 @@ from modelramp.api.spec.analysis import (
     SecretKey,
     Slices,
 )
+from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
 from modelramp.api.spec.fields import (
     DNS_LABEL,
     DNS_NAME,
@@ -71,6 +66,7 @@ from modelramp.api.spec.metrics import (
     RatioMetric,
     Selector,
 )
+from modelramp.api.spec.percents import WHOLE_PERCENTS, WHOLE_PERCENTS_RULE, too_fine
 from modelramp.api.spec.serving import (
     RUNTIME_PORTS,
     AbsentNulls,
@@ -136,7 +132,6 @@ __all__ = [
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
-    "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
@@ -150,8 +145,7 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
-    "SERVICE_COPIES_NOTHING",
-    "SERVICE_READS_NO_HEADER",
+    "SHARES_ONLY",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
     "STAGE_SOAK_BELOW_DEADLINE",
@@ -159,6 +153,7 @@ __all__ = [
     "STEP_ABOVE_ZERO",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
+    "WHOLE_PERCENTS",
     "AbsentNulls",
     "Against",
     "Analysis",
@@ -245,7 +240,7 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(*abilities.RULES))
+    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, WHOLE_PERCENTS_RULE))
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -279,10 +274,9 @@ class MLModelDeploymentSpec(ApiModel):
         return value
 
     @model_validator(mode="after")
-    def _router_able(self) -> Self:
-        given = self.strategy
-        chosen = given.canary or given.blue_green or given.shadow or BY_USE_CASE[self.use_case]
-        found = abilities.obstacle(self.traffic, chosen)
-        if found is not None:
-            raise ValueError(found)
+    def _router_can(self) -> Self:
+        if beyond_shares(self.traffic, self.strategy, self.use_case):
+            raise ValueError(SHARES_ONLY)
+        if too_fine(self.traffic, self.strategy):
+            raise ValueError(WHOLE_PERCENTS)
         return self
