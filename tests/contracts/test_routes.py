@@ -367,7 +367,7 @@ async def test_a_kind_that_is_switched_off_is_not_written(real: ApiServerWorld) 
     """Nobody would hear of it."""
     owner = await real.put(Key(real.namespace, "fraud"), GRPC)
     routes = HttpRoutes(real.transport, real.store, routers=())
-    with pytest.raises(RefusedError, match="gatewayAPI.kind: this operator was told"):
+    with pytest.raises(RefusedError, match=r"gatewayAPI\.kind: this operator was told"):
         await routes.set_traffic(owner, parsed(GRPC), lowering("0"))
     with pytest.raises(GoneError):
         await real.transport.get(GRPC_ROUTES, owner.key)

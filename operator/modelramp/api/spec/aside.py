@@ -1,6 +1,6 @@
 """
-What reaches a candidate beside its share, copies and requests with a header; in a route of somebody else's nothing does,
-whatever the gateway.
+What reaches a candidate beside its share, copies and requests with a header; in a route of somebody else's nothing
+does, whatever the gateway.
 """
 
 from typing import Final
@@ -11,8 +11,8 @@ from modelramp.api.spec.usecase import BY_USE_CASE, UseCase
 
 SHARES_ONLY: Final = (
     "requests in a route that exists (gatewayAPI.routeRef) are split only: the operator can neither copy them nor send "
-    "them by header; leave out shadow, cohort and preview, give a canary or blueGreen where the useCase brings a shadow "
-    "stage, or let the object have a route of its own (gatewayAPI.parentRefs)"
+    "them by header; leave out shadow, cohort and preview, give a canary or blueGreen where the useCase brings a "
+    "shadow stage, or let the object have a route of its own (gatewayAPI.parentRefs)"
 )
 _SHARES_ONLY: Final = "has(self.traffic.gatewayAPI) && has(self.traffic.gatewayAPI.routeRef)"
 _GIVEN: Final = (
