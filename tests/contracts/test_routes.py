@@ -1,13 +1,15 @@
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
 
 from modelramp.adapters.gateway.rendering import own_route
-from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
+from modelramp.adapters.gateway.routes import HttpRoutes
+from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, Kind
 from modelramp.api.document import traffic_hash
-from modelramp.ports import ConflictError, Key, Owner, RefusedError
+from modelramp.ports import ConflictError, GoneError, Key, Owner, RefusedError
 from modelramp.rollout.observed import Acceptance, CohortRoute, RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -337,3 +339,35 @@ async def test_the_repair_list_finds_a_route_that_no_event_told_of(real: ApiServ
     listing = await real.transport.list(HTTP_ROUTES, namespace=real.namespace)
     woken = real.store.replace_all(Kind.HTTP_ROUTE, listing.items, listing.resource_version)
     assert woken == {owner.key}
+
+
+GRPC: dict[str, Any] = {**SPEC, "traffic": {"gatewayAPI": {**SPEC["traffic"]["gatewayAPI"], "kind": "GRPCRoute"}}}
+
+
+@pytest.mark.apiserver
+async def test_a_grpc_route_is_another_kind_with_the_same_life(real: ApiServerWorld) -> None:
+    """Shares, copies and the cohort come back; it has neither paths nor timeouts, and nothing that is filled in."""
+    owner = await real.put(Key(real.namespace, "fraud"), GRPC)
+    await real.deployments.read(owner.key)
+    wanted = SetTraffic(shares=shares("0"), mirrors={CANDIDATE: Decimal(10)}, cohort=COHORT, raises_exposure=True)
+    await real.routes.set_traffic(owner, parsed(GRPC), wanted)
+    spec = (await real.transport.get(GRPC_ROUTES, owner.key))["spec"]
+    assert spec == own_route(owner, parsed(GRPC).traffic.gateway_api, wanted)["spec"]
+    assert [sorted(rule) for rule in spec["rules"]] == [["backendRefs", "matches"], ["backendRefs", "filters"]]
+    for _ in range(2):
+        state = real.routes.state(owner.key)
+        assert (state.shares, state.mirrors, state.cohort) == (shares("0"), {CANDIDATE: Decimal(10)}, COHORT)
+        await real.catch_up()
+    with pytest.raises(GoneError):
+        await real.transport.get(HTTP_ROUTES, owner.key)
+
+
+@pytest.mark.apiserver
+async def test_a_kind_that_is_switched_off_is_not_written(real: ApiServerWorld) -> None:
+    """Nobody would hear of it."""
+    owner = await real.put(Key(real.namespace, "fraud"), GRPC)
+    routes = HttpRoutes(real.transport, real.store, routers=())
+    with pytest.raises(RefusedError, match=r"gatewayAPI\.kind: this operator was told"):
+        await routes.set_traffic(owner, parsed(GRPC), lowering("0"))
+    with pytest.raises(GoneError):
+        await real.transport.get(GRPC_ROUTES, owner.key)

@@ -3,6 +3,7 @@ Which router carries an object's traffic: the one its spec names.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.adapters.kubernetes.store import Store
@@ -10,6 +11,9 @@ from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError, Routes
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
+
+ALWAYS_ON: Final = frozenset({"gatewayAPI", "service"})
+"""Routers that need no setting; their kinds are of Kubernetes itself, or are what the operator was made for."""
 
 
 class Routers:

@@ -13,6 +13,13 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec.abilities import (
+    ABILITIES,
+    ISTIO_WHOLE_PERCENTS,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+    obstacle,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -66,7 +73,6 @@ from modelramp.api.spec.metrics import (
     RatioMetric,
     Selector,
 )
-from modelramp.api.spec.percents import WHOLE_PERCENTS, WHOLE_PERCENTS_RULE, too_fine
 from modelramp.api.spec.serving import (
     RUNTIME_PORTS,
     AbsentNulls,
@@ -132,6 +138,7 @@ __all__ = [
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
@@ -145,6 +152,8 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
+    "SERVICE_COPIES_NOTHING",
+    "SERVICE_READS_NO_HEADER",
     "SHARES_ONLY",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
@@ -153,7 +162,6 @@ __all__ = [
     "STEP_ABOVE_ZERO",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
-    "WHOLE_PERCENTS",
     "AbsentNulls",
     "Against",
     "Analysis",
@@ -240,7 +248,7 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, WHOLE_PERCENTS_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, *ABILITIES))
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -277,6 +285,7 @@ class MLModelDeploymentSpec(ApiModel):
     def _router_can(self) -> Self:
         if beyond_shares(self.traffic, self.strategy, self.use_case):
             raise ValueError(SHARES_ONLY)
-        if too_fine(self.traffic, self.strategy):
-            raise ValueError(WHOLE_PERCENTS)
+        found = obstacle(self.traffic, self.strategy, self.use_case)
+        if found is not None:
+            raise ValueError(found)
         return self

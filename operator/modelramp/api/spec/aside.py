@@ -1,6 +1,6 @@
 """
-What reaches a candidate beside its share, copies and requests with a header, and the routers that can give none of it
-whatever gateway is there.
+What reaches a candidate beside its share, copies and requests with a header; in a route of somebody else's nothing
+does, whatever the gateway.
 """
 
 from typing import Final
@@ -10,13 +10,11 @@ from modelramp.api.spec.traffic import Traffic
 from modelramp.api.spec.usecase import BY_USE_CASE, UseCase
 
 SHARES_ONLY: Final = (
-    "traffic.service and gatewayAPI.routeRef split requests, and can neither copy them nor send them by header: leave "
-    "out shadow, cohort and preview, give a canary or blueGreen where the useCase brings a shadow stage, or let the "
-    "object have a route of its own (gatewayAPI.parentRefs)"
+    "requests in a route that exists (gatewayAPI.routeRef) are split only: the operator can neither copy them nor send "
+    "them by header; leave out shadow, cohort and preview, give a canary or blueGreen where the useCase brings a "
+    "shadow stage, or let the object have a route of its own (gatewayAPI.parentRefs)"
 )
-_SHARES_ONLY: Final = (
-    "has(self.traffic.service) || (has(self.traffic.gatewayAPI) && has(self.traffic.gatewayAPI.routeRef))"
-)
+_SHARES_ONLY: Final = "has(self.traffic.gatewayAPI) && has(self.traffic.gatewayAPI.routeRef)"
 _GIVEN: Final = (
     "has(self.strategy) && (has(self.strategy.shadow)"
     " || (has(self.strategy.canary) && (has(self.strategy.canary.shadow) || has(self.strategy.canary.cohort)))"
@@ -43,9 +41,8 @@ def _reaches_aside(chosen: Canary | BlueGreen | Shadow) -> bool:
 
 def beyond_shares(traffic: Traffic, strategy: Strategy, use_case: UseCase | None) -> bool:
     """
-    The strategy, or the one of the use case, asks for more than shares, and the router can give nothing else.
+    The strategy, or the one of the use case, asks for more than shares, and the route is somebody else's.
     """
-    own_route = traffic.gateway_api is not None and traffic.gateway_api.route_ref is None
-    if own_route or traffic.istio is not None:
+    if traffic.gateway_api is None or traffic.gateway_api.route_ref is None:
         return False
     return _reaches_aside(strategy.canary or strategy.blue_green or strategy.shadow or BY_USE_CASE[use_case])
