@@ -73,6 +73,7 @@ def test_the_gateway_s_counters_are_those_of_its_controller() -> None:
         "errors, else by the server",
         "errors of an unknown server",
         "errors nobody tells",
+        "errors by the mesh",
         "errors by the server, as the spec says",
         "errors by a server that is not known",
         "errors by a gateway that is not known",

@@ -19,11 +19,11 @@ A, B = "a" * 10, "b" * 10
 GENERATION = 7
 
 
-def effect(candidate: str = "5", **changes: Any) -> SetTraffic:
+def effect(candidate: str = "5", **changes: Any) -> SetTraffic:  # noqa: ANN401 - any field
     return SetTraffic(shares={A: 100 - Decimal(candidate), B: Decimal(candidate)}, raises_exposure=True, **changes)
 
 
-def rendered(wanted: SetTraffic, **istio: Any) -> dict[str, Any]:
+def rendered(wanted: SetTraffic, **istio: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return virtual_service(OWNER, spec(traffic={"istio": {"hosts": ["fraud.example.com"], **istio}}), wanted)
 
 
