@@ -21,7 +21,6 @@ from modelramp.adapters.kubernetes.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS,
-    GRPC_ROUTES,
     HTTP_ROUTES,
     LABELLED,
     MODELS,
