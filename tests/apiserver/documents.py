@@ -111,8 +111,16 @@ def _traffic() -> st.SearchStrategy[Document]:
         hostnames=st.lists(_picked("a.example", "*.example.com", "localhost"), max_size=16),
         path=_picked("/", "/v1/models"),
         requestTimeout=_picked(*DURATIONS),
+        kind=_picked("HTTPRoute", "GRPCRoute"),
     )
-    return st.fixed_dictionaries({"gatewayAPI": gateway})
+    service = _maybe(port=_picked(1, 80, 65535), drain=_picked(*DURATIONS))
+    istio = _with(
+        {"hosts": st.lists(_picked("fraud", "a.example", "*.example.com"), min_size=1, max_size=16)},
+        gateways=st.lists(_picked("mesh", "infra/edge", "edge"), min_size=1, max_size=8),
+        requestTimeout=_picked(*DURATIONS),
+    )
+    routers = {"gatewayAPI": gateway, "service": service, "istio": istio}
+    return st.one_of(*(st.fixed_dictionaries({name: router}) for name, router in routers.items()))
 
 
 def _steps() -> st.SearchStrategy[list[Document]]:
@@ -224,6 +232,30 @@ def _analysis() -> st.SearchStrategy[Document]:
     return st.fixed_dictionaries({"metrics": _metrics()}, optional=others) | _maybe(**others)
 
 
+def _able(spec: Document) -> Document:
+    """
+    The spec without what its router cannot do whatever the cluster is.
+    """
+    router = spec["traffic"]
+    kinds = {name: part for name, part in spec.get("strategy", {}).items() if name in {"canary", "blueGreen"}}
+    spared = {name: part for name, part in spec.get("strategy", {}).items() if name not in kinds}
+    if "istio" in router:
+        kinds = {
+            name: {key: value for key, value in part.items() if key != "steps" or _whole(value)}
+            for name, part in kinds.items()
+        }
+    if "service" in router or "routeRef" in router.get("gatewayAPI", {}):
+        aside = {"shadow", "cohort", "preview"}
+        kinds = {name: {k: v for k, v in part.items() if k not in aside} for name, part in kinds.items()}
+        spared = {name: part for name, part in spared.items() if name != "shadow"}
+        spec = {name: part for name, part in spec.items() if name != "useCase"}
+    return {**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec
+
+
+def _whole(steps: list[Document]) -> bool:
+    return all(float(step["traffic"][:-1]).is_integer() for step in steps)
+
+
 def valid_documents() -> st.SearchStrategy[Document]:
     """
     Documents that both the API server and the parser must accept.
@@ -239,8 +271,12 @@ def valid_documents() -> st.SearchStrategy[Document]:
     spec = spec | _with(
         {"model": model, "serving": _serving(), "traffic": _traffic(), "analysis": _analysis()}, strategy=_strategy()
     )
+    reference = st.fixed_dictionaries({"name": _picked(*NAMES), "backend": _picked(*NAMES)})
+    adopted = st.fixed_dictionaries({"gatewayAPI": _with({"routeRef": reference}, kind=_picked("GRPCRoute"))})
+    shares_only = _picked({}, {"canary": {}}, {"blueGreen": {}}, {"canary": {"soak": "1s"}})
+    spec = spec | _with({"model": model, "serving": _serving(), "traffic": adopted}, strategy=shares_only)
     names = _picked("a", "fraud", "fraud-2", "x" * 48)
-    return st.tuples(names, spec).map(
+    return st.tuples(names, spec.map(_able)).map(
         lambda both: {
             "apiVersion": "modelramp.io/v1alpha1",
             "kind": "MLModelDeployment",

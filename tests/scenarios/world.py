@@ -159,6 +159,12 @@ class World:
         hands = Hands(workloads=self.cluster, routes=self.gateway)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))
 
+    def restart(self) -> None:
+        """
+        Another process of the operator; it uses the ports as they are now.
+        """
+        self._start()
+
     def scrape_servers(self, **tenants: float) -> None:
         """
         The model servers are scraped too; their requests come from these tenants, by share.

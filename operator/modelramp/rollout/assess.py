@@ -55,8 +55,8 @@ def _candidate(s: Situation) -> CandidateStatus | None:
     if candidate is None:
         return None
     ready = arm.ready if arm is not None else 0
-    most = min(max(candidate.ready_pods, ready), s.spec.serving.replicas)
-    ready_since = candidate.ready_since or (s.now if ready >= s.spec.serving.replicas else None)
+    most = min(max(candidate.ready_pods, ready), s.candidate_pods)
+    ready_since = candidate.ready_since or (s.now if ready >= s.candidate_pods else None)
     lost = ready_since is not None and ready < most
     changes = {
         "ready_pods": most,
@@ -235,7 +235,7 @@ def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:
     """
     if s.candidate is None:
         return None
-    given = s.observed.route.shares.get(s.candidate)
+    given = (s.observed.route.achieved or s.observed.route.shares).get(s.candidate)
     counts = [item.step_exposures for item in s.evidence.values()]
     mine, all_of_them = sum(candidate for candidate, _ in counts), sum(map(sum, counts))
     observed = Share.of_percent(Decimal(str(round(100 * mine / all_of_them, 1)))) if all_of_them > 0 else None

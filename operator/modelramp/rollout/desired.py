@@ -11,6 +11,7 @@ from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.ratio import keeps_ratio
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import WHOLE
 
@@ -161,6 +162,8 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
     held = route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+    if s.spec.traffic.by_pods and raises:
+        ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and held):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
@@ -171,7 +174,8 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
     """
     if revision is None:
         return
-    arm, replicas = s.observed.arms.get(revision), s.spec.serving.replicas
+    arm = s.observed.arms.get(revision)
+    replicas = s.candidate_pods if role is Role.CANDIDATE else s.spec.serving.replicas
     if arm is None:
         if revision == s.target:
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)

@@ -157,7 +157,7 @@ def candidate_ready(s: Situation) -> bool:
     All the candidate's pods are ready endpoints, and its warm-up is done.
     """
     arm, candidate = s.candidate_arm, s.status.candidate
-    return arm is not None and candidate is not None and candidate.warm and arm.ready >= s.spec.serving.replicas
+    return arm is not None and candidate is not None and candidate.warm and arm.ready >= s.candidate_pods
 
 
 def candidate_listed(s: Situation) -> bool:
@@ -225,7 +225,7 @@ def _counted_share(s: Situation) -> float:
         return 1.0  # callers choose by their header: any share may be right
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
-    return float(step.percent / WHOLE)
+    return float(s.step_percent / WHOLE)
 
 
 def split_mismatched(s: Situation) -> bool:

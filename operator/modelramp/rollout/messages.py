@@ -264,7 +264,7 @@ def _waiting(s: Situation) -> str:
     match s.status.phase:
         case Phase.PREPARING if not candidate_ready(s):
             arm = s.candidate_arm
-            ready = f"{arm.ready if arm else 0} of {s.spec.serving.replicas} pods ready"
+            ready = f"{arm.ready if arm else 0} of {s.candidate_pods} pods ready"
             cold = s.status.candidate is not None and not s.status.candidate.warm
             failed = (
                 f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""

@@ -259,7 +259,7 @@ def opens_evidence(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and s.step_percent < WHOLE
-    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= s.spec.serving.replicas
+    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= s.candidate_pods
     return s.candidate is not None and s.stable is not None and (exposed or soon)
 
 
@@ -293,7 +293,7 @@ def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
 def _warm_up(s: Situation) -> WarmUpQuestion | None:
     warm_up, candidate, arm = s.spec.serving.warm_up, s.status.candidate, s.candidate_arm
     wanted = s.status.phase is Phase.PREPARING and candidate is not None and not candidate.warm
-    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < s.spec.serving.replicas:
+    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < s.candidate_pods:
         return None
     if candidate.revision != s.target:
         return None  # the spec's warm-up is meant for another revision

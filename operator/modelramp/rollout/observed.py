@@ -79,6 +79,8 @@ class RouteState:
     acceptance: Acceptance = Acceptance.ABSENT
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent by revision, every listed backend, also those at 0."""
+    achieved: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent by revision that comes of the ready pods, where a share is a ratio of pods; empty: it is none."""
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent of requests that are copied, by revision; without those that get none."""
     cohort: CohortRoute | None = None

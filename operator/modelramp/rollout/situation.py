@@ -18,8 +18,11 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
+from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
+from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
+from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
 
 SETTLE: Final = timedelta(
@@ -110,9 +113,17 @@ class Situation:
     @property
     def step_percent(self) -> Decimal:
         """
-        The candidate's share in the present step; 0 without one.
+        The candidate's share in the present step, as this router can give it; 0 without one.
         """
-        return self.step.percent if self.step else Decimal(0)
+        return wanted_percent(self.spec, self.step.percent) if self.step else Decimal(0)
+
+    @property
+    def candidate_pods(self) -> int:
+        """
+        How many pods the candidate is to have now.
+        """
+        whole = self.stable is None or self.status.phase is Phase.PROMOTING
+        return candidate_size(self.spec, place_of(self.status.step), whole=whole)
 
     @property
     def compared(self) -> bool:
@@ -131,10 +142,12 @@ class Situation:
     @property
     def impossible(self) -> str | None:
         """
-        What the spec asks and stable's past shows to be impossible, with the field; None: nothing.
+        What the spec asks and the router cannot do, or stable's past shows to be impossible, with the field; None:
+        nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        return next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
+        return beyond or next(found, None)
 
     def metric(self, name: str) -> Metric | None:
         """

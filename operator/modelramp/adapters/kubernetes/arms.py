@@ -52,12 +52,19 @@ def _identity(endpoint: Mapping[str, Any]) -> str:
     return (endpoint.get("targetRef") or {}).get("uid") or ",".join(endpoint.get("addresses") or ())
 
 
+def ready_pods(slices: Iterable[Document], service: str) -> frozenset[str]:
+    """
+    The pods the Service can send to, by whatever tells them apart.
+    """
+    of_service = (piece for piece in slices if _label(piece, LABEL_SERVICE) == service)
+    return frozenset(_identity(end) for piece in of_service for end in piece["endpoints"] if _is_ready(end))
+
+
 def ready_endpoints(slices: Iterable[Document], service: str) -> int:
     """
     How many pods the Service can send to.
     """
-    of_service = (piece for piece in slices if _label(piece, LABEL_SERVICE) == service)
-    return len({_identity(endpoint) for piece in of_service for endpoint in piece["endpoints"] if _is_ready(endpoint)})
+    return len(ready_pods(slices, service))
 
 
 def _containers(pods: Iterable[Document]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -7,12 +7,19 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec.abilities import (
+    ABILITIES,
+    ISTIO_WHOLE_PERCENTS,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+    obstacle,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -31,6 +38,7 @@ from modelramp.api.spec.analysis import (
     SecretKey,
     Slices,
 )
+from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
 from modelramp.api.spec.fields import (
     DNS_LABEL,
     DNS_NAME,
@@ -130,6 +138,7 @@ __all__ = [
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
@@ -143,6 +152,9 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
+    "SERVICE_COPIES_NOTHING",
+    "SERVICE_READS_NO_HEADER",
+    "SHARES_ONLY",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
     "STAGE_SOAK_BELOW_DEADLINE",
@@ -236,6 +248,8 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, *ABILITIES))
+
     model: ModelReference
     use_case: UseCase | None = Field(
         default=None, description="What the model is to people; picks the strategy where none is given."
@@ -266,3 +280,12 @@ class MLModelDeploymentSpec(ApiModel):
         if not isinstance(value, dict | cls):
             raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
         return value
+
+    @model_validator(mode="after")
+    def _router_can(self) -> Self:
+        if beyond_shares(self.traffic, self.strategy, self.use_case):
+            raise ValueError(SHARES_ONLY)
+        found = obstacle(self.traffic, self.strategy, self.use_case)
+        if found is not None:
+            raise ValueError(found)
+        return self

@@ -1,0 +1,93 @@
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fakes.rollout import spec
+
+from modelramp.adapters.kubernetes.resources import Kind
+from modelramp.adapters.kubernetes.store import Store
+from modelramp.adapters.routers import Routers
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import Key, Owner, RefusedError
+from modelramp.rollout.observed import Acceptance, RouteState
+from modelramp.rollout.plan import SetTraffic
+
+KEY = Key("ml", "fraud")
+EFFECT = SetTraffic(shares={"a": Decimal(100)}, raises_exposure=False)
+
+
+class Router:
+    """
+    A router that remembers who asked.
+    """
+
+    def __init__(self, name: str) -> None:
+        """
+        Nobody asked yet.
+        """
+        self.name, self.asked = name, list[Any]()
+
+    def state(self, key: Key) -> RouteState:
+        """
+        Its own.
+        """
+        assert key == KEY
+        return RouteState(acceptance=Acceptance.ACCEPTED, message=self.name)
+
+    async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
+        """
+        Remember.
+        """
+        self.asked.append((owner, spec, effect))
+
+
+def routers(traffic: Mapping[str, Any] | None) -> tuple[Routers, dict[str, Router]]:
+    store, known = Store(), {name: Router(name) for name in ("gatewayAPI", "service")}
+    if traffic is not None:
+        meta = {"name": KEY.name, "namespace": KEY.namespace, "uid": "u", "resourceVersion": "1"}
+        store.heard(Kind.MODEL, None, {"metadata": meta, "spec": {"traffic": traffic}})
+    return Routers(store, known), known
+
+
+@pytest.mark.parametrize(
+    ("traffic", "told"),
+    [
+        ({"gatewayAPI": {"parentRefs": [{"name": "gw"}]}}, "gatewayAPI"),
+        ({"service": {}}, "service"),
+        ({"gatewayAPI": None, "service": {}}, "service"),
+    ],
+)
+def test_the_router_of_the_spec_is_asked(traffic: Mapping[str, Any], told: str) -> None:
+    """
+    An empty section names it too, a null does not.
+    """
+    assert routers(traffic)[0].state(KEY).message == told
+
+
+@pytest.mark.parametrize("traffic", [None, {}, {"istio": {"hosts": ["fraud"]}}])
+def test_without_a_router_there_is_no_route(traffic: Mapping[str, Any] | None) -> None:
+    """
+    Of an object that is not known, or that names a router which is not switched on.
+    """
+    assert routers(traffic)[0].state(KEY) == RouteState()
+
+
+async def test_the_router_of_the_spec_is_told() -> None:
+    """
+    The one that is given, and no other.
+    """
+    several, known = routers(None)
+    owner, wanted = Owner(key=KEY, uid="u"), spec(traffic={"service": {}})
+    await several.set_traffic(owner, wanted, EFFECT)
+    assert known["service"].asked == [(owner, wanted, EFFECT)]
+    assert known["gatewayAPI"].asked == []
+
+
+async def test_a_router_that_is_not_switched_on_is_refused() -> None:
+    """
+    With the setting that switches it on.
+    """
+    several, _ = routers(None)
+    with pytest.raises(RefusedError, match=r"spec\.traffic\.istio: .* routers\.istio"):
+        await several.set_traffic(Owner(key=KEY, uid="u"), spec(traffic={"istio": {"hosts": ["fraud"]}}), EFFECT)
