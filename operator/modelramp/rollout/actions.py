@@ -68,6 +68,8 @@ def obstacle(s: Situation) -> str | None:
             return None
         case UnreadableRequest(problem=problem):
             return problem
+        case ActionRequest(verb=Verb.APPROVE | Verb.REJECT | Verb.UNDO | Verb.RESTART as verb):
+            return f"{verb} is not available yet"
         case ActionRequest(verb=Verb.RETRY, revision=revision):
             return _not_retryable(s, revision)
         case ActionRequest(verb=verb, revision=revision):
