@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from scenarios.degrees import DEGREES
 from scenarios.parts import NEVER, Model
 from scenarios.world import World, spec_of
 
@@ -703,6 +704,7 @@ STORIES: Final[tuple[Story, ...]] = (
     paused_by_request_for_good,
     promoted_by_request,
     aborted_and_retried_by_request,
+    *DEGREES,
 )
 
 
