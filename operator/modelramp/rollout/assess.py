@@ -216,7 +216,8 @@ def _retry(s: Situation) -> str | None:
     """
     A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
-    acts = s.status.phase is Phase.FAILED or (s.status.phase is Phase.PAUSED and s.status.step is not None)
+    ended = s.status.phase in {Phase.FAILED, Phase.REPORTED}
+    acts = ended or (s.status.phase is Phase.PAUSED and s.status.step is not None)
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
 
 

@@ -11,7 +11,7 @@ from modelramp.api.vocabulary import Phase
 from modelramp.rollout.guards import candidate_ready, can_return
 from modelramp.rollout.situation import Situation
 
-AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED})
+AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED, Phase.REPORTED})
 
 
 def kept_revision(s: Situation, revision: str) -> KeptRevision | None:
