@@ -101,7 +101,18 @@ TIMED: Final = (
     }
 )
 TROUBLES: Final = ("none", "none", "none", "crashes", "memory", "unready", "dies", "never ready", "blinks")
-EVENTS: Final = ("none", "none", "superseded", "reverted", "aborted", "retried", "outage", "contested", "deaf gateway", "frozen")
+EVENTS: Final = (
+    "none",
+    "none",
+    "superseded",
+    "reverted",
+    "aborted",
+    "retried",
+    "outage",
+    "contested",
+    "deaf gateway",
+    "frozen",
+)
 REQUESTS: Final = tuple(Verb)
 
 
@@ -232,13 +243,13 @@ def model_of(plot: Plot) -> Model:
     )
 
 
-def judged_twice(version: str, policy: str = "Pause", degree: str = "Full", *frozen: str) -> dict[str, Any]:
+def judged_twice(version: str, policy: str = "Pause", degree: str = "Full", *window: str) -> dict[str, Any]:
     """
     A version's spec with two metrics, so that one can fail alone; the second counts the same answers once more.
     """
     metrics = [{"preset": "errors"}, {"preset": "errors", "name": "errors-again"}]
     asked = {"onInconclusive": policy, "onNoData": "Pause" if policy == "Advance" else policy}
-    freezes = [{"start": frozen[0], "end": frozen[1]}] if frozen else []
+    freezes = [{"start": window[0], "end": window[1]}] if window else []
     automation = {"degree": degree, "freezes": freezes}
     return spec_of(
         version, analysis={**spec_of(version)["analysis"], "metrics": metrics, **asked}, automation=automation
@@ -349,7 +360,9 @@ def at_rest(world: World) -> bool:
     left = {name for name, load in world.cluster.workloads.items() if load.pods}
     kept = {one.revision for one in status.kept}
     serving = {status.stable.revision} if status.stable else set[str]()
-    return status.phase in {Phase.STABLE, Phase.FAILED} and left == serving and set(world.cluster.workloads) <= left | kept
+    return (
+        status.phase in {Phase.STABLE, Phase.FAILED} and left == serving and set(world.cluster.workloads) <= left | kept
+    )
 
 
 def telling(world: World) -> list[Turn]:

@@ -147,7 +147,9 @@ def _undo(s: Situation) -> str:
     undo, asked = s.status.undo, s.request
     if undo is not None:
         return f"{_candidate(s)} is ready: it gets all traffic again, as {undo.by} asked"
-    back = next((one for one in s.status.kept if isinstance(asked, ActionRequest) and one.revision == asked.revision), None)
+    back = next(
+        (one for one in s.status.kept if isinstance(asked, ActionRequest) and one.revision == asked.revision), None
+    )
     name = f"version {back.version} ({back.revision})" if back else "the kept revision"
     return f"{name} is brought back, as {_asker(s)} asked; {_stable(s)} serves everything meanwhile"
 

@@ -154,7 +154,9 @@ def test_an_approval_is_asked_for_instead_of_going_on() -> None:
     assert said is not None
     assert (said.verb, said.step, said.share, said.at) == (Verb.APPROVE, 2, "25%", NOW)
     assert said.message == plan.status.message == plan.because.message
-    assert said.message.startswith("step 2/4 at 25% is recommended and goes on when somebody approves it: step 1/4 at 5%")
+    assert said.message.startswith(
+        "step 2/4 at 25% is recommended and goes on when somebody approves it: step 1/4 at 5%"
+    )
     assert (plan.effects, plan.status.step and plan.status.step.traffic) == ((), "5%")
 
 

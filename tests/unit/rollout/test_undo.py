@@ -84,7 +84,10 @@ def test_a_kept_revision_begins_with_the_template_it_had() -> None:
     plan = decide(*asked, NOW)
     assert plan.status.undo == returning("0", "1")
     assert [known.version for known in plan.status.rejected] == ["2"]
-    assert plan.status.message == f"version 0 ({rev('0')}) is brought back, as ada asked; version 1 serves everything meanwhile"
+    assert (
+        plan.status.message
+        == f"version 0 ({rev('0')}) is brought back, as ada asked; version 1 serves everything meanwhile"
+    )
     assert [type(effect).__name__ for effect in plan.effects] == ["SetTraffic", "ScaleWorkload", "SetRole"]
     begun = replace(asked.deployment, status=plan.status, annotations={})
     vanished = decide(begun, observed(arms=arms(arm("1")), route=route({"1": "100"})), NOW)
@@ -112,7 +115,9 @@ def test_as_many_revisions_are_kept_as_the_spec_says(keep: int, expected: list[s
     sections = {"strategy": {"keepRevisions": keep}}
     s = situation(Phase.PROMOTING, remembered=OLD, sections=sections)
     assert [one.version for one in memory.promote(s, Reason.PROMOTED).kept] == expected
-    fewer = assess(*world(Phase.STABLE, remembered={"kept": (previously("3"), previously("0"))}, sections=sections), NOW)
+    fewer = assess(
+        *world(Phase.STABLE, remembered={"kept": (previously("3"), previously("0"))}, sections=sections), NOW
+    )
     assert len(fewer.status.kept) == keep
     first = situation(Phase.PROMOTING, remembered={"stable": None})
     assert memory.promote(first, Reason.PROMOTED).kept == ()

@@ -83,7 +83,10 @@ class KubernetesWorkloads:
         known = self._store.get(Kind.DEPLOYMENT, name)
         if known is not None and known["metadata"]["uid"] == written["metadata"]["uid"]:
             version = {"resourceVersion": written["metadata"]["resourceVersion"]}
-            scaled = {"metadata": {**known["metadata"], **version}, "spec": {**known["spec"], "replicas": effect.replicas}}
+            scaled = {
+                "metadata": {**known["metadata"], **version},
+                "spec": {**known["spec"], "replicas": effect.replicas},
+            }
             self._store.heard(Kind.DEPLOYMENT, _CHANGED, scaled)
 
     async def set_role(self, owner: Owner, effect: SetRole) -> None:

@@ -221,6 +221,7 @@ __all__ = [
     "Weekday",
 ]
 
+
 class MLModelDeploymentSpec(ApiModel):
     """
     What is to be served, how traffic reaches it, and how a new version is released and judged.
