@@ -76,7 +76,7 @@ def settled(world: OperatorWorld) -> bool:
     """
     deployments, services = (world.items(api, plural) for api, plural in (CHILDREN[0], CHILDREN[2]))
     serving = [one for one in deployments if one["spec"]["replicas"] > 0]
-    kept = world.status().get("kept", [])
+    kept = world.status.get("kept", [])
     as_known = len(deployments) == len(services) == len(serving) + len(kept)
     return as_known and len(serving) == len([w for w in world.shares().values() if w]) == len(world.shares())
 

@@ -82,10 +82,10 @@ class ActionRequest(ApiModel):
     """The revision it is meant for, so that it never hits another one: the candidate; for `retry` the rejected one that
     the spec names, for `undo` a kept one, for `restart` the one that serves."""
     by: Annotated[str, Field(min_length=1, max_length=MAX_BY_LENGTH, pattern=_LINE)]
-    """Who asks. The user's own name where the admission policy is in force; else anybody's claim: shown, not trusted."""
+    """Who asks: the user's own name where the admission policy is in force, else a claim. Shown, and not trusted."""
     step: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
-    """The step's number as `status.recommendation` shows it, so that an answer never counts for a later step. Required for
-    `approve` and `reject`; None for all other verbs."""
+    """The step's number as `status.recommendation` shows it, so that an answer never counts for a later step. Required
+    for `approve` and `reject`; None for all other verbs."""
 
     @model_validator(mode="after")
     def _names_its_step(self) -> Self:
