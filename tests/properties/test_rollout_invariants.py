@@ -261,6 +261,24 @@ OTHERS: Final = tuple(
 )
 
 
+def surroundings_fail(world: World, event: str) -> None:
+    """
+    For a minute or more, then they are as before.
+    """
+    match event:
+        case "outage":
+            world.store.up = False
+            world.at(world.now - BEGIN + 60, lambda: setattr(world.store, "up", True))
+        case "contested":
+            world.gateway.contested_by = "argocd"
+            world.at(world.now - BEGIN + 60, lambda: setattr(world.gateway, "contested_by", None))
+        case "deaf gateway":
+            world.gateway.accept_after = NEVER
+            world.at(world.now - BEGIN + 90, lambda: hears_again(world))
+        case _:
+            assert event == "none"
+
+
 def happens(world: World, event: str, plot: Plot) -> None:
     """
     The plot's event.
@@ -278,17 +296,8 @@ def happens(world: World, event: str, plot: Plot) -> None:
         case "frozen":
             begin, end = (utc(world.now + seconds).strftime("%Y-%m-%dT%H:%M:%SZ") for seconds in (0, 60))
             world.apply(judged_twice("2", plot.policy, plot.degree, begin, end))
-        case "outage":
-            world.store.up = False
-            world.at(world.now - BEGIN + 60, lambda: setattr(world.store, "up", True))
-        case "contested":
-            world.gateway.contested_by = "argocd"
-            world.at(world.now - BEGIN + 60, lambda: setattr(world.gateway, "contested_by", None))
-        case "deaf gateway":
-            world.gateway.accept_after = NEVER
-            world.at(world.now - BEGIN + 90, lambda: hears_again(world))
         case _:
-            assert event == "none"
+            surroundings_fail(world, event)
 
 
 def asks(world: World, verb: Verb) -> None:
@@ -482,6 +491,20 @@ def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
     pytest.fail(f"still planning: {plan.because} {plan.effects}")
 
 
+def was_asked_for(s: Situation, plan: Plan) -> None:
+    """
+    By somebody, of this very candidate, whose traffic is as it was said to be, while stable serves.
+    """
+    if plan.because.rule == "undone_revision_listed":
+        assert s.status.undo is not None
+        assert s.status.undo.revision == s.candidate
+        return
+    assert isinstance(s.request, ActionRequest)
+    assert (s.request.verb in ASKED[plan.because.rule or ""], s.request.revision) == (True, s.candidate)
+    assert s.observed.arms[s.stable or ""].ready > 0
+    assert s.observed.route.shares[s.candidate or ""] == s.step_percent
+
+
 def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
     """
     3. A step's share is left upwards only when the route was in place, soaked, and every metric certified; or counted
@@ -496,14 +519,8 @@ def exposure_rises_only_through_a_passed_gate(turn: Turn) -> None:
         if plan.because.rule == "candidate_listed":
             assert share == plan.status.step.traffic.percent == s.next_step[1].percent  # type: ignore[union-attr,index] - a step was entered
             continue
-        if plan.because.rule == "undone_revision_listed":
-            assert s.status.undo is not None
-            continue
-        if plan.because.rule in ASKED:
-            assert isinstance(s.request, ActionRequest)
-            assert (s.request.verb in ASKED[plan.because.rule], s.request.revision) == (True, s.candidate)
-            assert s.observed.arms[s.stable].ready > 0
-            assert s.observed.route.shares[s.candidate or ""] == s.step_percent
+        if plan.because.rule in BY_PEOPLE:
+            was_asked_for(s, plan)
             continue
         advances = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
         assert plan.because.rule in (GATES | ADVANCES if advances else GATES)

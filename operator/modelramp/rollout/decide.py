@@ -105,11 +105,17 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
         return s.now
     if s.status.phase in AT_REST:
         return s.now + POLL if any(not at_rest(s, arm) for arm in retired(s)) else None
+    if s.status.phase is Phase.PREPARING and held_back(s):
+        return frozen_until(s)
+    return _next_look(s)
+
+
+def _next_look(s: Situation) -> datetime:
+    """
+    When something may have changed that wakes nobody.
+    """
     if s.status.phase is Phase.PAUSED and s.status.step is None:
         return s.now + LONGEST_SLEEP  # for somebody, who wakes us; and for a candidate that loses its pods
-    until = frozen_until(s)
-    if until is not None and s.status.phase is Phase.PREPARING and held_back(s):
-        return until
     if any(not isinstance(found, Opening) for found in s.observed.histories.values()):
         return s.now + LONGEST_SLEEP  # long to read; an edit wakes us
     in_place = s.status.step is not None and s.status.step.in_place_since is not None

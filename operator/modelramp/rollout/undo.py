@@ -8,7 +8,7 @@ from typing import Final
 
 from modelramp.api.status import KeptRevision
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.guards import candidate_ready, can_return
+from modelramp.rollout.guards import can_return, candidate_ready
 from modelramp.rollout.situation import Situation
 
 AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED, Phase.REPORTED})

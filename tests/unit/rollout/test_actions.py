@@ -24,7 +24,7 @@ DOABLE = {
     Verb.ABORT: EXPOSED | {Phase.PREPARING, Phase.PROMOTING},
     Verb.RETRY: {Phase.FAILED, Phase.REPORTED},
     Verb.UNDO: EXPOSED | {Phase.PREPARING, Phase.PROMOTING},
-    **dict.fromkeys((Verb.APPROVE, Verb.REJECT, Verb.RESTART), set[Phase]()),
+    **{verb: set[Phase]() for verb in (Verb.APPROVE, Verb.REJECT, Verb.RESTART)},
 }
 
 

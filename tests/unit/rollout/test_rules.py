@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from fakes.rollout import (
-    NOW,
     NO_ROUTE,
+    NOW,
     World,
     ago,
     answered,

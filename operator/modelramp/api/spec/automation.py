@@ -104,7 +104,7 @@ class Automation(ApiModel):
 
     degree: Degree = Field(
         default=Degree.FULL,
-        description="Who decides that a candidate gets more traffic, and whether it is rolled back without being asked.",
+        description="Who decides that a candidate gets more traffic, and whether it is rolled back unasked.",
     )
     auto_up_to: Share | None = Field(
         default=None,
