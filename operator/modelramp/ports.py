@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from modelramp.analysis import Series
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus, WarmUp
 from modelramp.rollout.observed import Arm, RouteState, WarmUpReading
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Document = Mapping[str, Any]
 
@@ -143,6 +143,11 @@ class Workloads(Protocol):
     async def set_role(self, owner: Owner, effect: SetRole) -> None:
         """
         The objects carry the role. Idempotent.
+        """
+
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The revision's pods are being replaced for this request. Idempotent.
         """
 
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:

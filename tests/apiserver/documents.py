@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from apiserver.values import (
     BUCKETS,
+    CLOCKS,
     DEADLINES,
     DURATION_PRESETS,
     DURATIONS,
     GROWTHS,
+    INSTANTS,
     LABELS,
     LIMITS,
     LONG_DURATIONS,
@@ -29,6 +31,7 @@ from apiserver.values import (
     SOAKS,
     SPANS,
     VERSIONS,
+    WEEKDAYS,
     WRONG,
     Document,
     fullest,
@@ -153,7 +156,11 @@ def _strategy() -> st.SearchStrategy[Document]:
         onPassed=_picked("Report", "Promote"),
         blastRadius=_picked(*RADII),
     )
-    times = {"progressDeadline": _picked(*DURATIONS), "scaleDownDelay": _picked(*DURATIONS)}
+    times = {
+        "progressDeadline": _picked(*DURATIONS),
+        "scaleDownDelay": _picked(*DURATIONS),
+        "keepRevisions": _picked(0, 5),
+    }
     one = st.one_of(
         st.just({}),
         *(
@@ -256,6 +263,19 @@ def _whole(steps: list[Document]) -> bool:
     return all(float(step["traffic"][:-1]).is_integer() for step in steps)
 
 
+def _automation() -> st.SearchStrategy[Document]:
+    """
+    Degrees, and freeze windows of both forms.
+    """
+    weekly = st.fixed_dictionaries(
+        {"days": st.lists(_picked(*WEEKDAYS), min_size=1, max_size=7), "from": _picked(*CLOCKS), "to": _picked(*CLOCKS)}
+    )
+    once = st.fixed_dictionaries({"start": _picked(*INSTANTS[:2]), "end": _picked(*INSTANTS[2:])})
+    windows = st.lists(weekly | once, max_size=16)
+    degrees = _maybe(degree=_picked("HumanOnly", "Shadow", "Assist", "Partial", "Full"), freezes=windows)
+    return degrees | _with({"degree": st.just("Partial")}, autoUpTo=_picked(*SHARES), freezes=windows)
+
+
 def valid_documents() -> st.SearchStrategy[Document]:
     """
     Documents that both the API server and the parser must accept.
@@ -266,7 +286,7 @@ def valid_documents() -> st.SearchStrategy[Document]:
         strategy=_strategy(),
         useCase=_picked("NewCapability", "AssistHuman", "ReplaceSystem"),
         analysis=_analysis(),
-        automation=_picked({}, {"degree": "Full"}),
+        automation=_automation(),
     )
     spec = spec | _with(
         {"model": model, "serving": _serving(), "traffic": _traffic(), "analysis": _analysis()}, strategy=_strategy()
@@ -305,6 +325,8 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "analysis", "onInconclusive"),
     ("spec", "analysis", "onNoData"),
     ("spec", "automation", "degree"),
+    ("spec", "automation", "autoUpTo"),
+    ("spec", "strategy", "keepRevisions"),
     ("spec", "traffic", "gatewayAPI", "hostnames"),
     ("spec", "serving", "template", "metadata", "labels"),
     ("spec", "analysis", "prometheus", "address"),

@@ -39,6 +39,14 @@ SELECTORS: Final = (
     'a:b{ revision = "${revision}" , x!~"a\\\\.b" , }',
 )
 
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+CLOCKS: Final = ("00:00", "07:30", "16:00", "23:59")
+INSTANTS: Final = (
+    "2026-01-01T00:00:00Z", "2026-12-23T12:00:00Z",
+    "2028-02-29T23:59:59Z", "2999-12-31T23:59:59Z",
+)  # fmt: skip
+"""The first two are before the others."""
+
 _BAD_DURATIONS: Final = (
     "",
     "1",
@@ -210,6 +218,15 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"name": "a", "image": "b"}] * 17,
     ),
 }
+_BAD_INSTANTS: Final = (
+    "", "2027-02-29T00:00:00Z", "2027-04-31T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00+00:00",
+    "2026-01-01T24:00:00Z", "2026-01-01T00:00:60Z", "2026-13-01T00:00:00Z", "1999-01-01T00:00:00Z", "2026-1-1T0:0:0Z",
+)  # fmt: skip
+POOLS["start"] = POOLS["end"] = (*_BAD_INSTANTS, *INSTANTS)
+POOLS["from"] = POOLS["to"] = ("", "24:00", "7:30", "16:60", "16:00:00", *CLOCKS)
+POOLS["days"] = ([], ["Mon"], ["mon"], ["Monday"], ["Mon"] * 7, ["Mon"] * 8, [None])
+POOLS["autoUpTo"] = POOLS["traffic"]
+POOLS["keepRevisions"] = (-1, 0, 5, 6, 1.5)
 POOLS["mirror"] = POOLS["traffic"]
 POOLS["header"] = ("", "a b", "x-model", "x" * 64, "x" * 65, "é", "a:b", "X_a.b")
 POOLS["approval"] = ("Required", "required", "NotRequired")
@@ -298,6 +315,7 @@ def fullest() -> Document:
                 "canary": {**canary, "stepDeadline": "1h"},
                 "progressDeadline": "10m",
                 "scaleDownDelay": "30s",
+                "keepRevisions": 2,
             },
             "analysis": {
                 "mode": "Evidence",
@@ -311,7 +329,14 @@ def fullest() -> Document:
                 "onNoData": "Rollback",
                 "guardrails": {"crashLoop": "Ignore", "outOfMemory": "Rollback", "notReadyFor": "1m"},
             },
-            "automation": {"degree": "Full"},
+            "automation": {
+                "degree": "Partial",
+                "autoUpTo": "5%",
+                "freezes": [
+                    {"days": ["Fri"], "from": "16:00", "to": "08:00"},
+                    {"start": "2026-12-23T12:00:00Z", "end": "2027-01-02T08:00:00Z"},
+                ],
+            },
         },
     }
 

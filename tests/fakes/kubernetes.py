@@ -18,7 +18,7 @@ from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
 
@@ -53,6 +53,7 @@ class FakeWorkload:
     replicas: int
     role: str
     pods: tuple[FakePod, ...] = ()
+    restart_id: str | None = None
     crash_looping: str | None = None
     out_of_memory: str | None = None
 
@@ -310,6 +311,7 @@ class FakeWorkloads:
                 pods=len(workload.pods),
                 ready=sum(pod.ready and not pod.terminating for pod in workload.pods),
                 role=workload.role,
+                restart_id=workload.restart_id,
                 crash_looping=workload.crash_looping,
                 out_of_memory=workload.out_of_memory,
             )
@@ -368,6 +370,16 @@ class FakeWorkloads:
 
         self._cluster.write(f"set_role {effect.revision}", write)
 
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The template carries the request; pods follow when the test says so.
+        """
+
+        def write() -> None:
+            self._keep(owner, effect.revision, replace(self._present(owner, effect), restart_id=effect.restart_id))
+
+        self._cluster.write(f"restart {effect.revision}", write)
+
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
         """
         Deployment, Service and pods are gone.
@@ -379,7 +391,7 @@ class FakeWorkloads:
 
         self._cluster.write(f"delete {effect.revision}", write)
 
-    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole) -> FakeWorkload:
+    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole | RestartWorkload) -> FakeWorkload:
         present = self._cluster.revisions.get(owner.key, {}).get(effect.revision)
         if present is None:
             raise GoneError(f"{workload_name(owner.key.name, effect.revision)} is gone")

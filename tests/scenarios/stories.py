@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from scenarios import stories_service
+from scenarios.degrees import DEGREES
 from scenarios.parts import NEVER, Model
 from scenarios.world import World, spec_of
 
@@ -841,6 +842,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_loses_its_pods,
     canary_with_a_cohort,
     *stories_service.STORIES,
+    *DEGREES,
 )
 
 

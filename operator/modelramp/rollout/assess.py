@@ -18,6 +18,7 @@ from modelramp.api.status import (
     EvidenceState,
     StepStatus,
     TrafficStatus,
+    UndoStatus,
     VerdictName,
     VerdictStatus,
 )
@@ -25,6 +26,7 @@ from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
+from modelramp.rollout.memory import kept_at_most
 from modelramp.rollout.needs import counted_from, history_of, opens_evidence
 from modelramp.rollout.numbers import count_text, evidence_text
 from modelramp.rollout.observed import (
@@ -214,8 +216,17 @@ def _retry(s: Situation) -> str | None:
     """
     A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
-    acts = s.status.phase in {Phase.FAILED, Phase.REPORTED, Phase.PAUSED}
+    ended = s.status.phase in {Phase.FAILED, Phase.REPORTED}
+    acts = ended or (s.status.phase is Phase.PAUSED and s.status.step is not None)
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
+
+
+def _returning(s: Situation) -> UndoStatus | None:
+    """
+    The undo under way; another wish of the spec ends it.
+    """
+    undo = s.status.undo
+    return undo if undo is not None and undo.instead_of == s.deployment.revision else None
 
 
 def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> Situation:
@@ -223,8 +234,17 @@ def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> 
     The situation the rules are asked about.
     """
     s = Situation(deployment=deployment, status=deployment.status, observed=observed, now=now)
+    kept = kept_at_most(s.status.kept, s.spec.strategy.keep_revisions)
     s = s.with_status(
-        s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s), "retry_seen": _retry(s)})
+        s.status.model_copy(
+            update={
+                "candidate": _candidate(s),
+                "step": _step(s),
+                "retry_seen": _retry(s),
+                "undo": _returning(s),
+                "kept": kept,
+            }
+        )
     )
     return s.with_status(s.status.model_copy(update=_judged(s)))
 

@@ -14,9 +14,10 @@ from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reaso
 from modelramp.rollout.account import PhiSource
 from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
+from modelramp.rollout.messages import frozen_message
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
-from modelramp.rollout.rules import ON_TRIAL
+from modelramp.rollout.rules import ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
 
 TRUE: Final = "True"
@@ -63,6 +64,8 @@ def _progressing(s: Situation) -> Finding:
             return Finding(FALSE, s.status.reason, "the shadow run is over; stable serves everything")
         case Phase.PAUSED:
             return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
+        case phase if held_back(s):
+            return Finding(TRUE, Reason.FROZEN, f"the rollout is {phase}; {frozen_message(s)}")
         case phase:
             return Finding(TRUE, s.status.reason, f"the rollout is {phase}")
 

@@ -10,7 +10,15 @@ from typing import Final, NamedTuple, assert_never
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    Effect,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 from modelramp.rollout.ratio import keeps_ratio
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import WHOLE
@@ -104,6 +112,14 @@ def _unlisted(s: Situation, arm: Arm) -> bool:
     return arm.revision not in route.shares and route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
 
 
+def at_rest(s: Situation, arm: Arm) -> bool:
+    """
+    The retired revision is one that undo can return to, and nothing is left to be done about it.
+    """
+    empty = arm.wanted_replicas == 0 and arm.pods == 0 and arm.role == Role.RETIRED
+    return arm.revision in s.kept and empty and _unlisted(s, arm)
+
+
 def wanted_shares(s: Situation) -> Mapping[str, Decimal]:
     """
     Percent by revision, zeros included; empty while nothing may be routed to.
@@ -177,7 +193,7 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
     arm = s.observed.arms.get(revision)
     replicas = s.candidate_pods if role is Role.CANDIDATE else s.spec.serving.replicas
     if arm is None:
-        if revision == s.target:
+        if revision == s.deployment.revision:  # of another one the pod template is not known
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)
         return
     if arm.wanted_replicas != replicas:
@@ -186,13 +202,22 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
         yield SetRole(revision=revision, role=role)
 
 
+def _restart(s: Situation) -> Iterator[RestartWorkload]:
+    """
+    The stable revision's pods are those of the last request for new ones.
+    """
+    stable, arm = s.status.stable, s.observed.arms.get(s.stable or "")
+    if stable is not None and arm is not None and stable.restart_id not in {None, arm.restart_id}:
+        yield RestartWorkload(revision=stable.revision, restart_id=stable.restart_id or "")
+
+
 def _retirement(s: Situation) -> Iterator[Effect]:
     for arm in retired(s):
         if arm.role != Role.RETIRED:
             yield SetRole(revision=arm.revision, role=Role.RETIRED)
         if arm.wanted_replicas > 0 and _released(s, arm):
             yield ScaleWorkload(revision=arm.revision, replicas=0, grows=False)
-        if arm.wanted_replicas == 0 and arm.pods == 0 and _unlisted(s, arm):
+        if arm.wanted_replicas == 0 and arm.pods == 0 and _unlisted(s, arm) and arm.revision not in s.kept:
             yield DeleteWorkload(revision=arm.revision)
 
 
@@ -207,7 +232,7 @@ def _order(effect: Effect) -> int:
             return 1
         case SetTraffic():
             return 2
-        case SetRole():
+        case SetRole() | RestartWorkload():
             return 3
         case ScaleWorkload():
             return 4
@@ -221,7 +246,7 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     """
     Wanted minus observed, in safe order; empty when the world matches.
     """
-    effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_retirement(s)]
+    effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
     if DESIRED[s.status.phase].candidate_workload:
         effects += _workload(s, s.candidate, Role.CANDIDATE)
     return tuple(sorted(effects, key=_order))

@@ -2,6 +2,7 @@
 Findings: what may be the case. The first line of each is printed in docs/rollout.md.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -10,6 +11,7 @@ from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
@@ -82,13 +84,24 @@ def candidate_unhealthy(s: Situation) -> bool:
     )
 
 
+def _held_until(s: Situation, since: datetime) -> datetime:
+    """
+    Until when a freeze window may have held back a candidate that was ready; the instant given if none has since.
+    """
+    return max(since, s.now if frozen(s) else thawed_at(s) or since)
+
+
 def preparation_overdue(s: Situation) -> bool:
     """
     The candidate is not ready and warm within the progress deadline.
+
+    Of one that was ready in a freeze window the deadline counts from the window's end.
     """
     candidate = s.status.candidate
-    overdue = candidate is not None and s.since(candidate.since, s.spec.strategy.progress_deadline.timedelta)
-    return overdue and not (candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None)
+    if candidate is None or candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None:
+        return False
+    begun = candidate.since if candidate.ready_since is None else _held_until(s, candidate.since)
+    return s.since(begun, s.spec.strategy.progress_deadline.timedelta)
 
 
 def route_overdue(s: Situation) -> bool:

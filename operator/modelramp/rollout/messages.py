@@ -11,7 +11,9 @@ from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
+from modelramp.rollout.approval import ahead
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
+from modelramp.rollout.freeze import frozen_until
 from modelramp.rollout.guards import (
     candidate_ready,
     certified,
@@ -131,6 +133,45 @@ def _out_of_memory(s: Situation) -> str:
     return (s.candidate_arm.out_of_memory or "") if s.candidate_arm else ""
 
 
+def _ahead(s: Situation) -> str:
+    """
+    What follows the present place, in words.
+    """
+    number, share, step = ahead(s)
+    if step is None:
+        return "the promotion to 100%"
+    mirrored = f" with {step.mirror.normalize():f}% mirrored" if step.mirror else ""
+    return f"step {number}/{len(course_of(s.spec).steps)} at {share.normalize():f}%{mirrored}"
+
+
+def _approval_needed(s: Situation) -> str:
+    goes_on = f"{_ahead(s)} is recommended and goes on when somebody approves it"
+    if s.status.step is None:
+        return f"{_candidate(s)} is ready: {goes_on}"
+    return f"{goes_on}: {_step(s)} passed: {_counts(s)}"
+
+
+def _undo(s: Situation) -> str:
+    undo, asked = s.status.undo, s.request
+    if undo is not None:
+        return f"{_candidate(s)} is ready: it gets all traffic again, as {undo.by} asked"
+    back = next(
+        (one for one in s.status.kept if isinstance(asked, ActionRequest) and one.revision == asked.revision), None
+    )
+    name = f"version {back.version} ({back.revision})" if back else "the kept revision"
+    return f"{name} is brought back, as {_asker(s)} asked; {_stable(s)} serves everything meanwhile"
+
+
+def frozen_message(s: Situation) -> str | None:
+    """
+    Until when a freeze window holds; None: none is open.
+    """
+    until = frozen_until(s)
+    if until is None:
+        return None
+    return f"held by a freeze window until {until:%Y-%m-%dT%H:%M:%SZ}; somebody may ask to go on before"
+
+
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.NEW_REVISION: lambda s: (
         f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile{_as_asked(s, Verb.RETRY)}"
@@ -141,7 +182,7 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
     Reason.ABORT_REQUESTED: lambda s: (
-        f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT) else 'annotation'}; "
+        f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT, Verb.UNDO) else 'annotation'}; "
         f"{_stable(s)} takes over"
     ),
     Reason.ANALYSIS_FAILED: lambda s: (
@@ -175,11 +216,22 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ROUTE_CONFLICT: lambda s: (
         f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
     ),
-    Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}",
+    Reason.RESUMED: lambda s: (
+        f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}"
+        if s.status.step
+        else f"{_candidate(s)} goes on: what was waited for is not needed any more"
+    ),
     Reason.PAUSED_BY_REQUEST: lambda s: (
         f"{_step(s)} is paused, as {_asker(s)} asked; goes on when somebody asks for it"
     ),
     Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
+    Reason.APPROVAL_NEEDED: _approval_needed,
+    Reason.APPROVED: lambda s: f"{_ahead(s)} was approved by {_asker(s)}: {_counts(s)}",
+    Reason.REJECTED_BY_REQUEST: lambda s: (
+        f"{_ahead(s)} was not approved: {_candidate(s)} was rejected by {_asker(s)}: {_counts(s)}"
+    ),
+    Reason.UNDO_REQUESTED: _undo,
+    Reason.RESTART_REQUESTED: lambda s: f"the pods of {_stable(s)} are replaced one by one, as {_asker(s)} asked",
     Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything{_unconfirmed(s)}",
     Reason.SHADOW_REPORTED: lambda s: (
@@ -255,6 +307,8 @@ def _waiting_in_step(s: Situation) -> str:
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
     if open_metrics and s.step is not None and s.step.next_share is not None:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
+    if certified(s) and soaked(s) and frozen_message(s) is not None:
+        return f"passed; {frozen_message(s)}"
     if certified(s) and not soaked(s) and s.step is not None:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
     return "waiting for the first counts of the step"
@@ -270,6 +324,8 @@ def _waiting(s: Situation) -> str:
                 f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
             )
             return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
+        case Phase.PREPARING if frozen_message(s) is not None:
+            return f"the candidate is ready; {frozen_message(s)}"
         case Phase.PREPARING:
             return _gateway(s, "list the candidate")
         case Phase.PROGRESSING:

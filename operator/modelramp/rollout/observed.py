@@ -40,6 +40,8 @@ class Arm:
     """Ready endpoints of its Service."""
     role: str | None = None
     """The role label; None when it carries none."""
+    restart_id: str | None = None
+    """The request for new pods that its pod template carries; None: it carries none."""
     crash_looping: str | None = None
     """What keeps crashing, for people; None: nothing."""
     out_of_memory: str | None = None

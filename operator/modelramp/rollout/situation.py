@@ -63,9 +63,10 @@ class Situation:
     @property
     def target(self) -> str:
         """
-        The revision the spec names.
+        The revision the spec names; while somebody's undo is under way, the one it returns to.
         """
-        return self.deployment.revision
+        undo = self.status.undo
+        return self.deployment.revision if undo is None else undo.revision
 
     @property
     def stable(self) -> str | None:
@@ -228,6 +229,13 @@ class Situation:
         The fewest metrics and slices of which at least one is certainly harmful; none: nothing is.
         """
         return suspects(self.votes, alpha=ALPHA_ROLLBACK)
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """
+        The revisions that undo can return to: their workloads are kept without pods.
+        """
+        return frozenset(kept.revision for kept in self.status.kept)
 
     def route_gives(self, revision: str | None, percent: Decimal) -> bool:
         """

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.projection import LABEL_SERVICE
-from modelramp.api.names import LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_RESTART, LABEL_REVISION, LABEL_ROLE
 from modelramp.ports import Document, PodTimes
 from modelramp.rollout.observed import Arm
 
@@ -99,6 +99,12 @@ def _out_of_memory(pods: Iterable[Document]) -> Iterator[str]:
                 yield f"container {container['name']} of pod {pod} was killed for memory, exit code {code}"
 
 
+def _restart_id(deployment: Document) -> str | None:
+    template = (deployment["spec"].get("template") or {}).get("metadata") or {}
+    found: str | None = (template.get("annotations") or {}).get(ANNOTATION_RESTART)
+    return found
+
+
 def arm_of(deployment: Document, pods: Iterable[Document], slices: Iterable[Document]) -> Arm:
     """
     One revision as it is. Pods and slices may be of all revisions.
@@ -112,6 +118,7 @@ def arm_of(deployment: Document, pods: Iterable[Document], slices: Iterable[Docu
         pods=len(own),
         ready=ready_endpoints(slices, deployment["metadata"]["name"]),
         role=_label(deployment, LABEL_ROLE),
+        restart_id=_restart_id(deployment),
         crash_looping=next(_crashes(staying), None),
         out_of_memory=next(_out_of_memory(staying), None),
     )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.api.names import (
     ANNOTATION_HEADER,
+    ANNOTATION_RESTART,
     ANNOTATION_SHARES,
     ANNOTATION_TRAFFIC,
     LABEL_DEPLOYMENT,
@@ -62,7 +63,14 @@ def _model(body: Document) -> Document:
 
 
 def _deployment(body: Document) -> Document:
-    return _kept(body, spec=_some(body.get("spec"), ("replicas",)))
+    """
+    Its size, and the request for new pods that its template carries.
+    """
+    spec = body.get("spec") or {}
+    template = (spec.get("template") or {}).get("metadata") or {}
+    mark = _some(template.get("annotations"), (ANNOTATION_RESTART,))
+    carried = {"template": {"metadata": {"annotations": mark}}} if mark else {}
+    return _kept(body, spec={**_some(spec, ("replicas",)), **carried})
 
 
 def _pod(body: Document) -> Document:

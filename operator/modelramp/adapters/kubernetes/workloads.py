@@ -12,11 +12,11 @@ from modelramp.adapters.kubernetes.rendering import deployment_of, service_of
 from modelramp.adapters.kubernetes.resources import DEPLOYMENTS, SERVICES, Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.api.names import LABEL_REVISION, LABEL_ROLE, workload_name
+from modelramp.api.names import ANNOTATION_RESTART, LABEL_REVISION, LABEL_ROLE, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Document, GoneError, Key, Owner, PodTimes, RefusedError
 from modelramp.rollout.observed import Arm
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole
 
 _CHANGED: Final = "MODIFIED"
 
@@ -83,7 +83,10 @@ class KubernetesWorkloads:
         known = self._store.get(Kind.DEPLOYMENT, name)
         if known is not None and known["metadata"]["uid"] == written["metadata"]["uid"]:
             version = {"resourceVersion": written["metadata"]["resourceVersion"]}
-            scaled = {"metadata": {**known["metadata"], **version}, "spec": {"replicas": effect.replicas}}
+            scaled = {
+                "metadata": {**known["metadata"], **version},
+                "spec": {**known["spec"], "replicas": effect.replicas},
+            }
             self._store.heard(Kind.DEPLOYMENT, _CHANGED, scaled)
 
     async def set_role(self, owner: Owner, effect: SetRole) -> None:
@@ -101,6 +104,21 @@ class KubernetesWorkloads:
         with suppress(GoneError):
             await self._transport.merge_patch(SERVICES, name, patch)
         written = await self._transport.merge_patch(DEPLOYMENTS, name, patch)
+        self._store.heard(Kind.DEPLOYMENT, _CHANGED, written)
+
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The revision's pods are being replaced for this request. Idempotent.
+
+        An annotation in the pod template makes the Deployment do it, as `kubectl rollout restart` does.
+
+        Raises:
+            GoneError: there is no such Deployment.
+        """
+        template = {"metadata": {"annotations": {ANNOTATION_RESTART: effect.restart_id}}}
+        written = await self._transport.merge_patch(
+            DEPLOYMENTS, _name(owner, effect.revision), {"spec": {"template": template}}
+        )
         self._store.heard(Kind.DEPLOYMENT, _CHANGED, written)
 
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:

@@ -7,9 +7,9 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final, Self
+from typing import Any, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
@@ -39,6 +39,14 @@ from modelramp.api.spec.analysis import (
     Slices,
 )
 from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
+from modelramp.api.spec.automation import (
+    FREEZE_ENDS,
+    ONE_FREEZE_FORM,
+    PARTIAL_ONLY,
+    Automation,
+    Freeze,
+    Weekday,
+)
 from modelramp.api.spec.fields import (
     DNS_LABEL,
     DNS_NAME,
@@ -121,7 +129,6 @@ from modelramp.api.spec.traffic import (
     Traffic,
 )
 from modelramp.api.spec.usecase import BY_USE_CASE, UseCase
-from modelramp.api.vocabulary import Degree
 
 __all__ = [
     "BAKE_BELOW_DEADLINE",
@@ -132,7 +139,7 @@ __all__ = [
     "DURATIONS_ONLY",
     "ENDS_WHOLE",
     "FORM_NEEDS_NAME",
-    "FULL_ONLY",
+    "FREEZE_ENDS",
     "GAUGE_GROWS",
     "GAUGE_OF_PODS",
     "GROWTH_ABOVE_ZERO",
@@ -143,6 +150,7 @@ __all__ = [
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
     "ONE_AUTH",
+    "ONE_FREEZE_FORM",
     "ONE_METRIC_FORM",
     "ONE_QUESTION",
     "ONE_ROUTE",
@@ -150,6 +158,7 @@ __all__ = [
     "ONE_STRATEGY",
     "ORIGIN_NEEDS_PRESET",
     "OWN_ROUTE_ONLY",
+    "PARTIAL_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
     "SERVICE_COPIES_NOTHING",
@@ -179,6 +188,7 @@ __all__ = [
     "Container",
     "DnsLabel",
     "DnsName",
+    "Freeze",
     "GatewayApi",
     "GaugeAcross",
     "GaugeMetric",
@@ -220,27 +230,8 @@ __all__ = [
     "UseCase",
     "WarmUp",
     "WarmUpBody",
+    "Weekday",
 ]
-
-FULL_ONLY: Final = (
-    "only the degree Full is available in this version; HumanOnly, Shadow, Assist and Partial are not built yet"
-)
-
-
-def _full(degree: Degree) -> Degree:
-    if degree is not Degree.FULL:
-        raise ValueError(FULL_ONLY)
-    return degree
-
-
-class Automation(ApiModel):
-    """
-    How much the operator decides by itself.
-    """
-
-    degree: Annotated[Degree, AfterValidator(_full)] = Field(
-        default=Degree.FULL, json_schema_extra=rules(("self == 'Full'", FULL_ONLY))
-    )
 
 
 class MLModelDeploymentSpec(ApiModel):

@@ -314,6 +314,12 @@ class Strategy(ApiModel):
     scale_down_delay: Duration = Field(
         default=Duration("30s"), description="Time the previous revision is kept after the last request reached it."
     )
+    keep_revisions: int = Field(
+        default=1,
+        ge=0,
+        le=5,
+        description="How many revisions that served before are kept without pods, to be returned to by undo.",
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
