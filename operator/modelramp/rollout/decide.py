@@ -93,7 +93,7 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
     if moved:
         return s.now
     if s.status.phase in AT_REST:
-        return s.now + POLL if retired(s) else None
+        return s.now + POLL if retired(s) or s.observed.route.former else None
     if any(not isinstance(found, Opening) for found in s.observed.histories.values()):
         return s.now + LONGEST_SLEEP  # long to read; an edit wakes us
     in_place = s.status.step is not None and s.status.step.in_place_since is not None

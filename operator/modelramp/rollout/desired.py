@@ -10,9 +10,17 @@ from typing import Final, NamedTuple, assert_never
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    DropFormerRouter,
+    Effect,
+    EnsureWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 from modelramp.rollout.ratio import keeps_ratio
-from modelramp.rollout.situation import Situation
+from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
 
 NOTHING: Final = Decimal(0)
@@ -82,7 +90,7 @@ def _released(s: Situation, arm: Arm) -> bool:
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
     delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
-    return delayed and nothing_reaches(s, arm.revision)
+    return delayed and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
 
 def _listed(s: Situation, arm: Arm) -> bool:
@@ -195,6 +203,17 @@ def _retirement(s: Situation) -> Iterator[Effect]:
             yield DeleteWorkload(revision=arm.revision)
 
 
+def _change_of_router(s: Situation) -> Iterator[DropFormerRouter]:
+    """
+    The former router's object goes once the present one gives what it should, and requests that came by the former one
+    have had time to end.
+    """
+    route = s.observed.route
+    given = route.acceptance is Acceptance.ACCEPTED and dict(route.shares) == dict(wanted_shares(s))
+    if route.former and given and s.since(route.since, max(s.spec.traffic.longest_request.timedelta, SETTLE)):
+        yield DropFormerRouter()
+
+
 def _order(effect: Effect) -> int:
     """
     The one ordering rule: take exposure away, build and grow, expose, name, shrink, remove.
@@ -210,7 +229,7 @@ def _order(effect: Effect) -> int:
             return 3
         case ScaleWorkload():
             return 4
-        case DeleteWorkload():
+        case DeleteWorkload() | DropFormerRouter():
             return 5
         case unknown:
             assert_never(unknown)
@@ -221,6 +240,7 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     Wanted minus observed, in safe order; empty when the world matches.
     """
     effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_retirement(s)]
+    effects += _change_of_router(s)
     if DESIRED[s.status.phase].candidate_workload:
         effects += _workload(s, s.candidate, Role.CANDIDATE)
     return tuple(sorted(effects, key=_order))
