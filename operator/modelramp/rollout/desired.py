@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
-from modelramp.api.vocabulary import Phase
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import (
@@ -156,6 +156,13 @@ def wanted_cohort(s: Situation) -> CohortRoute | None:
     return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
 
 
+def _held(s: Situation) -> bool:
+    """
+    Exposure is not raised: somebody else writes the route, or a person paused.
+    """
+    return s.observed.route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+
+
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
     shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
@@ -171,7 +178,7 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     raises = any(name != s.stable for name in rising)
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
-    if ready and not (raises and route.contested_by):
+    if ready and not (raises and _held(s)):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 
@@ -187,8 +194,10 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
         if revision == s.target:
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)
         return
-    if arm.wanted_replicas != replicas:
-        yield ScaleWorkload(revision=revision, replicas=replicas, grows=replicas > arm.wanted_replicas)
+    grows = replicas > arm.wanted_replicas
+    more = grows and role is Role.CANDIDATE and s.spec.traffic.by_pods  # where a share is pods, they are exposure
+    if arm.wanted_replicas != replicas and not (more and _held(s)):
+        yield ScaleWorkload(revision=revision, replicas=replicas, grows=grows)
     if arm.role != role:
         yield SetRole(revision=revision, role=role)
 
