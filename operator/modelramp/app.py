@@ -15,8 +15,6 @@ from typing import Any, Final, Protocol
 
 from modelramp.adapters.clock import SystemClock, monotonic
 from modelramp.adapters.endpoints import Endpoints, Measures
-from modelramp.adapters.gateway.routes import HttpRoutes
-from modelramp.adapters.istio.virtualservices import VirtualServices
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
@@ -29,11 +27,10 @@ from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
 from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
-from modelramp.adapters.routers import ALWAYS_ON, Routers
-from modelramp.adapters.service.services import PlainServices
+from modelramp.adapters.routers import routers_of
 from modelramp.adapters.warmup import WarmUpSender
 from modelramp.api.names import LABEL_DEPLOYMENT
-from modelramp.ports import Key, PortError, Routes
+from modelramp.ports import Key, PortError
 from modelramp.reconcile.cycle import Cycle
 from modelramp.reconcile.engine import Engine
 from modelramp.reconcile.execute import Hands
@@ -151,13 +148,7 @@ class Operator:
 
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
-        on = self._settings.routers
-        routers: dict[str, Routes] = {
-            "gatewayAPI": HttpRoutes(self._transport, self._store, on),
-            "service": PlainServices(self._transport, self._store),
-            "istio": VirtualServices(self._transport, self._store),
-        }
-        routes = Routers(self._store, {name: router for name, router in routers.items() if name in on | ALWAYS_ON})
+        routes = routers_of(self._transport, self._store, self._settings.routers)
         events = KubernetesEvents(
             self._transport,
             self._clock,

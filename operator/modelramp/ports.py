@@ -174,6 +174,11 @@ class Routes(Protocol):
             ConflictError: somebody else owns the route, and the effect would raise exposure.
         """
 
+    async def drop_former(self, owner: Owner) -> None:
+        """
+        Of routers that the object does not name any more nothing of ours is left. Idempotent.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplesQuestion:

@@ -14,7 +14,7 @@ from modelramp.adapters.service.services import PlainServices
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, RefusedError
+from modelramp.ports import ConflictError, Document, Key, Owner, RefusedError
 from modelramp.rollout.observed import Acceptance, CohortRoute, Role, RouteState
 from modelramp.rollout.plan import EnsureWorkload, SetTraffic
 
@@ -268,18 +268,6 @@ async def test_what_a_service_cannot_is_refused(bench: Bench, aside: dict[str, A
     with pytest.raises(RefusedError):
         await bench.give(SetTraffic(shares=shares("0"), raises_exposure=True, **aside))
     assert bench.state == RouteState()
-
-
-async def test_a_service_is_removed_only_if_it_is_ours(bench: Bench) -> None:
-    """And the store knows at once."""
-    await bench.routes.remove(bench.owner)
-    await bench.give(raising("0"))
-    await bench.routes.remove(Owner(key=bench.key, uid="a-later-uid"))
-    assert bench.state.shares == shares("0")
-    await bench.routes.remove(bench.owner)
-    assert bench.state == RouteState()
-    with pytest.raises(GoneError):
-        await bench.service()
 
 
 async def test_the_revisions_own_services_are_not_taken_for_it(bench: Bench) -> None:

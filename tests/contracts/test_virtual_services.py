@@ -11,7 +11,7 @@ from contracts.kubernetes_worlds import SPEC, ApiServerWorld, parsed
 from modelramp.adapters.istio.virtualservices import VirtualServices
 from modelramp.adapters.kubernetes.resources import VIRTUAL_SERVICES, Kind
 from modelramp.api.document import traffic_hash
-from modelramp.ports import ConflictError, Document, GoneError, Key, Owner
+from modelramp.ports import ConflictError, Document, Key, Owner
 from modelramp.rollout.observed import Acceptance, CohortRoute, RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -154,17 +154,6 @@ async def test_a_strangers_object_is_never_touched(bench: Bench) -> None:
             await bench.give(effect)
         assert "VirtualService of this name" in str(bench.state.contested_by)
     assert (await bench.virtual())["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
-
-
-async def test_it_is_removed_only_if_it_is_ours(bench: Bench) -> None:
-    """And the store knows at once."""
-    await bench.give(given("5"))
-    await bench.routes.remove(Owner(key=bench.key, uid="a-later-uid"))
-    assert bench.state.shares[CANDIDATE] == 5
-    await bench.routes.remove(bench.owner)
-    assert bench.state == RouteState()
-    with pytest.raises(GoneError):
-        await bench.virtual()
 
 
 async def test_the_definition_that_is_checked_against_is_istios(bench: Bench) -> None:

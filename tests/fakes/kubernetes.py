@@ -502,6 +502,11 @@ class FakeRoutes:
             return others
         return f"{others or 'somebody else'}, who made an HTTPRoute of this name"
 
+    async def drop_former(self, owner: Owner) -> None:
+        """
+        Here an object has one router in its life.
+        """
+
 
 class FakeEvents:
     """

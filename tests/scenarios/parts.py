@@ -311,6 +311,11 @@ class Gateway:
             aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
         self.write(f"Traffic({', '.join([listed, *aside])})", change)
 
+    async def drop_former(self, _owner: Owner) -> None:
+        """
+        It is the only one.
+        """
+
     def advance(self, now: float) -> None:
         """
         Accept what is due.
@@ -320,6 +325,12 @@ class Gateway:
             self.accepts_at, self.effective, self.pending = NEVER, self.written, False
             self.copied = self.mirrors
             self.log.append((now, self.effective))
+
+    def forget(self) -> None:
+        """
+        Somebody removes the route.
+        """
+        self.written, self.effective, self.pending, self.accepts_at = {}, {}, False, NEVER
 
     def real_split(self) -> Mapping[str, float]:
         """

@@ -5,7 +5,7 @@ Stories of objects behind a plain Service.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scenarios.services import behind_a_service
+from scenarios.services import behind_a_service, between_two_routers
 from scenarios.world import World, spec_of
 
 from modelramp.api.vocabulary import Phase
@@ -88,10 +88,27 @@ def _nothing_reached_it(world: World) -> None:
     assert [sum(counts) > 0 for counts in world.clients.answers.values()] == [True, False]
 
 
+def router_changed_at_rest(world: World) -> None:
+    """
+    The router is changed while nothing is in flight, and a new version follows at once: the old router goes on sending
+    to stable until the new one has served for as long as a request may last; only then does its route go, and only
+    after that the old version.
+    """
+    quick = {"canary": {"steps": [{"traffic": "50%"}], "soak": "1s", "stepDeadline": "5m"}}
+    unjudged = {"mode": "GuardrailsOnly"}
+    between_two_routers(world)
+    first = {**through_service("1", 3, **quick), "analysis": unjudged}
+    world.at(0.0, lambda: world.apply({**first, "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gateway"}]}}}))
+    world.at(SECOND, lambda: world.apply(first))
+    world.at(SECOND + 2, lambda: world.apply({**through_service("2", 3, **quick), "analysis": unjudged}))
+    world.run(600)
+
+
 STORIES: Final = (
     service_good_version,
     service_bad_version,
     service_superseded,
     service_blue_green,
     service_share_not_to_be_had,
+    router_changed_at_rest,
 )

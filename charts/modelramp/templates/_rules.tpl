@@ -30,11 +30,11 @@ Role in each of watchNamespaces.
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes{{ if .Values.routers.grpcRoute }}, grpcroutes{{ end }}]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 {{- if .Values.routers.istio }}
 - apiGroups: [networking.istio.io]
   resources: [virtualservices]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]

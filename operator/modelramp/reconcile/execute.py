@@ -9,6 +9,7 @@ from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Owner, Routes, Workloads
 from modelramp.rollout.plan import (
     DeleteWorkload,
+    DropFormerRouter,
     Effect,
     EnsureWorkload,
     RestartWorkload,
@@ -48,5 +49,7 @@ async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effec
             await hands.workloads.restart(owner, effect)
         case DeleteWorkload():
             await hands.workloads.delete(owner, effect)
+        case DropFormerRouter():
+            await hands.routes.drop_former(owner)
         case unknown:
             assert_never(unknown)

@@ -104,7 +104,8 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
     if moved:
         return s.now
     if s.status.phase in AT_REST:
-        return s.now + POLL if any(not at_rest(s, arm) for arm in retired(s)) else None
+        leaving = any(not at_rest(s, arm) for arm in retired(s)) or s.observed.route.former
+        return s.now + POLL if leaving else None
     if s.status.phase is Phase.PREPARING and held_back(s):
         return frozen_until(s)
     return _next_look(s)

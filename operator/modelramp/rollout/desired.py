@@ -12,6 +12,7 @@ from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import (
     DeleteWorkload,
+    DropFormerRouter,
     Effect,
     EnsureWorkload,
     RestartWorkload,
@@ -20,7 +21,7 @@ from modelramp.rollout.plan import (
     SetTraffic,
 )
 from modelramp.rollout.ratio import keeps_ratio
-from modelramp.rollout.situation import Situation
+from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
 
 NOTHING: Final = Decimal(0)
@@ -90,7 +91,7 @@ def _released(s: Situation, arm: Arm) -> bool:
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
     delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
-    return delayed and nothing_reaches(s, arm.revision)
+    return delayed and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
 
 def _listed(s: Situation, arm: Arm) -> bool:
@@ -164,6 +165,13 @@ def wanted_cohort(s: Situation) -> CohortRoute | None:
     return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
 
 
+def _held(s: Situation) -> bool:
+    """
+    Exposure is not raised: somebody else writes the route, or a person paused.
+    """
+    return s.observed.route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+
+
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
     shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
@@ -177,10 +185,9 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
-    held = route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
-    if ready and not (raises and held):
+    if ready and not (raises and _held(s)):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 
@@ -196,8 +203,10 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
         if revision == s.deployment.revision:  # of another one the pod template is not known
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)
         return
-    if arm.wanted_replicas != replicas:
-        yield ScaleWorkload(revision=revision, replicas=replicas, grows=replicas > arm.wanted_replicas)
+    grows = replicas > arm.wanted_replicas
+    more = grows and role is Role.CANDIDATE and s.spec.traffic.by_pods  # where a share is pods, they are exposure
+    if arm.wanted_replicas != replicas and not (more and _held(s)):
+        yield ScaleWorkload(revision=revision, replicas=replicas, grows=grows)
     if arm.role != role:
         yield SetRole(revision=revision, role=role)
 
@@ -221,6 +230,17 @@ def _retirement(s: Situation) -> Iterator[Effect]:
             yield DeleteWorkload(revision=arm.revision)
 
 
+def _change_of_router(s: Situation) -> Iterator[DropFormerRouter]:
+    """
+    The former router's object goes once the present one gives what it should, and requests that came by the former one
+    have had time to end.
+    """
+    route = s.observed.route
+    given = route.acceptance is Acceptance.ACCEPTED and dict(route.shares) == dict(wanted_shares(s))
+    if route.former and given and s.since(route.since, max(s.spec.traffic.longest_request.timedelta, SETTLE)):
+        yield DropFormerRouter()
+
+
 def _order(effect: Effect) -> int:
     """
     The one ordering rule: take exposure away, build and grow, expose, name, shrink, remove.
@@ -236,7 +256,7 @@ def _order(effect: Effect) -> int:
             return 3
         case ScaleWorkload():
             return 4
-        case DeleteWorkload():
+        case DeleteWorkload() | DropFormerRouter():
             return 5
         case unknown:
             assert_never(unknown)
@@ -247,6 +267,7 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     Wanted minus observed, in safe order; empty when the world matches.
     """
     effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
+    effects += _change_of_router(s)
     if DESIRED[s.status.phase].candidate_workload:
         effects += _workload(s, s.candidate, Role.CANDIDATE)
     return tuple(sorted(effects, key=_order))

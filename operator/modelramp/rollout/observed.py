@@ -96,6 +96,10 @@ class RouteState:
     timeouts of the spec changed since."""
     controller: str | None = None
     """The gateway's controller name; None: not known. Chooses the gateway's counters."""
+    since: datetime | None = None
+    """When the router's present object was made; told beside a former one only, else None."""
+    former: bool = False
+    """A router that the spec named before still sends requests, to the stable revision of then."""
 
 
 @dataclass(frozen=True, slots=True)

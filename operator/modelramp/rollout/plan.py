@@ -80,7 +80,14 @@ class DeleteWorkload:
     revision: str
 
 
-Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | RestartWorkload | DeleteWorkload
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropFormerRouter:
+    """
+    Nothing of a router that the spec does not name any more is left.
+    """
+
+
+Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | RestartWorkload | DeleteWorkload | DropFormerRouter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

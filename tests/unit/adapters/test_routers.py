@@ -7,7 +7,7 @@ from fakes.rollout import spec
 
 from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.adapters.kubernetes.store import Store
-from modelramp.adapters.routers import Routers
+from modelramp.adapters.routers import Routers, kind_of
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import Acceptance, RouteState
@@ -47,7 +47,7 @@ def routers(traffic: Mapping[str, Any] | None) -> tuple[Routers, dict[str, Route
     if traffic is not None:
         meta = {"name": KEY.name, "namespace": KEY.namespace, "uid": "u", "resourceVersion": "1"}
         store.heard(Kind.MODEL, None, {"metadata": meta, "spec": {"traffic": traffic}})
-    return Routers(store, known), known
+    return Routers(store, known, {}), known
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,21 @@ async def test_a_router_that_is_not_switched_on_is_refused() -> None:
     several, _ = routers(None)
     with pytest.raises(RefusedError, match=r"spec\.traffic\.istio: .* routers\.istio"):
         await several.set_traffic(Owner(key=KEY, uid="u"), spec(traffic={"istio": {"hosts": ["fraud"]}}), EFFECT)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "kind"),
+    [
+        ({"gatewayAPI": {"parentRefs": [{"name": "gw"}]}}, Kind.HTTP_ROUTE),
+        ({"gatewayAPI": {"kind": "HTTPRoute"}}, Kind.HTTP_ROUTE),
+        ({"gatewayAPI": {"kind": "GRPCRoute"}}, Kind.GRPC_ROUTE),
+        ({"gatewayAPI": {"routeRef": {"name": "shop", "backend": "fraud"}}}, None),
+        ({"gatewayAPI": None, "service": {}}, Kind.SERVICE),
+        ({"istio": {"hosts": ["fraud"]}}, Kind.VIRTUAL_SERVICE),
+    ],
+)
+def test_the_kind_of_the_objects_own_route(traffic: Mapping[str, Any], kind: Kind | None) -> None:
+    """
+    By what the spec says as it is stored, or before a default was written.
+    """
+    assert kind_of(traffic) is kind

@@ -51,11 +51,11 @@ OPERATOR_VERBS = {
     "services": {"get", "list", "watch", "create", "patch", "delete"},
     "pods": {"list", "watch"},
     "endpointslices.discovery.k8s.io": {"list", "watch"},
-    "httproutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
-    "grpcroutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
+    "httproutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch", "delete"},
+    "grpcroutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch", "delete"},
     "events.events.k8s.io": {"create"},
 }
-ISTIO_VERBS = {"virtualservices.networking.istio.io": {"get", "list", "watch", "create", "patch"}}
+ISTIO_VERBS = {"virtualservices.networking.istio.io": {"get", "list", "watch", "create", "patch", "delete"}}
 
 
 @pytest.mark.parametrize("golden", GOLDEN)

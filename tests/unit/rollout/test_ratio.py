@@ -5,7 +5,7 @@ import pytest
 from fakes.rollout import arm, arms, kept, metric_evidence, percents, rev, route, situation, spec, step
 
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.api.vocabulary import Phase
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.desired import difference
 from modelramp.rollout.guards import candidate_ready, split_mismatched, traffic_in_place
 from modelramp.rollout.observed import Acceptance
@@ -247,3 +247,22 @@ def test_a_share_in_place_is_the_one_its_pods_come_to() -> None:
         s = situation(Phase.PROGRESSING, remembered=remembered, sections=sections, **seen)
         assert traffic_in_place(s) is placed
         assert not split_mismatched(s)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"remembered": {"reason": Reason.PAUSED_BY_REQUEST}},
+        {"route": route({"1": "90", "2": "10"}, controller=None, contested_by="kubectl-edit")},
+    ],
+    ids=["paused by a person", "somebody else writes the selector"],
+)
+def test_a_candidate_that_is_held_does_not_grow(held: dict[str, Any]) -> None:
+    """
+    Each pod of it is exposure; what it has it keeps.
+    """
+    s = in_step("25", 1, {"1": "90", "2": "10"})
+    remembered = {"step": step("25"), **held.get("remembered", {})}
+    seen = {"arms": s.observed.arms, "route": held.get("route", s.observed.route)}
+    sections = {**NINE, "strategy": canary("10%", "25%", "50%", "100%")}
+    assert difference(situation(Phase.PAUSED, remembered=remembered, sections=sections, **seen)) == ()

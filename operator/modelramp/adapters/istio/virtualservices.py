@@ -59,9 +59,3 @@ class VirtualServices:
             RefusedError: the effect is beyond what a VirtualService can say.
         """
         await self._virtual.write(owner, virtual_service(owner, spec, effect), raises=effect.raises_exposure)
-
-    async def remove(self, owner: Owner) -> None:
-        """
-        The VirtualService is gone, if it is ours. Idempotent.
-        """
-        await self._virtual.remove(owner)

@@ -63,6 +63,14 @@ class OwnedObjects:
         """
         return self._store.get(self._kind, key)
 
+    def owned(self, key: Key) -> Document | None:
+        """
+        The same where it belongs to the object as that is now; None: there is none, or it is somebody else's.
+        """
+        found, model = self.known(key), self._store.get(Kind.MODEL, key)
+        ours = found is not None and model is not None and ownership.owned_by(found, key, model["metadata"]["uid"])
+        return found if ours else None
+
     def contested_by(self, key: Key, document: Document) -> str | None:
         """
         Who else owns or writes it, for people; None: nobody.

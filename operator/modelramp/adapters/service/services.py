@@ -84,9 +84,3 @@ class PlainServices:
             told = " and ".join(f"{port} of revision {revision}" for revision, port in sorted(found.items()))
             raise RefusedError(f"a plain Service sends to one port, and these differ: {told}; keep spec.serving.port")
         return int(ports.pop())
-
-    async def remove(self, owner: Owner) -> None:
-        """
-        The Service is gone, if it is ours. Idempotent.
-        """
-        await self._services.remove(owner)
