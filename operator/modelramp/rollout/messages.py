@@ -307,27 +307,27 @@ def _waiting_in_step(s: Situation) -> str:
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
     if open_metrics and s.step is not None and s.step.next_share is not None:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
-    if certified(s) and soaked(s) and frozen_message(s) is not None:
-        return f"passed; {frozen_message(s)}"
     if certified(s) and not soaked(s) and s.step is not None:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
-    return "waiting for the first counts of the step"
+    held = frozen_message(s) if certified(s) else None
+    return "waiting for the first counts of the step" if held is None else f"passed; {held}"
+
+
+def _preparing(s: Situation) -> str:
+    if candidate_ready(s):
+        held = frozen_message(s)
+        return _gateway(s, "list the candidate") if held is None else f"the candidate is ready; {held}"
+    arm = s.candidate_arm
+    ready = f"{arm.ready if arm else 0} of {s.candidate_pods} pods ready"
+    cold = s.status.candidate is not None and not s.status.candidate.warm
+    failed = f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
+    return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
 
 
 def _waiting(s: Situation) -> str:
     match s.status.phase:
-        case Phase.PREPARING if not candidate_ready(s):
-            arm = s.candidate_arm
-            ready = f"{arm.ready if arm else 0} of {s.candidate_pods} pods ready"
-            cold = s.status.candidate is not None and not s.status.candidate.warm
-            failed = (
-                f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
-            )
-            return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
-        case Phase.PREPARING if frozen_message(s) is not None:
-            return f"the candidate is ready; {frozen_message(s)}"
         case Phase.PREPARING:
-            return _gateway(s, "list the candidate")
+            return _preparing(s)
         case Phase.PROGRESSING:
             return _waiting_in_step(s)
         case Phase.PROMOTING:

@@ -4,6 +4,7 @@ What is recommended to people where the degree of automation leaves a decision t
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from modelramp.api.action import Verb
@@ -40,6 +41,7 @@ def recommend_approval(s: Situation, reason: Reason) -> Status:
     return _recommended(s, Verb.APPROVE, number, share, message(reason, s))
 
 
+@cache  # so that the row that is made of it equals itself
 def recommend_rollback(found: Reason) -> Callable[[Situation, Reason], Status]:
     """
     Somebody is asked to roll the candidate back, for the reason for which it would be in another degree.

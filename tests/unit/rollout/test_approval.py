@@ -154,9 +154,7 @@ def test_an_approval_is_asked_for_instead_of_going_on() -> None:
     assert said is not None
     assert (said.verb, said.step, said.share, said.at) == (Verb.APPROVE, 2, "25%", NOW)
     assert said.message == plan.status.message == plan.because.message
-    assert said.message.startswith(
-        "step 2/4 at 25% is recommended and goes on when somebody approves it: step 1/4 at 5%"
-    )
+    assert said.message.startswith("step 2/4 at 25% is recommended and goes on when somebody approves it: step 1/4")
     assert (plan.effects, plan.status.step and plan.status.step.traffic) == ((), "5%")
 
 
@@ -193,7 +191,8 @@ BY_DEADLINE = {"onNoData": "Rollback", "onInconclusive": "Rollback"}
         (world(Phase.PROGRESSING, remembered=HARM, sections=under("HumanOnly")), "analysis_failed", Phase.PAUSED),
         (world(Phase.PAUSED, remembered=HARM, sections=under("HumanOnly")), "analysis_failed", Phase.PAUSED),
         (world(Phase.PREPARING, arms=CRASHING, sections=under("HumanOnly")), "candidate_crash_looping", Phase.PAUSED),
-        (world(Phase.PROMOTING, arms=CRASHING, sections=under("HumanOnly")), "candidate_crash_looping", Phase.PROMOTING),  # noqa: E501 - one row
+        (world(Phase.PROMOTING, arms=CRASHING, sections=under("HumanOnly")),
+         "candidate_crash_looping", Phase.PROMOTING),
         (world(Phase.PREPARING, remembered=LATE, sections=under("HumanOnly")), "preparation_overdue", Phase.PAUSED),
         (world(Phase.PROGRESSING, remembered=SLOW_ROUTE, route=BACK, sections=under("HumanOnly")),
          "route_overdue", Phase.PAUSED),

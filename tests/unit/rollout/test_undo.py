@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from fakes.rollout import (
     NOW,
-    ago,
     arm,
     arms,
     asking,
@@ -187,8 +186,7 @@ def test_the_undone_revision_is_promoted_in_a_freeze_and_without_approval() -> N
     window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
     plan = decide(
         *world(
-            Phase.PREPARING, version="1",
-            remembered={"undo": returning("2", "1"), "candidate": candidate(since=ago(5))},
+            Phase.PREPARING, version="1", remembered={"undo": returning("2", "1"), "candidate": candidate()},
             route=route({"1": "100", "2": "0"}),
             sections={"automation": {"degree": "HumanOnly", "freezes": [window]}},
         ),
