@@ -65,6 +65,8 @@ class Reason(StrEnum):
     """The candidate lost readiness for longer than the guardrail allows: rolled back and rejected."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     """Readiness, or the route's move, took longer than the progress deadline: rolled back and rejected."""
+    SMOKE_FAILED = "SmokeFailed"
+    """A smoke request to the candidate's own Service was answered with an error: rolled back and rejected."""
     SUPERSEDED = "Superseded"
     """The spec names another revision: the present candidate is taken out of traffic first."""
     ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
@@ -131,6 +133,9 @@ class Reason(StrEnum):
     """Stable's history does not tell how much bad events scatter, so twice as much as independent ones is assumed."""
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
     """At stable's present traffic a step cannot be certified before its deadline; the message says what helps."""
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    """The candidate does not fit into the budget beside stable, or one of its pods finds no node; the message says what
+    is needed and what helps."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -153,6 +158,7 @@ class ConditionType(StrEnum):
     EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
     DISPERSION_UNKNOWN = "DispersionUnknown"
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
 
 
 ALWAYS_PRESENT = (

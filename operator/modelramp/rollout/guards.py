@@ -10,8 +10,10 @@ from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.capacity import candidate_size, more_time, shortage
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
@@ -84,8 +86,10 @@ def preparation_overdue(s: Situation) -> bool:
     The candidate is not ready and warm within the progress deadline.
     """
     candidate = s.status.candidate
-    overdue = candidate is not None and s.since(candidate.since, s.spec.strategy.progress_deadline.timedelta)
-    return overdue and not (candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None)
+    allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
+    overdue = candidate is not None and s.since(candidate.since, allowed)
+    impossible = s.impossible is not None or shortage(s) is not None
+    return overdue and not (candidate_listed(s) or first_candidate_ready(s) or impossible)
 
 
 def route_overdue(s: Situation) -> bool:
@@ -93,7 +97,8 @@ def route_overdue(s: Situation) -> bool:
     The gateway has not followed the step's share within the progress deadline.
     """
     step = s.status.step
-    overdue = step is not None and s.since(step.entered_at, s.spec.strategy.progress_deadline.timedelta)
+    allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
+    overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
     return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
 
@@ -102,7 +107,7 @@ def promotion_overdue(s: Situation) -> bool:
     """
     The gateway has not followed the promotion within the progress deadline, and there is a stable to return to.
     """
-    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
+    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta + more_time(s))
     return overdue and s.stable is not None and not promotion_in_place(s)
 
 
@@ -151,10 +156,16 @@ def names_stable(s: Situation) -> bool:
 
 def candidate_ready(s: Situation) -> bool:
     """
-    All the candidate's pods are ready endpoints, and its warm-up is done.
+    All the candidate's pods are ready endpoints, for as long as the spec asks, and its warm-up is done.
     """
     arm, candidate = s.candidate_arm, s.status.candidate
-    return arm is not None and candidate is not None and candidate.warm and arm.ready >= s.spec.serving.replicas
+    return (
+        arm is not None
+        and candidate is not None
+        and candidate.warm
+        and arm.ready >= candidate_size(s)
+        and s.since(candidate.ready_since, s.spec.serving.min_ready.timedelta)
+    )
 
 
 def candidate_listed(s: Situation) -> bool:
@@ -253,9 +264,10 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, and every metric is certified for the next share.
+    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, and
+    the smoke requests, if it has any, were answered as wanted.
     """
-    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
+    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s) and smoke_passed(s)
 
 
 def last_step_passed(s: Situation) -> bool:

@@ -38,6 +38,14 @@ class Arm:
     """Pods that exist, ready or not."""
     ready: int
     """Ready endpoints of its Service."""
+    terminating: int = 0
+    """Of the pods, those that were told to end."""
+    settled: bool = True
+    """The pods that are seen answer to what its Deployment asks for now, as far as its controller says so."""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    """What one of its pods takes of each resource its template names."""
+    unschedulable: str | None = None
+    """Why a pod finds no node, for people; None: every pod has one."""
     role: str | None = None
     """The role label; None when it carries none."""
     crash_looping: str | None = None
@@ -181,6 +189,8 @@ class WarmUpReading:
     failed: int
     p95_seconds: float
     message: str = ""
+    refused: int = 0
+    """Of those that failed, how many were answered, and not with 2xx."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,5 +209,7 @@ class Observed:
     """None: not asked for, or not to be had."""
     warm_up: WarmUpReading | None = None
     """None: not asked for."""
+    smoke: WarmUpReading | None = None
+    """How the step's smoke requests went; None: not asked for."""
     refused: str | None = None
     """The last effect was refused by the API server: what and why; None: none was."""

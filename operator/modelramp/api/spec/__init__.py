@@ -7,9 +7,9 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
@@ -30,6 +30,16 @@ from modelramp.api.spec.analysis import (
     Reaction,
     SecretKey,
     Slices,
+)
+from modelramp.api.spec.capacity import (
+    CONFIG_ONCE,
+    DRAIN_RANGE,
+    RECREATE_WHOLE,
+    Budget,
+    Capacity,
+    ConfigReference,
+    Drain,
+    Surge,
 )
 from modelramp.api.spec.fields import (
     DNS_LABEL,
@@ -119,8 +129,10 @@ __all__ = [
     "BAKE_BELOW_DEADLINE",
     "BLAST_RADIUS_RANGE",
     "BY_USE_CASE",
+    "CONFIG_ONCE",
     "DNS_LABEL",
     "DNS_NAME",
+    "DRAIN_RANGE",
     "DURATIONS_ONLY",
     "ENDS_WHOLE",
     "FORM_NEEDS_NAME",
@@ -142,6 +154,7 @@ __all__ = [
     "ORIGIN_NEEDS_PRESET",
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
+    "RECREATE_WHOLE",
     "RUNTIME_PORTS",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
@@ -160,13 +173,17 @@ __all__ = [
     "BearerAuth",
     "BlueGreen",
     "BucketUnit",
+    "Budget",
     "Canary",
     "CanaryStep",
+    "Capacity",
     "Cohort",
     "ConfigMapKey",
+    "ConfigReference",
     "Container",
     "DnsLabel",
     "DnsName",
+    "Drain",
     "GatewayApi",
     "GaugeAcross",
     "GaugeMetric",
@@ -204,6 +221,7 @@ __all__ = [
     "ShadowStage",
     "Slices",
     "Strategy",
+    "Surge",
     "Traffic",
     "UseCase",
     "WarmUp",
@@ -231,10 +249,20 @@ class Automation(ApiModel):
     )
 
 
+_RECREATES_WHOLE: Final = (
+    "!has(self.serving.capacity) || self.serving.capacity.surge != 'Recreate' || (has(self.strategy) && "
+    "has(self.strategy.canary) && !has(self.strategy.canary.shadow) && !has(self.strategy.canary.cohort) && "
+    "self.strategy.canary.steps.size() == 1 && "
+    "double(self.strategy.canary.steps[0].traffic.replace('%', '')) == 100.0)"
+)
+
+
 class MLModelDeploymentSpec(ApiModel):
     """
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
+
+    model_config = ConfigDict(json_schema_extra=rules((_RECREATES_WHOLE, RECREATE_WHOLE)))
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -259,6 +287,16 @@ class MLModelDeploymentSpec(ApiModel):
         The identity of what the route is rendered from, shares apart.
         """
         return identity.traffic_hash(self.traffic)
+
+    @model_validator(mode="after")
+    def _recreates_whole(self) -> Self:
+        if self.serving.capacity.surge is not Surge.RECREATE:
+            return self
+        canary = self.strategy.canary
+        plain = canary is not None and canary.shadow is None and canary.cohort is None
+        if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
+            raise ValueError(RECREATE_WHOLE)
+        return self
 
     @model_validator(mode="before")
     @classmethod
