@@ -13,6 +13,7 @@ LABEL_ROLE: Final = f"{GROUP}/role"
 ANNOTATION_ACTION: Final = f"{GROUP}/action"
 ANNOTATION_ABORT: Final = f"{GROUP}/abort"
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+ANNOTATION_CONFIG: Final = f"{GROUP}/config"
 ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 

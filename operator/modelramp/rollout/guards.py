@@ -294,16 +294,20 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
     """
     The gateway accepted a route without the revision's share, copies or cohort; nothing was counted or is in flight.
 
-    When the gateway's counters cannot be had, the time since the phase began stands in for them.
+    What is still in flight, such as a long stream, is waited for no longer than the longest request or the drain's
+    timeout. When the gateway's counters cannot be had, the router's request timeout stands in for them, or where it has
+    none the drain's.
     """
     if revision is None or s.observed.route.acceptance is Acceptance.ABSENT:
         return True
     if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
         return False
     drain = s.observed.drain
+    longest, timeout = s.spec.traffic.longest_request.timedelta, s.spec.serving.drain.timeout.timedelta
     if drain is not None:
-        return drain.empty(revision)
-    return s.since(s.status.phase_since, max(s.spec.traffic.longest_request.timedelta, SETTLE))
+        waited = s.since(s.status.phase_since, max(longest, timeout, SETTLE))
+        return drain.empty(revision) or (waited and drain.quiet(revision))
+    return s.since(s.status.phase_since, max(longest or timeout, SETTLE))
 
 
 def candidate_drained(s: Situation) -> bool:

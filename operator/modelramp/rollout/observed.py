@@ -171,12 +171,18 @@ class Drain:
     requests: Mapping[str, float]
     in_flight: Mapping[str, float]
 
+    def quiet(self, revision: str) -> bool:
+        """
+        No request reached the revision in the last moments, though some may be in flight. Of a revision that was not
+        asked for it is not known.
+        """
+        return self.requests.get(revision, 1) <= 0
+
     def empty(self, revision: str) -> bool:
         """
-        Nothing reaches the revision: none counted and none in flight. Of a revision that was not asked for it is not
-        known.
+        Nothing reaches the revision: none counted and none in flight.
         """
-        return self.requests.get(revision, 1) <= 0 and self.in_flight.get(revision, 0) <= 0
+        return self.quiet(revision) and self.in_flight.get(revision, 0) <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_CONFIG, ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
@@ -45,8 +45,23 @@ def _model(body: Document) -> Document:
     return {**body, "metadata": metadata}
 
 
+def _asking(pod: Mapping[str, Any]) -> Document:
+    """
+    Of a pod's specification what its containers ask for.
+    """
+    return {
+        group: [_some(container, ("resources", "restartPolicy")) for container in pod.get(group) or ()]
+        for group in ("initContainers", "containers")
+    }
+
+
 def _deployment(body: Document) -> Document:
-    return _kept(body, spec=_some(body.get("spec"), ("replicas",)))
+    spec = body.get("spec") or {}
+    template = {"spec": _asking((spec.get("template") or {}).get("spec") or {})}
+    status = _some(body.get("status"), ("observedGeneration", "replicas"))
+    kept = _kept(body, spec={**_some(spec, ("replicas",)), "template": template}, status=status)
+    mark = _some(body["metadata"].get("annotations"), (ANNOTATION_CONFIG,))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": mark}}
 
 
 def _pod(body: Document) -> Document:
@@ -57,7 +72,13 @@ def _pod(body: Document) -> Document:
     }
     # Statuses are sorted by name, so which container is the first is only in the spec.
     first = [_some(container, ("name",)) for container in (body.get("spec") or {}).get("containers", ())[:1]]
-    return _kept(body, spec={"containers": first}, status={**_some(status, ("phase",)), **containers})
+    placing = [one for one in status.get("conditions") or () if one.get("type") == "PodScheduled"]
+    conditions = [_some(one, ("type", "status", "reason", "message")) for one in placing if one["status"] != "True"]
+    return _kept(
+        body,
+        spec={"containers": first},
+        status={**_some(status, ("phase",)), **containers, "conditions": conditions},
+    )
 
 
 def _endpoint_slice(body: Document) -> Document:
