@@ -17,7 +17,7 @@ from modelramp.analysis import HARM_GRID, OK_GRID, Block, Counts, EProcess, Metr
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
-from modelramp.api.action import ActionOutcome, Verb
+from modelramp.api.action import STEPPED, ActionOutcome, Verb
 from modelramp.api.document import MLModelDeployment, revision_of, traffic_hash
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.scalars import Share
@@ -269,9 +269,10 @@ def rejection(version: str = "2", reason: Reason = Reason.ANALYSIS_FAILED) -> Re
 
 def asking(verb: str, version: str = "2", **changes: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
     """
-    The annotation by which ada asks for something about a version.
+    The annotation by which ada asks for something about a version, at step 1 where a step belongs to it.
     """
-    fields = {"id": "r-1", "verb": verb, "revision": rev(version), "by": "ada", **changes}
+    stepped = {"step": 1} if verb in STEPPED else {}
+    fields = {"id": "r-1", "verb": verb, "revision": rev(version), "by": "ada", **stepped, **changes}
     return {ANNOTATION_ACTION: json.dumps(fields)}
 
 
@@ -289,6 +290,7 @@ def _memories() -> Mapping[Phase, Mapping[str, Any]]:
     judged = {**begun, "verdicts": (verdict(),), "evidence": (kept(metric_evidence()),), "step": step()}
     certain = {**judged, "verdicts": (verdict(VerdictName.PASSED),), "step": step("100")}
     rejected = {"rejected": (rejection("2"),)}
+    reported = {"rejected": (rejection("2", Reason.SHADOW_REPORTED),)}
     paused = {"reason": Reason.ANALYSIS_INCONCLUSIVE, "message": "paused for want of evidence"}
     failed = {"reason": Reason.ANALYSIS_FAILED, "message": "version 2 is worse than allowed"}
     return {
@@ -300,6 +302,7 @@ def _memories() -> Mapping[Phase, Mapping[str, Any]]:
         Phase.ROLLING_BACK: {**judged, **rejected, **failed},
         Phase.STABLE: {"stable": stable()},
         Phase.FAILED: {"stable": stable(), **rejected, "reason": Reason.ROLLED_BACK},
+        Phase.REPORTED: {"stable": stable(), **reported, "reason": Reason.SHADOW_REPORTED},
     }
 
 
@@ -319,8 +322,9 @@ _ROUTES: Final[Mapping[Phase, Mapping[str, str]]] = {
     Phase.ROLLING_BACK: {"1": "95", "2": "5"},
     Phase.STABLE: {"1": "100"},
     Phase.FAILED: {"1": "100"},
+    Phase.REPORTED: {"1": "100"},
 }
-_WITH_CANDIDATE: Final = frozenset(_ROUTES) - {Phase.PENDING, Phase.STABLE, Phase.FAILED}
+_WITH_CANDIDATE: Final = frozenset(_ROUTES) - {Phase.PENDING, Phase.STABLE, Phase.FAILED, Phase.REPORTED}
 
 
 class World(NamedTuple):

@@ -54,9 +54,17 @@ _OBSTACLES: Final[Mapping[Verb, Callable[[Situation], str | None]]] = {
 def _not_retryable(s: Situation, revision: str) -> str | None:
     if revision != s.target:
         return f"it is meant for revision {revision}, and the spec names {s.target}"
-    if s.status.phase is not Phase.FAILED or not rejected(s):
+    if s.status.phase not in {Phase.FAILED, Phase.REPORTED} or not rejected(s):
         return f"the revision was not rejected: the rollout is {s.status.phase}"
     return None
+
+
+def _not_for_candidate(s: Situation, verb: Verb, revision: str) -> str | None:
+    if s.candidate is None:
+        return "no rollout is in flight"
+    if revision != s.candidate:
+        return f"it is meant for revision {revision}, and the candidate is {s.candidate}"
+    return _OBSTACLES[verb](s)
 
 
 def obstacle(s: Situation) -> str | None:
@@ -71,11 +79,7 @@ def obstacle(s: Situation) -> str | None:
         case ActionRequest(verb=Verb.RETRY, revision=revision):
             return _not_retryable(s, revision)
         case ActionRequest(verb=verb, revision=revision):
-            if s.candidate is None:
-                return "no rollout is in flight"
-            if revision != s.candidate:
-                return f"it is meant for revision {revision}, and the candidate is {s.candidate}"
-            return _OBSTACLES[verb](s)
+            return _not_for_candidate(s, verb, revision) if verb in _OBSTACLES else f"{verb} is not available yet"
         case unknown:
             assert_never(unknown)
 

@@ -63,6 +63,8 @@ def _progressing(s: Situation) -> Finding:
             rejection = next((r for r in s.status.rejected if r.revision == s.target), None)
             why = rejection.reason if rejection else s.status.reason
             return Finding(FALSE, why, "the revision of the spec was rejected; stable serves everything")
+        case Phase.REPORTED:
+            return Finding(FALSE, s.status.reason, "the shadow run is over; stable serves everything")
         case Phase.PAUSED:
             return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
         case phase:
@@ -108,7 +110,8 @@ def _traffic(s: Situation) -> Finding:
         and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.cohort == wanted_cohort(s))
     ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
-    return Finding(UNKNOWN, Reason.ROUTE_PENDING, "the gateway has not accepted the wanted shares yet")
+    why = f": {route.message}" if route.message else ""
+    return Finding(UNKNOWN, Reason.ROUTE_PENDING, f"the gateway has not accepted the wanted shares yet{why}"[:1024])
 
 
 CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {

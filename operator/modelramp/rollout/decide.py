@@ -22,12 +22,11 @@ from modelramp.rollout.messages import message, waiting_message
 from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.plan import Because, Plan
-from modelramp.rollout.rules import RULES, Rule, first_match
+from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match
 from modelramp.rollout.situation import Situation
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
 LONGEST_SLEEP: Final = timedelta(seconds=15)
-AT_REST: Final = frozenset({Phase.PENDING, Phase.STABLE, Phase.FAILED})
 
 
 def _answer(s: Situation, request: ActionRequest | UnreadableRequest, said: str) -> ActionStatus:
@@ -35,7 +34,7 @@ def _answer(s: Situation, request: ActionRequest | UnreadableRequest, said: str)
     The request as it is remembered, with what was said of it.
     """
     outcome = ActionOutcome.DONE if obstacle(s) is None else ActionOutcome.REFUSED
-    shown = {} if isinstance(request, UnreadableRequest) else request.model_dump(exclude={"id"})
+    shown = {} if isinstance(request, UnreadableRequest) else request.model_dump(exclude={"id"}, exclude_none=True)
     return ActionStatus(id=request.id, at=s.now, outcome=outcome, message=said, **shown)
 
 

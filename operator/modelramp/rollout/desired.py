@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
-from modelramp.api.vocabulary import Phase
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
@@ -46,6 +46,7 @@ DESIRED: Final[Mapping[Phase, Wanted]] = {
     Phase.ROLLING_BACK: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.STABLE: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.FAILED: Wanted(Exposure.NOTHING, candidate_workload=False),
+    Phase.REPORTED: Wanted(Exposure.NOTHING, candidate_workload=False),
 }
 
 
@@ -162,7 +163,8 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     raises = any(name != s.stable for name in rising)
     # Stable has no pods then until the candidate's are gone, and those are kept while anything reaches them.
     ready = ready or (recreates(s) and rising == {s.stable})
-    if ready and not (raises and route.contested_by):
+    held = route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+    if ready and not (raises and held):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 

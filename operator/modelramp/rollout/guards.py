@@ -22,6 +22,9 @@ SPLIT_TOLERANCE: Final = (
 )
 
 
+_ENDED: Final = frozenset({Phase.FAILED, Phase.REPORTED})  # a rollout of the spec's revision that is not begun again
+
+
 def can_return(s: Situation) -> bool:
     """
     There is a stable revision, or nothing is routed to the candidate yet.
@@ -137,7 +140,7 @@ def new_revision(s: Situation) -> bool:
     """
     The spec names a revision that is neither stable nor rejected, or a retry is requested.
     """
-    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase is Phase.FAILED))
+    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase in _ENDED))
 
 
 def names_rejected(s: Situation) -> bool:
@@ -310,11 +313,23 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
     return s.since(s.status.phase_since, max(longest or timeout, SETTLE))
 
 
+def unconfirmed(s: Situation) -> bool:
+    """
+    The route gives the candidate nothing, and the gateway has not followed it within the progress deadline.
+
+    The rollout ends without it, or a gateway that fell silent would hold up every later one; the candidate's pods stay.
+    """
+    route, candidate = s.observed.route, s.candidate
+    unsaid = route.acceptance in {Acceptance.PENDING, Acceptance.REFUSED}
+    gets_nothing = candidate is not None and not route.shares.get(candidate) and not s.reached_aside(candidate)
+    return unsaid and gets_nothing and s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
+
+
 def candidate_drained(s: Situation) -> bool:
     """
-    Nothing reaches the candidate any more.
+    Nothing reaches the candidate any more, or the gateway has not said so within the progress deadline.
     """
-    return nothing_reaches(s, s.candidate)
+    return nothing_reaches(s, s.candidate) or unconfirmed(s)
 
 
 def drained_and_superseded(s: Situation) -> bool:
