@@ -32,12 +32,12 @@ async def test_an_ensured_revision_is_known_at_once(cluster: World) -> None:
     """With its size and role, and without pods yet."""
     owner = await owner_of(cluster)
     await cluster.workloads.ensure(owner, parsed(SPEC), ENSURE)
-    expected = {REVISION: Arm(revision=REVISION, wanted_replicas=2, pods=0, ready=0, role="candidate")}
+    expected = {REVISION: Arm(revision=REVISION, wanted_replicas=2, pods=0, ready=0, settled=False, role="candidate")}
     assert cluster.workloads.arms(owner.key) == expected
     await cluster.catch_up()
     found = cluster.workloads.arms(owner.key)
     # a real cluster's Deployment controller may have made pods by now; nothing of them is ready
-    assert {revision: replace(arm, pods=0) for revision, arm in found.items()} == expected
+    assert {revision: replace(arm, pods=0, settled=False) for revision, arm in found.items()} == expected
 
 
 async def test_ensuring_twice_is_ensuring_once(cluster: World) -> None:

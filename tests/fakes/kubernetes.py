@@ -56,6 +56,9 @@ class FakeWorkload:
     restart_id: str | None = None
     crash_looping: str | None = None
     out_of_memory: str | None = None
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    unsettled: bool = False
+    """The Deployment's controller has not seen the last change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +187,8 @@ class FakeCluster:
             name = workload_name(key.name, revision)
             pods = [FakePod(name=f"{name}-{index}", born=now) for index in range(workload.replicas)]
             kept = {pod.name: pod for pod in workload.pods}
-            self._change(key, revision, pods=tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods))
+            running = tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods)
+            self._change(key, revision, pods=running, unsettled=False)
 
     def ail(
         self, key: Key, revision: str, *, crash_looping: str | None = None, out_of_memory: str | None = None
@@ -314,6 +318,9 @@ class FakeWorkloads:
                 restart_id=workload.restart_id,
                 crash_looping=workload.crash_looping,
                 out_of_memory=workload.out_of_memory,
+                terminating=sum(pod.terminating for pod in workload.pods),
+                settled=not workload.unsettled,
+                asks=workload.asks,
             )
             for revision, workload in self._cluster.heard_revisions.get(key, {}).items()
             if uid in {None, workload.owner_uid}
@@ -345,7 +352,13 @@ class FakeWorkloads:
             self._keep(
                 owner,
                 effect.revision,
-                FakeWorkload(owner_uid=owner.uid, replicas=effect.replicas, role=effect.role.value, pods=pods),
+                FakeWorkload(
+                    owner_uid=owner.uid,
+                    replicas=effect.replicas,
+                    role=effect.role.value,
+                    pods=pods,
+                    unsettled=True,
+                ),
             )
 
         self._cluster.write(f"ensure {effect.revision}", write)
@@ -356,7 +369,9 @@ class FakeWorkloads:
         """
 
         def write() -> None:
-            self._keep(owner, effect.revision, replace(self._present(owner, effect), replicas=effect.replicas))
+            present = self._present(owner, effect)
+            unsettled = present.unsettled or present.replicas != effect.replicas
+            self._keep(owner, effect.revision, replace(present, replicas=effect.replicas, unsettled=unsettled))
 
         self._cluster.write(f"scale {effect.revision}", write)
 

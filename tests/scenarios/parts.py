@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from modelramp.analysis import Series
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import workload_name
+from modelramp.api.quantities import demand_of
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
 from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
@@ -23,6 +24,7 @@ from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorklo
 Write = Callable[[str, Callable[[], None]], None]
 """Carries out a named write, unless a fault prevents it."""
 
+GPU = "nvidia.com/gpu"
 CONTROLLER = "projectcontour.io/gateway-controller"
 LINGER_SECONDS = 8.0  # a pod that is being removed still exists for a while
 NEVER = float("inf")
@@ -78,6 +80,8 @@ class Workload:
     model: Model
     wanted: int = 0
     role: str = ""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    """What each of its pods takes."""
     pods: list[Pod] = field(default_factory=list)
     begun: int = 0
     """Pods that were ever created."""
@@ -137,6 +141,8 @@ class Workload:
             revision=self.revision,
             wanted_replicas=self.wanted,
             pods=len(self.pods),
+            terminating=len([pod for pod in self.pods if pod.gone_at != NEVER]),
+            asks=self.asks,
             ready=sum(self.is_ready(pod, now) for pod in self.pods),
             role=self.role,
             restart_id=self.restart_id,
@@ -197,7 +203,12 @@ class Cluster:
         def change() -> None:
             known = self.workloads.get(effect.revision)
             if known is None:
-                known = Workload(revision=effect.revision, model=self.models[spec.model.version])
+                pod = spec.serving.template.spec.to_wire()
+                known = Workload(
+                    revision=effect.revision,
+                    model=self.models[spec.model.version],
+                    asks={GPU: demand_of(pod, GPU)},
+                )
                 self.workloads[effect.revision] = known
             known.role = effect.role
             known.resize(effect.replicas, self.now)

@@ -44,6 +44,12 @@ Role in each of watchNamespaces.
   resources: [configmaps]
   verbs: [get]
 {{- end }}
+{{- if .Values.serving.config.enabled }}
+# Copies of the ConfigMaps that spec.serving.config names.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, delete]
+{{- end }}
 {{- with .Values.prometheus.configMapNames }}
 - apiGroups: [""]
   resources: [configmaps]

@@ -49,17 +49,34 @@ def kind_of(traffic: Mapping[str, Any]) -> Kind | None:
     return Kind.SERVICE if traffic.get("service") is not None else Kind.VIRTUAL_SERVICE
 
 
+class Adopts(Protocol):
+    """
+    A router that changes routes of others.
+    """
+
+    async def release(self, key: Key) -> None:
+        """
+        What was changed for the object is put back, and nothing holds the object any more. Idempotent.
+        """
+
+
 class Routers:
     """
     Port `Routes` over all routers, by the field of `spec.traffic` that names one.
     """
 
-    def __init__(self, store: Store, by_field: Mapping[str, Router], owned: Mapping[Kind, OwnedObjects]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        by_field: Mapping[str, Router],
+        owned: Mapping[Kind, OwnedObjects],
+        adopts: Adopts | None = None,
+    ) -> None:
         """
         `by_field` holds the routers that are switched on, by their names in `spec.traffic`; `owned` the kinds in which
-        a former one may have left something.
+        a former one may have left something; `adopts` the one that changes routes of others, if any does.
         """
-        self._store, self._by_field, self._owned = store, by_field, owned
+        self._store, self._by_field, self._owned, self._adopts = store, by_field, owned, adopts
 
     def state(self, key: Key) -> RouteState:
         """
@@ -85,6 +102,18 @@ class Routers:
         if router is None:
             raise RefusedError(f"spec.traffic.{field}: this operator runs without that router; see routers.{field}")
         await router.set_traffic(owner, spec, effect)
+        if router is not self._adopts:  # a route of somebody else's may still name revisions that will be removed
+            await self.release(owner.key)
+
+    async def release(self, key: Key) -> None:
+        """
+        The object is being deleted, or has another router: routes of others are put back. Idempotent.
+
+        Raises:
+            PortError: not everything is; try again later.
+        """
+        if self._adopts is not None:
+            await self._adopts.release(key)
 
     async def drop_former(self, owner: Owner) -> None:
         """
@@ -121,11 +150,13 @@ def routers_of(transport: Transport, store: Store, switched_on: Collection[str])
     """
     The routers of an operator with these settings.
     """
+    gateway = HttpRoutes(transport, store, switched_on)
     every: dict[str, Router] = {
-        "gatewayAPI": HttpRoutes(transport, store, switched_on),
+        "gatewayAPI": gateway,
         "service": PlainServices(transport, store),
         "istio": VirtualServices(transport, store),
     }
     by_field = {field: router for field, router in every.items() if field in {*ALWAYS_ON, *switched_on}}
     kinds = [kind for kind in kinds_with(switched_on) if kind in ROUTERS]
-    return Routers(store, by_field, {kind: OwnedObjects(transport, store, kind, WATCHED[kind]) for kind in kinds})
+    owned = {kind: OwnedObjects(transport, store, kind, WATCHED[kind]) for kind in kinds}
+    return Routers(store, by_field, owned, adopts=gateway)

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     """The candidate lost readiness for longer than the guardrail allows: rolled back and rejected."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     """Readiness, or the route's move, took longer than the progress deadline: rolled back and rejected."""
+    SMOKE_FAILED = "SmokeFailed"
+    """A smoke request to the candidate's own Service was answered with an error: rolled back and rejected."""
     SUPERSEDED = "Superseded"
     """The spec names another revision: the present candidate is taken out of traffic first."""
     ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
@@ -152,6 +154,9 @@ class Reason(StrEnum):
     """At stable's present traffic a step cannot be certified before its deadline; the message says what helps."""
     FROZEN = "Frozen"
     """A freeze window is open: nothing raises the candidate's traffic before its end unless somebody asks for it."""
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    """The candidate does not fit into the budget beside stable, or one of its pods finds no node; the message says what
+    is needed and what helps."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -174,6 +179,7 @@ class ConditionType(StrEnum):
     EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
     DISPERSION_UNKNOWN = "DispersionUnknown"
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
 
 
 ALWAYS_PRESENT = (

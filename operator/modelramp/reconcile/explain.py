@@ -20,6 +20,7 @@ WARNINGS: Final = frozenset(
         Reason.CANDIDATE_CRASH_LOOPING,
         Reason.CANDIDATE_OUT_OF_MEMORY,
         Reason.CANDIDATE_UNHEALTHY,
+        Reason.SMOKE_FAILED,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.ANALYSIS_INCONCLUSIVE,
         Reason.METRICS_UNAVAILABLE,

@@ -31,7 +31,7 @@ from modelramp.ports import (
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
-from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
+from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, WarmUpQuestion, needs
 from modelramp.rollout.observed import (
     AnotherStore,
     Drain,
@@ -186,11 +186,11 @@ def _newest(series: tuple[Series, ...]) -> float:
     return sum(item.samples[-1][1] for item in series if item.samples and isfinite(item.samples[-1][1]))
 
 
-async def _warm_up(eyes: Eyes, key: Key, wanted: Needs) -> WarmUpReading | None:
-    if wanted.warm_up is None:
+async def _sent(eyes: Eyes, key: Key, question: WarmUpQuestion | None) -> WarmUpReading | None:
+    if question is None:
         return None
     try:
-        return await eyes.warm_ups.send(key, wanted.warm_up.revision, wanted.warm_up.warm_up)
+        return await eyes.warm_ups.send(key, question.revision, question.warm_up)
     except PortError as error:
         return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=str(error))
 
@@ -210,12 +210,12 @@ async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None
         for question in wanted.histories  # one after the other: they are long, and once in a rollout
     }
     drain = await asker.drained(wanted.drain, wanted.drain_at) if wanted.drain_at else None
-    warm_up = await _warm_up(eyes, key, wanted)
     told = zip((question.name for question in wanted.counters), readings, strict=True)
     return replace(
         world,
         readings={name: reading for name, reading in told if reading is not None},
         histories=histories,
         drain=drain,
-        warm_up=warm_up,
+        warm_up=await _sent(eyes, key, wanted.warm_up),
+        smoke=await _sent(eyes, key, wanted.smoke),
     )

@@ -24,6 +24,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
 from modelramp.rollout.memory import kept_at_most
@@ -40,6 +41,7 @@ from modelramp.rollout.observed import (
     Unavailable,
 )
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.smoke import answered
 from modelramp.rollout.strategy import wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
@@ -57,8 +59,10 @@ def _candidate(s: Situation) -> CandidateStatus | None:
     if candidate is None:
         return None
     ready = arm.ready if arm is not None else 0
-    most = min(max(candidate.ready_pods, ready), s.candidate_pods)
-    ready_since = candidate.ready_since or (s.now if ready >= s.candidate_pods else None)
+    wanted = candidate_size(s)
+    most = min(max(candidate.ready_pods, ready), wanted)
+    steady = s.status.phase is Phase.PREPARING and s.spec.serving.min_ready.seconds > 0  # a break begins it anew
+    ready_since = (None if steady and ready < wanted else candidate.ready_since) or (s.now if ready >= wanted else None)
     lost = ready_since is not None and ready < most
     changes = {
         "ready_pods": most,
@@ -71,17 +75,18 @@ def _candidate(s: Situation) -> CandidateStatus | None:
 
 def _warm_up_good(s: Situation) -> bool:
     reading, warm_up = s.observed.warm_up, s.spec.serving.warm_up
-    if reading is None or warm_up is None:
-        return False
-    fast = warm_up.p95_below is None or reading.p95_seconds < warm_up.p95_below.seconds
-    return reading.failed == 0 and reading.sent >= warm_up.requests and fast
+    return reading is not None and warm_up is not None and answered(reading, warm_up)
 
 
 def _step(s: Situation) -> StepStatus | None:
     """
-    When the step's traffic was first seen in place; a route lost again is seen by the rules, not forgotten here.
+    When the step's traffic was first seen in place, and whether its smoke requests were answered; a route lost again is
+    seen by the rules, not forgotten here.
     """
     step, by_request = s.status.step, s.status.reason is Reason.PAUSED_BY_REQUEST
+    smoke = s.step.smoke if s.step is not None else None
+    if step is not None and smoke is not None and s.observed.smoke is not None and answered(s.observed.smoke, smoke):
+        step = step.model_copy(update={"smoke_passed": True})
     if step is None or step.in_place_since is not None or not (s.status.phase is Phase.PROGRESSING or by_request):
         return step
     return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step

@@ -12,6 +12,7 @@ from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.account import PhiSource
+from modelramp.rollout.capacity import shortage, unplaced
 from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.messages import frozen_message
@@ -40,6 +41,9 @@ def _accepted(s: Situation) -> Finding:
         return Finding(FALSE, Reason.EFFECT_REFUSED, s.observed.refused[:1024])
     if s.impossible is not None:
         return Finding(FALSE, Reason.INVALID_SPEC, s.impossible[:1024])
+    short = shortage(s)
+    if short is not None:
+        return Finding(FALSE, Reason.INSUFFICIENT_CAPACITY, short)
     return Finding(TRUE, Reason.ACCEPTED, "the spec is valid")
 
 
@@ -179,6 +183,7 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
     ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
     ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
     ConditionType.INSUFFICIENT_TRAFFIC: (Reason.INSUFFICIENT_TRAFFIC, _insufficient_traffic),
+    ConditionType.INSUFFICIENT_CAPACITY: (Reason.INSUFFICIENT_CAPACITY, unplaced),
 }
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""
 

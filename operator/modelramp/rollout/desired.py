@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import (
@@ -72,9 +73,9 @@ def candidate_percent(s: Situation) -> Decimal:
         case Exposure.NOTHING:
             return NOTHING
         case Exposure.STEP:
-            return s.step_percent
+            return share_within_reach(s, s.step_percent)
         case Exposure.EVERYTHING:
-            return WHOLE
+            return share_within_reach(s, WHOLE)
         case unknown:
             assert_never(unknown)
 
@@ -91,7 +92,7 @@ def _released(s: Situation, arm: Arm) -> bool:
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
     delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
-    return delayed and nothing_reaches(s, arm.revision) and not s.observed.route.former
+    return (delayed or releases_at_once(s)) and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
 
 def _listed(s: Situation, arm: Arm) -> bool:
@@ -185,6 +186,8 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
+    # Stable has no pods then until the candidate's are gone, and those are kept while anything reaches them.
+    ready = ready or (recreates(s) and rising == {s.stable})
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and _held(s)):
@@ -193,14 +196,14 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:
     """
-    A serving revision exists, has the spec's size and its role. Only the spec's own revision can be created.
+    A serving revision exists, has its size and its role. Only the spec's own revision can be created.
     """
     if revision is None:
         return
-    arm = s.observed.arms.get(revision)
-    replicas = s.candidate_pods if role is Role.CANDIDATE else s.spec.serving.replicas
+    arm, replicas = s.observed.arms.get(revision), wanted_replicas(s, revision)
     if arm is None:
-        if revision == s.deployment.revision:  # of another one the pod template is not known
+        known = revision == s.deployment.revision  # of another one the pod template is not known
+        if known and not (role is Role.CANDIDATE and shortage(s) is not None):
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)
         return
     grows = replicas > arm.wanted_replicas

@@ -11,9 +11,11 @@ from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.capacity import candidate_size, more_time, shortage
 from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
@@ -98,10 +100,11 @@ def preparation_overdue(s: Situation) -> bool:
     Of one that was ready in a freeze window the deadline counts from the window's end.
     """
     candidate = s.status.candidate
-    if candidate is None or candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None:
+    impossible = s.impossible is not None or shortage(s) is not None
+    if candidate is None or candidate_listed(s) or first_candidate_ready(s) or impossible:
         return False
     begun = candidate.since if candidate.ready_since is None else _held_until(s, candidate.since)
-    return s.since(begun, s.spec.strategy.progress_deadline.timedelta)
+    return s.since(begun, s.spec.strategy.progress_deadline.timedelta + more_time(s))
 
 
 def route_overdue(s: Situation) -> bool:
@@ -109,7 +112,8 @@ def route_overdue(s: Situation) -> bool:
     The gateway has not followed the step's share within the progress deadline.
     """
     step = s.status.step
-    overdue = step is not None and s.since(step.entered_at, s.spec.strategy.progress_deadline.timedelta)
+    allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
+    overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
     return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
 
@@ -118,7 +122,7 @@ def promotion_overdue(s: Situation) -> bool:
     """
     The gateway has not followed the promotion within the progress deadline, and there is a stable to return to.
     """
-    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
+    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta + more_time(s))
     return overdue and s.stable is not None and not promotion_in_place(s)
 
 
@@ -167,10 +171,16 @@ def names_stable(s: Situation) -> bool:
 
 def candidate_ready(s: Situation) -> bool:
     """
-    All the candidate's pods are ready endpoints, and its warm-up is done.
+    All the candidate's pods are ready endpoints, for as long as the spec asks, and its warm-up is done.
     """
     arm, candidate = s.candidate_arm, s.status.candidate
-    return arm is not None and candidate is not None and candidate.warm and arm.ready >= s.candidate_pods
+    return (
+        arm is not None
+        and candidate is not None
+        and candidate.warm
+        and arm.ready >= candidate_size(s)
+        and s.since(candidate.ready_since, s.spec.serving.min_ready.timedelta)
+    )
 
 
 def candidate_listed(s: Situation) -> bool:
@@ -269,9 +279,10 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, and every metric is certified for the next share.
+    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, and
+    the smoke requests, if it has any, were answered as wanted.
     """
-    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
+    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s) and smoke_passed(s)
 
 
 def last_step_passed(s: Situation) -> bool:
@@ -298,16 +309,20 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
     """
     The gateway accepted a route without the revision's share, copies or cohort; nothing was counted or is in flight.
 
-    When the gateway's counters cannot be had, the time since the phase began stands in for them.
+    What is still in flight, such as a long stream, is waited for no longer than the longest request or the drain's
+    timeout. When the gateway's counters cannot be had, the router's request timeout stands in for them, or where it has
+    none the drain's.
     """
     if revision is None or s.observed.route.acceptance is Acceptance.ABSENT:
         return True
     if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
         return False
     drain = s.observed.drain
+    longest, timeout = s.spec.traffic.longest_request.timedelta, s.spec.serving.drain.timeout.timedelta
     if drain is not None:
-        return drain.empty(revision)
-    return s.since(s.status.phase_since, max(s.spec.traffic.longest_request.timedelta, SETTLE))
+        waited = s.since(s.status.phase_since, max(longest, timeout, SETTLE))
+        return drain.empty(revision) or (waited and drain.quiet(revision))
+    return s.since(s.status.phase_since, max(longest or timeout, SETTLE))
 
 
 def unconfirmed(s: Situation) -> bool:

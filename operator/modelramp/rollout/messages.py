@@ -12,10 +12,10 @@ from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
 from modelramp.rollout.approval import ahead
+from modelramp.rollout.capacity import candidate_size, shortage, waits_for_room
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
 from modelramp.rollout.freeze import frozen_until
 from modelramp.rollout.guards import (
-    candidate_ready,
     certified,
     soaked,
     split_mismatched,
@@ -27,6 +27,7 @@ from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.smoke import measured, smoke_findings, smoke_passed
 from modelramp.rollout.strategy import course_of
 
 
@@ -196,6 +197,7 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.PROGRESS_DEADLINE_EXCEEDED: lambda s: (
         f"{_candidate(s)}: {_waiting(s)} for longer than {s.spec.strategy.progress_deadline}"
     ),
+    Reason.SMOKE_FAILED: lambda s: f"{_candidate(s)} failed its smoke requests at {_step(s)}: {smoke_findings(s)}",
     Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
     Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
@@ -301,7 +303,7 @@ def _gateway(s: Situation, awaited: str) -> str:
 
 def _waiting_in_step(s: Situation) -> str:
     if not traffic_in_place(s):
-        return _gateway(s, f"give the candidate {_given(s)}")
+        return _gateway(s, f"give the candidate {_given(s)}") + _added(waits_for_room(s))
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
@@ -309,19 +311,29 @@ def _waiting_in_step(s: Situation) -> str:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
     if certified(s) and not soaked(s) and s.step is not None:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
+    if not smoke_passed(s):
+        return "waiting for the smoke requests" + _added(smoke_findings(s))
     held = frozen_message(s) if certified(s) else None
     return "waiting for the first counts of the step" if held is None else f"passed; {held}"
+
+
+def _added(found: str | None) -> str:
+    return f"; {found}" if found else ""
 
 
 def _preparing(s: Situation) -> str:
     if candidate_ready(s):
         held = frozen_message(s)
         return _gateway(s, "list the candidate") if held is None else f"the candidate is ready; {held}"
-    arm = s.candidate_arm
-    ready = f"{arm.ready if arm else 0} of {s.candidate_pods} pods ready"
-    cold = s.status.candidate is not None and not s.status.candidate.warm
-    failed = f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
-    return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
+    arm, candidate, warm_up = s.candidate_arm, s.status.candidate, s.spec.serving.warm_up
+    size = candidate_size(s)
+    ready = f"{arm.ready if arm else 0} of {size} pods ready"
+    steady = arm is not None and arm.ready >= size and s.spec.serving.min_ready.seconds > 0
+    cold = candidate is not None and not candidate.warm
+    found = measured(s.observed.warm_up, warm_up) if s.observed.warm_up and warm_up else ""
+    said = f"{ready}{', not warm yet' if cold else ''}{_added(found and f'warm-up: {found}')}"
+    waited = f" for less than {s.spec.serving.min_ready}" if steady and not cold else ""
+    return f"waiting for the candidate: {said}{waited}{_added(waits_for_room(s))}"
 
 
 def _waiting(s: Situation) -> str:
@@ -344,7 +356,7 @@ def waiting_message(s: Situation) -> str:
     What is waited for while nothing changes; what the API server refused comes first.
     """
     refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
-    return (refused or s.impossible or _waiting(s))[:1024]
+    return (refused or s.impossible or shortage(s) or _waiting(s))[:1024]
 
 
 def message(reason: Reason, s: Situation) -> str:

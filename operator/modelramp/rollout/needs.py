@@ -14,6 +14,7 @@ from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileL
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.counters import (
     CounterTemplate,
     Selectors,
@@ -25,8 +26,10 @@ from modelramp.rollout.counters import (
     template_of,
 )
 from modelramp.rollout.desired import retired
+from modelramp.rollout.guards import soaked, traffic_in_place
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -113,6 +116,7 @@ class Needs:
     drain: tuple[DrainQuestion, ...] = ()
     drain_at: datetime | None = None
     warm_up: WarmUpQuestion | None = None
+    smoke: WarmUpQuestion | None = None
 
 
 def settled_instant(s: Situation) -> datetime:
@@ -259,7 +263,7 @@ def opens_evidence(s: Situation) -> bool:
     """
     arm = s.candidate_arm
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and s.step_percent < WHOLE
-    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= s.candidate_pods
+    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= candidate_size(s)
     return s.candidate is not None and s.stable is not None and (exposed or soon)
 
 
@@ -293,11 +297,21 @@ def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
 def _warm_up(s: Situation) -> WarmUpQuestion | None:
     warm_up, candidate, arm = s.spec.serving.warm_up, s.status.candidate, s.candidate_arm
     wanted = s.status.phase is Phase.PREPARING and candidate is not None and not candidate.warm
-    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < s.candidate_pods:
+    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < candidate_size(s):
         return None
     if candidate.revision != s.target:
         return None  # the spec's warm-up is meant for another revision
     return WarmUpQuestion(revision=candidate.revision, warm_up=warm_up)
+
+
+def _smoke(s: Situation) -> WarmUpQuestion | None:
+    """
+    At the end of the step that has smoke requests, until they are passed.
+    """
+    due = s.status.phase is Phase.PROGRESSING and traffic_in_place(s) and soaked(s) and not smoke_passed(s)
+    if not due or s.step is None or s.step.smoke is None or s.candidate is None:
+        return None
+    return WarmUpQuestion(revision=s.candidate, warm_up=s.step.smoke)
 
 
 def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Needs:
@@ -312,4 +326,5 @@ def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Need
         drain=drain,
         drain_at=settled_instant(s) if drain else None,
         warm_up=_warm_up(s),
+        smoke=_smoke(s),
     )

@@ -38,6 +38,14 @@ class Arm:
     """Pods that exist, ready or not."""
     ready: int
     """Ready endpoints of its Service."""
+    terminating: int = 0
+    """Of the pods, those that were told to end."""
+    settled: bool = True
+    """The pods that are seen answer to what its Deployment asks for now, as far as its controller says so."""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    """What one of its pods takes of each resource its template names."""
+    unschedulable: str | None = None
+    """Why a pod finds no node, for people; None: every pod has one."""
     role: str | None = None
     """The role label; None when it carries none."""
     restart_id: str | None = None
@@ -171,12 +179,18 @@ class Drain:
     requests: Mapping[str, float]
     in_flight: Mapping[str, float]
 
+    def quiet(self, revision: str) -> bool:
+        """
+        No request reached the revision in the last moments, though some may be in flight. Of a revision that was not
+        asked for it is not known.
+        """
+        return self.requests.get(revision, 1) <= 0
+
     def empty(self, revision: str) -> bool:
         """
-        Nothing reaches the revision: none counted and none in flight. Of a revision that was not asked for it is not
-        known.
+        Nothing reaches the revision: none counted and none in flight.
         """
-        return self.requests.get(revision, 1) <= 0 and self.in_flight.get(revision, 0) <= 0
+        return self.quiet(revision) and self.in_flight.get(revision, 0) <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +203,8 @@ class WarmUpReading:
     failed: int
     p95_seconds: float
     message: str = ""
+    refused: int = 0
+    """Of those that failed, how many were answered, and not with 2xx."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,5 +223,7 @@ class Observed:
     """None: not asked for, or not to be had."""
     warm_up: WarmUpReading | None = None
     """None: not asked for."""
+    smoke: WarmUpReading | None = None
+    """How the step's smoke requests went; None: not asked for."""
     refused: str | None = None
     """The last effect was refused by the API server: what and why; None: none was."""

@@ -18,6 +18,7 @@ from modelramp.rollout.guards import (
     traffic_in_place,
 )
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.smoke import smoke_passed
 
 NO_FIGHT: Final = timedelta(minutes=1)
 """The least time between two conflicts of a route: what gives too much is taken back at once, and somebody who gives it
@@ -75,7 +76,7 @@ def inconclusive_advances(s: Situation) -> bool:
     said = {verdict.name for verdict in s.status.verdicts}
     # A metric nothing was ever said of has no data, and no data never advances.
     counted = all(metric.title in said for metric in s.judged_metrics) and not metrics_missing(s)
-    in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s)
+    in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s) and smoke_passed(s)
     return asked and step_overdue(s) and counted and in_place
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import actions, approval, ends, overdue, undo
+from modelramp.rollout import actions, approval, ends, overdue, smoke, undo
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
 from modelramp.rollout.freeze import frozen
@@ -57,6 +57,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(IN_FLIGHT,   when.candidate_crash_looping,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_CRASH_LOOPING),
     Rule(IN_FLIGHT,   when.candidate_out_of_memory,      Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_OUT_OF_MEMORY),
     Rule(EXPOSED | PROMOTING, when.candidate_unhealthy,  Phase.ROLLING_BACK, then.reject_candidate,    Reason.CANDIDATE_UNHEALTHY),
+    Rule(PROGRESSING, smoke.smoke_failed,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.SMOKE_FAILED),
     Rule(PREPARING,   when.preparation_overdue,          Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROGRESSING, when.route_overdue,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),

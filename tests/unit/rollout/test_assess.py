@@ -58,6 +58,17 @@ def health(before: CandidateStatus, ready: int) -> CandidateStatus | None:
 FRESH = candidate(ready_since=None, ready_pods=0)
 
 
+def test_where_readiness_has_to_last_a_break_begins_it_anew() -> None:
+    """
+    Only before users reach the candidate, and only where the spec asks for it.
+    """
+    weak, steady = arms(arm("1"), arm("2", ready=1)), {"serving": {"minReady": "30s"}}
+    asked = {"arms": weak, "sections": steady}
+    before = after(world(Phase.PREPARING, **asked)).candidate
+    later = after(world(Phase.PROGRESSING, **asked)).candidate
+    assert (before and before.ready_since, later and later.ready_since) == (None, candidate().ready_since)
+
+
 @pytest.mark.parametrize(
     ("before", "ready", "expected"),
     [

@@ -230,6 +230,10 @@ def test_a_promotion_needs_endpoints(changes: dict[str, Any]) -> None:
 
 
 EMPTY = Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
+STREAMING = Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})
+REACHED = Drain(requests={rev("2"): 3.0}, in_flight={rev("2"): 1.0})
+PATIENT = {"sections": {"serving": {"drain": {"timeout": "90s"}}}}
+UNTIMED = {"sections": {"traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "0s"}}}}
 UNASKED = Drain(requests={}, in_flight={})
 
 
@@ -241,6 +245,13 @@ UNASKED = Drain(requests={}, in_flight={})
         ({"route": route(BACK, acceptance=Acceptance.PENDING), "drain": EMPTY}, False),
         ({"route": route(BACK), "drain": EMPTY}, True),
         ({"route": route(BACK), "drain": UNASKED}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(59)}}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(60)}}, True),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(89)}, **PATIENT}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(90)}, **PATIENT}, True),
+        ({"route": route(BACK), "drain": REACHED, "remembered": {"phase_since": ago(3600)}}, False),
+        ({"route": route(BACK), "remembered": {"phase_since": ago(29)}, **UNTIMED}, False),
+        ({"route": route(BACK), "remembered": {"phase_since": ago(30)}, **UNTIMED}, True),
         ({"route": route(BACK), "remembered": {"phase_since": ago(60)}}, True),
         ({"route": route(BACK), "remembered": {"phase_since": ago(59)}}, False),
         ({"remembered": {"candidate": None}}, True),
@@ -251,6 +262,13 @@ UNASKED = Drain(requests={}, in_flight={})
         "the route is not accepted yet",
         "nothing counted, nothing in flight",
         "counters that were not asked for",
+        "a long stream",
+        "a stream longer than any request may be",
+        "a stream the drain waits for",
+        "a stream longer than the drain waits",
+        "requests still come, however late",
+        "no counters and no request timeout",
+        "and the drain's timeout over",
         "no counters, a request's longest time over",
         "no counters, a second less",
         "there is nobody",

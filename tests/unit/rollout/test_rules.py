@@ -42,7 +42,7 @@ from modelramp.rollout import actions, assess, conditions, decide, desired, ends
 from modelramp.rollout.account import Account
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
-from modelramp.rollout.observed import Drain, Measured, NoData
+from modelramp.rollout.observed import Drain, Measured, NoData, WarmUpReading
 from modelramp.rollout.rules import RULES, first_match
 
 ENDED = (Phase.FAILED, Phase.REPORTED)
@@ -133,6 +133,17 @@ def rollbacks() -> Iterator[Case]:
             world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6052)),)}),
             world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6051)),)}),
         )  # fmt: skip
+    preview = step("5").model_copy(update={"traffic": Share("0%"), "preview": True})
+    switch = {"preSwitch": {"soak": "10s", "smoke": {"path": "/infer"}}}
+    smoked = {
+        "remembered": {"step": preview, "verdicts": (), "evidence": ()}, "route": route(BACK),
+        "sections": {"strategy": {"blueGreen": switch}},
+    }  # fmt: skip
+    yield case(
+        "a smoke request was answered with an error, not left unanswered", "smoke_failed", Reason.SMOKE_FAILED,
+        world(Phase.PROGRESSING, smoke=WarmUpReading(sent=20, failed=1, p95_seconds=0.1, refused=1), **smoked),
+        world(Phase.PROGRESSING, smoke=WarmUpReading(sent=20, failed=1, p95_seconds=0.1), **smoked),
+    )  # fmt: skip
     weak = arms(arm("1"), arm("2", ready=1))
     for phase in (*EXPOSED, Phase.PROMOTING):
         yield case(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import ANNOTATION_RESTART, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_CONFIG, ANNOTATION_RESTART, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.api.vocabulary import GROUP
 from modelramp.ports import Document
 
@@ -54,15 +54,29 @@ def _model(body: Document) -> Document:
     return {**body, "metadata": metadata}
 
 
+def _asking(pod: Mapping[str, Any]) -> Document:
+    """
+    Of a pod's specification what its containers ask for.
+    """
+    return {
+        group: [_some(container, ("resources", "restartPolicy")) for container in pod.get(group) or ()]
+        for group in ("initContainers", "containers")
+    }
+
+
 def _deployment(body: Document) -> Document:
     """
-    Its size, and the request for new pods that its template carries.
+    Its size, what its pods ask for, and the request for new pods that its template carries.
     """
     spec = body.get("spec") or {}
-    template = (spec.get("template") or {}).get("metadata") or {}
-    mark = _some(template.get("annotations"), (ANNOTATION_RESTART,))
-    carried = {"template": {"metadata": {"annotations": mark}}} if mark else {}
-    return _kept(body, spec={**_some(spec, ("replicas",)), **carried})
+    given = spec.get("template") or {}
+    template: dict[str, Any] = {"spec": _asking(given.get("spec") or {})}
+    if mark := _some((given.get("metadata") or {}).get("annotations"), (ANNOTATION_RESTART,)):
+        template["metadata"] = {"annotations": mark}
+    status = _some(body.get("status"), ("observedGeneration", "replicas"))
+    kept = _kept(body, spec={**_some(spec, ("replicas",)), "template": template}, status=status)
+    config = _some(body["metadata"].get("annotations"), (ANNOTATION_CONFIG,))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": config}}
 
 
 def _pod(body: Document) -> Document:
@@ -73,7 +87,13 @@ def _pod(body: Document) -> Document:
     }
     # Statuses are sorted by name, so which container is the first is only in the spec.
     first = [_some(container, ("name",)) for container in (body.get("spec") or {}).get("containers", ())[:1]]
-    return _kept(body, spec={"containers": first}, status={**_some(status, ("phase",)), **containers})
+    placing = [one for one in status.get("conditions") or () if one.get("type") == "PodScheduled"]
+    conditions = [_some(one, ("type", "status", "reason", "message")) for one in placing if one["status"] != "True"]
+    return _kept(
+        body,
+        spec={"containers": first},
+        status={**_some(status, ("phase",)), **containers, "conditions": conditions},
+    )
 
 
 def _endpoint_slice(body: Document) -> Document:

@@ -7,7 +7,7 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -46,6 +46,16 @@ from modelramp.api.spec.automation import (
     Automation,
     Freeze,
     Weekday,
+)
+from modelramp.api.spec.capacity import (
+    CONFIG_ONCE,
+    DRAIN_RANGE,
+    RECREATE_WHOLE,
+    Budget,
+    Capacity,
+    ConfigReference,
+    Drain,
+    Surge,
 )
 from modelramp.api.spec.fields import (
     DNS_LABEL,
@@ -134,8 +144,10 @@ __all__ = [
     "BAKE_BELOW_DEADLINE",
     "BLAST_RADIUS_RANGE",
     "BY_USE_CASE",
+    "CONFIG_ONCE",
     "DNS_LABEL",
     "DNS_NAME",
+    "DRAIN_RANGE",
     "DURATIONS_ONLY",
     "ENDS_WHOLE",
     "FORM_NEEDS_NAME",
@@ -160,6 +172,7 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "PARTIAL_ONLY",
     "RATES_ONLY",
+    "RECREATE_WHOLE",
     "RUNTIME_PORTS",
     "SERVICE_COPIES_NOTHING",
     "SERVICE_READS_NO_HEADER",
@@ -181,13 +194,17 @@ __all__ = [
     "BearerAuth",
     "BlueGreen",
     "BucketUnit",
+    "Budget",
     "Canary",
     "CanaryStep",
+    "Capacity",
     "Cohort",
     "ConfigMapKey",
+    "ConfigReference",
     "Container",
     "DnsLabel",
     "DnsName",
+    "Drain",
     "Freeze",
     "GatewayApi",
     "GaugeAcross",
@@ -226,6 +243,7 @@ __all__ = [
     "ShadowStage",
     "Slices",
     "Strategy",
+    "Surge",
     "Traffic",
     "UseCase",
     "WarmUp",
@@ -234,12 +252,20 @@ __all__ = [
 ]
 
 
+_RECREATES_WHOLE: Final = (
+    "!has(self.serving.capacity) || self.serving.capacity.surge != 'Recreate' || (has(self.strategy) && "
+    "has(self.strategy.canary) && !has(self.strategy.canary.shadow) && !has(self.strategy.canary.cohort) && "
+    "self.strategy.canary.steps.size() == 1 && "
+    "double(self.strategy.canary.steps[0].traffic.replace('%', '')) == 100.0)"
+)
+
+
 class MLModelDeploymentSpec(ApiModel):
     """
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, *ABILITIES))
+    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, *ABILITIES, (_RECREATES_WHOLE, RECREATE_WHOLE)))
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -264,6 +290,16 @@ class MLModelDeploymentSpec(ApiModel):
         The identity of what the route is rendered from, shares apart.
         """
         return identity.traffic_hash(self.traffic)
+
+    @model_validator(mode="after")
+    def _recreates_whole(self) -> Self:
+        if self.serving.capacity.surge is not Surge.RECREATE:
+            return self
+        canary = self.strategy.canary
+        plain = canary is not None and canary.shadow is None and canary.cohort is None
+        if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
+            raise ValueError(RECREATE_WHOLE)
+        return self
 
     @model_validator(mode="before")
     @classmethod
