@@ -12,6 +12,7 @@ from modelramp.analysis.counters import (
     Counted,
     Increments,
     NoData,
+    count_alone,
     count_block,
     increments,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "Wealth",
     "Window",
     "combined_log",
+    "count_alone",
     "count_block",
     "culprits",
     "find_targets",

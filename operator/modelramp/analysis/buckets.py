@@ -8,7 +8,7 @@ This module does no I/O.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from modelramp.analysis.counters import NO_PODS, increments
@@ -87,6 +87,19 @@ def count_tails(
     if native and not _comparable(mine, theirs, wanted):
         return NoTails(TailAbsence.NOT_COMPARABLE)
     return TailBlock(window.after, window.until, mine, theirs)
+
+
+def count_tails_alone(
+    candidate: Sequence[Series],
+    window: Window,
+    *,
+    factor: float = 1.0,
+    pods: Pods = NO_PODS,
+    wanted: Collection[float] = (),
+) -> TailBlock | NoTails:
+    """Count the candidate's durations by the rules of ``count_tails``; stable's are none, at no edge."""
+    found = count_tails(candidate, candidate, window, factor=factor, pods=pods, wanted=wanted)
+    return found if isinstance(found, NoTails) else replace(found, stable=Histogram((), (), 0.0))
 
 
 def _comparable(mine: Histogram, theirs: Histogram, wanted: Collection[float]) -> bool:

@@ -17,7 +17,7 @@ store take turns between two looks, whoever asks has to notice it (``stores``) a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain, pairwise
@@ -154,6 +154,12 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
         resets_dropped=_dropped(chain(*answers), window, targets),
         latest=datetime.fromtimestamp(min(candidate_total.latest, stable_total.latest), UTC),
     )
+
+
+def count_alone(arm: ArmSeries, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
+    """Count one arm by the rules of ``count_block``, in the candidate's place; stable's counts are none."""
+    found = count_block(arm, arm, window, pods)  # beside itself: both are there or neither is
+    return found if isinstance(found, NoData) else replace(found, block=replace(found.block, stable=Counts()))
 
 
 def increments(selected: Sequence[Series], window: Window, targets: Mapping[Identity, Target]) -> Increments | None:
