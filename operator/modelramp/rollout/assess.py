@@ -214,7 +214,7 @@ def _retry(s: Situation) -> str | None:
     """
     A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
-    acts = s.status.phase in {Phase.FAILED, Phase.PAUSED}
+    acts = s.status.phase in {Phase.FAILED, Phase.REPORTED, Phase.PAUSED}
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
 
 

@@ -59,6 +59,8 @@ def _progressing(s: Situation) -> Finding:
             rejection = next((r for r in s.status.rejected if r.revision == s.target), None)
             why = rejection.reason if rejection else s.status.reason
             return Finding(FALSE, why, "the revision of the spec was rejected; stable serves everything")
+        case Phase.REPORTED:
+            return Finding(FALSE, s.status.reason, "the shadow run is over; stable serves everything")
         case Phase.PAUSED:
             return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
         case phase:

@@ -45,6 +45,7 @@ DESIRED: Final[Mapping[Phase, Wanted]] = {
     Phase.ROLLING_BACK: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.STABLE: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.FAILED: Wanted(Exposure.NOTHING, candidate_workload=False),
+    Phase.REPORTED: Wanted(Exposure.NOTHING, candidate_workload=False),
 }
 
 

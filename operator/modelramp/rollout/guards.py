@@ -20,6 +20,9 @@ SPLIT_TOLERANCE: Final = (
 )
 
 
+_ENDED: Final = frozenset({Phase.FAILED, Phase.REPORTED})  # a rollout of the spec's revision that is not begun again
+
+
 def can_return(s: Situation) -> bool:
     """
     There is a stable revision, or nothing is routed to the candidate yet.
@@ -132,7 +135,7 @@ def new_revision(s: Situation) -> bool:
     """
     The spec names a revision that is neither stable nor rejected, or a retry is requested.
     """
-    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase is Phase.FAILED))
+    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase in _ENDED))
 
 
 def names_rejected(s: Situation) -> bool:

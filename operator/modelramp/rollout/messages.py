@@ -91,7 +91,24 @@ def _counts(s: Situation) -> str:
 
 
 def _step(s: Situation) -> str:
-    return f"step {s.status.step.display} at {s.step_percent.normalize():f}%" if s.status.step else "the step"
+    step = s.status.step
+    if step is None:
+        return "the step"
+    if step.preview:
+        return f"step {step.display}, the preview,"
+    if step.mirror is not None:
+        return f"step {step.display} with {step.mirror} of requests copied"
+    return f"step {step.display} at {s.step_percent.normalize():f}%"
+
+
+def _given(s: Situation) -> str:
+    """
+    What the route is to give the candidate.
+    """
+    step = s.status.step
+    if step is not None and step.mirror is not None:
+        return f"copies of {step.mirror} of requests"
+    return "its preview" if step is not None and step.preview else f"{s.step_percent.normalize():f}%"
 
 
 def _culprits(s: Situation) -> str:
@@ -157,6 +174,11 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
     Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
+    Reason.SHADOW_REPORTED: lambda s: (
+        f"the shadow run of {_candidate(s)} passed: {_counts(s)}"
+        if s.candidate is not None and s.status.phase is Phase.PROGRESSING
+        else f"the shadow run of {_target(s)} is over, its report is in the history; {_stable(s)} serves everything"
+    ),
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
 }
 
@@ -206,7 +228,7 @@ def _claim(s: Situation, name: str) -> str:
 
 def _waiting_in_step(s: Situation) -> str:
     if not traffic_in_place(s):
-        return f"waiting for the gateway to give the candidate {s.step_percent.normalize():f}%"
+        return f"waiting for the gateway to give the candidate {_given(s)}"
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
