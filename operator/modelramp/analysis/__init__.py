@@ -12,7 +12,6 @@ from modelramp.analysis.counters import (
     Counted,
     Increments,
     NoData,
-    count_alone,
     count_block,
     increments,
 )
@@ -72,7 +71,6 @@ __all__ = [
     "Wealth",
     "Window",
     "combined_log",
-    "count_alone",
     "count_block",
     "culprits",
     "find_targets",

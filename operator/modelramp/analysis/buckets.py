@@ -48,7 +48,7 @@ class NoTails:
 
 def count_tails(
     candidate: Sequence[Series],
-    stable: Sequence[Series],
+    stable: Sequence[Series] | None,
     window: Window,
     *,
     factor: float = 1.0,
@@ -62,13 +62,16 @@ def count_tails(
 
     Args:
         candidate: The candidate's buckets, each series with its upper edge in the label ``le``; or native histograms.
-        stable: The stable arm's buckets.
+        stable: The stable arm's buckets; None if it gets no request: the candidate is counted alone.
         window: Which samples were fetched, and which increments are wanted.
         factor: What the edges are multiplied by to give the unit that is judged in (0.001 for milliseconds).
         pods: What is known about creation and start times.
         wanted: Edges that are judged, in that unit: native histograms are counted at these. Empty: where they are full.
 
     """
+    if stable is None:  # beside itself it is there exactly if it is there
+        alone = count_tails(candidate, candidate, window, factor=factor, pods=pods, wanted=wanted)
+        return alone if isinstance(alone, NoTails) else replace(alone, stable=Histogram((), (), 0.0))
     native = has_native((*candidate, *stable))
     if native:
         candidate, stable = as_buckets((candidate, stable), only=[edge / factor for edge in wanted])
@@ -87,19 +90,6 @@ def count_tails(
     if native and not _comparable(mine, theirs, wanted):
         return NoTails(TailAbsence.NOT_COMPARABLE)
     return TailBlock(window.after, window.until, mine, theirs)
-
-
-def count_tails_alone(
-    candidate: Sequence[Series],
-    window: Window,
-    *,
-    factor: float = 1.0,
-    pods: Pods = NO_PODS,
-    wanted: Collection[float] = (),
-) -> TailBlock | NoTails:
-    """Count the candidate's durations by the rules of ``count_tails``; stable's are none, at no edge."""
-    found = count_tails(candidate, candidate, window, factor=factor, pods=pods, wanted=wanted)
-    return found if isinstance(found, NoTails) else replace(found, stable=Histogram((), (), 0.0))
 
 
 def _comparable(mine: Histogram, theirs: Histogram, wanted: Collection[float]) -> bool:

@@ -117,7 +117,7 @@ class Increments:
     latest: float
 
 
-def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
+def count_block(candidate: ArmSeries, stable: ArmSeries | None, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
     """
     Count both arms between ``window.after`` and ``window.until``.
 
@@ -126,11 +126,14 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
 
     Args:
         candidate: The candidate's samples.
-        stable: The stable arm's samples.
+        stable: The stable arm's samples; None if it gets no request: the candidate is counted alone.
         window: Which samples were fetched, and which increments are wanted.
         pods: What is known about creation and start times. Without them a fallen counter counts nothing.
 
     """
+    if stable is None:  # beside itself it is there exactly if it is there
+        alone = count_block(candidate, candidate, window, pods)
+        return alone if isinstance(alone, NoData) else replace(alone, block=replace(alone.block, stable=Counts()))
     answers = (candidate.total, candidate.bad, stable.total, stable.bad)
     targets = find_targets(chain(*answers), window, pods)
     if from_two_stores(answers, window):
@@ -154,12 +157,6 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
         resets_dropped=_dropped(chain(*answers), window, targets),
         latest=datetime.fromtimestamp(min(candidate_total.latest, stable_total.latest), UTC),
     )
-
-
-def count_alone(arm: ArmSeries, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
-    """Count one arm by the rules of ``count_block``, in the candidate's place; stable's counts are none."""
-    found = count_block(arm, arm, window, pods)  # beside itself: both are there or neither is
-    return found if isinstance(found, NoData) else replace(found, block=replace(found.block, stable=Counts()))
 
 
 def increments(selected: Sequence[Series], window: Window, targets: Mapping[Identity, Target]) -> Increments | None:

@@ -17,7 +17,7 @@ from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import course_of
+from modelramp.rollout.strategy import Judged, course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -115,6 +115,19 @@ def _culprits(s: Situation) -> str:
     return f" in {' and '.join(s.culprits)}" if s.culprits else f" in {' or '.join(s.suspects) or 'all together'}"
 
 
+def _alone(s: Situation) -> str:
+    """
+    What a finding without stable beside the candidate leaves open.
+    """
+    if s.first_serves:
+        return "; it is the first revision, nothing can take over, so it goes on serving"
+    bounds = [f"{name} at {item.bounds[0]:.3%}" for name, item in s.evidence.items() if item.counts and item.bounds]
+    if s.judged is not Judged.ALONE or not bounds:
+        return ""
+    frozen = f"stable is taken as it was counted before, at most: {', '.join(bounds)}"
+    return f"; {frozen}; a world that got worse since looks the same"
+
+
 def _crashing(s: Situation) -> str:
     return (s.candidate_arm.crash_looping or "") if s.candidate_arm else ""
 
@@ -137,7 +150,7 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"{_stable(s)} takes over"
     ),
     Reason.ANALYSIS_FAILED: lambda s: (
-        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}"
+        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}{_alone(s)}"
     ),
     Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_crashing(s)}",
     Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_out_of_memory(s)}",
@@ -226,13 +239,27 @@ def _claim(s: Situation, name: str) -> str:
             assert_never(unknown)
 
 
+def _watching(s: Situation) -> str:
+    """
+    What is waited for while the candidate is judged alone.
+    """
+    gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
+    if gone:
+        return "; ".join(_collecting(s, verdict) for verdict in gone)
+    if not certified(s) or s.step is None:
+        return "waiting for the first counts of the step"
+    return f"no harm is shown; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
+
+
 def _waiting_in_step(s: Situation) -> str:
     if not traffic_in_place(s):
         return f"waiting for the gateway to give the candidate {_given(s)}"
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
-    if open_metrics and s.step is not None and s.step.next_share is not None:
+    if s.judged is Judged.ALONE and s.counted_metrics:
+        return _watching(s)
+    if open_metrics and s.judged is Judged.BESIDE_STABLE:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
     if certified(s) and not soaked(s) and s.step is not None:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
@@ -251,6 +278,8 @@ def _waiting(s: Situation) -> str:
             return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
         case Phase.PROGRESSING:
             return _waiting_in_step(s)
+        case Phase.PROMOTING if s.first_serves and s.counted_metrics and traffic_in_place(s):
+            return f"the first revision serves everything and is held against its limits: {_watching(s)}"
         case Phase.PROMOTING:
             return "waiting for the gateway to give the candidate everything"
         case Phase.ROLLING_BACK:
