@@ -89,6 +89,11 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"traffic": f"{share}%"} for share in range(1, 18)],
         [{"soak": "1m"}],
         [{"traffic": "5%", "approval": "Required"}],
+        [{"traffic": "5%", "metrics": ["errors"]}],
+        [{"traffic": "5%", "metrics": ["errors", "unknown"]}],
+        [{"traffic": "5%", "metrics": []}],
+        [{"traffic": "5%", "metrics": ["Errors"]}],
+        [{"traffic": "100%", "metrics": ["errors"] * 17}],
     ),
     "metrics": (
         [],
@@ -256,7 +261,7 @@ def fullest() -> Document:
         },
     ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
-    canary = {"steps": [{"traffic": "5%", "soak": "1m"}, {"traffic": "100%"}], "blastRadius": "1%", "soak": "1m"}
+    canary = {"steps": [{"traffic": "5%", "soak": "1m", "metrics": ["errors"]}, {"traffic": "100%"}], "blastRadius": "1%", "soak": "1m"}
     return {
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "MLModelDeployment",

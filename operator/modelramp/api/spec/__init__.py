@@ -7,9 +7,9 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
@@ -145,6 +145,7 @@ __all__ = [
     "RUNTIME_PORTS",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
+    "STEP_METRICS_KNOWN",
     "STAGE_SOAK_BELOW_DEADLINE",
     "STEPS_ASCEND",
     "STEP_ABOVE_ZERO",
@@ -215,6 +216,16 @@ FULL_ONLY: Final = (
 )
 
 
+STEP_METRICS_KNOWN: Final = "a step names a metric that analysis.metrics does not have"
+_TITLES_IN_CEL: Final = (
+    "s.metrics.all(n, self.analysis.metrics.exists(m, (has(m.name) ? m.name : has(m.preset) ? m.preset : '') == n))"
+)
+_STEP_METRICS_IN_CEL: Final = " && ".join(
+    f"(!has(self.strategy.{kind}) || self.strategy.{kind}.steps.all(s, !has(s.metrics) || {_TITLES_IN_CEL}))"
+    for kind in ("canary", "blueGreen")
+)
+
+
 def _full(degree: Degree) -> Degree:
     if degree is not Degree.FULL:
         raise ValueError(FULL_ONLY)
@@ -235,6 +246,8 @@ class MLModelDeploymentSpec(ApiModel):
     """
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
+
+    model_config = ConfigDict(json_schema_extra=rules((_STEP_METRICS_IN_CEL, STEP_METRICS_KNOWN)))
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -259,6 +272,15 @@ class MLModelDeploymentSpec(ApiModel):
         The identity of what the route is rendered from, shares apart.
         """
         return identity.traffic_hash(self.traffic)
+
+    @model_validator(mode="after")
+    def _step_metrics_known(self) -> Self:
+        known = {metric.title for metric in self.analysis.metrics}
+        for stepped in (self.strategy.canary, self.strategy.blue_green):
+            steps = () if stepped is None else stepped.steps
+            if not known.issuperset(name for step in steps for name in step.metrics or ()):
+                raise ValueError(STEP_METRICS_KNOWN)
+        return self
 
     @model_validator(mode="before")
     @classmethod
