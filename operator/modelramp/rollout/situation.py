@@ -144,7 +144,7 @@ class Situation:
         """
         match self.judged:
             case Judged.BESIDE_STABLE:
-                return self.judged_metrics
+                return self.judged_metrics if self.stable is not None else ()
             case Judged.ALONE:
                 known = (m for m in self.judged_metrics if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
