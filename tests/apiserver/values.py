@@ -261,7 +261,11 @@ def fullest() -> Document:
         },
     ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
-    canary = {"steps": [{"traffic": "5%", "soak": "1m", "metrics": ["errors"]}, {"traffic": "100%"}], "blastRadius": "1%", "soak": "1m"}
+    canary = {
+        "steps": [{"traffic": "5%", "soak": "1m", "metrics": ["errors"]}, {"traffic": "100%"}],
+        "blastRadius": "1%",
+        "soak": "1m",
+    }
     return {
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "MLModelDeployment",

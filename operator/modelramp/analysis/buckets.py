@@ -69,9 +69,23 @@ def count_tails(
         wanted: Edges that are judged, in that unit: native histograms are counted at these. Empty: where they are full.
 
     """
-    if stable is None:  # beside itself it is there exactly if it is there
-        alone = count_tails(candidate, candidate, window, factor=factor, pods=pods, wanted=wanted)
-        return alone if isinstance(alone, NoTails) else replace(alone, stable=Histogram((), (), 0.0))
+    # Alone it is counted beside itself, which is there exactly if it is there, and that part is forgotten.
+    other = candidate if stable is None else stable
+    found = _beside(candidate, other, window, factor=factor, pods=pods, wanted=wanted)
+    if stable is not None or isinstance(found, NoTails):
+        return found
+    return replace(found, stable=Histogram((), (), 0.0))
+
+
+def _beside(
+    candidate: Sequence[Series],
+    stable: Sequence[Series],
+    window: Window,
+    *,
+    factor: float,
+    pods: Pods,
+    wanted: Collection[float],
+) -> TailBlock | NoTails:
     native = has_native((*candidate, *stable))
     if native:
         candidate, stable = as_buckets((candidate, stable), only=[edge / factor for edge in wanted])

@@ -117,7 +117,9 @@ class Increments:
     latest: float
 
 
-def count_block(candidate: ArmSeries, stable: ArmSeries | None, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
+def count_block(
+    candidate: ArmSeries, stable: ArmSeries | None, window: Window, pods: Pods = NO_PODS
+) -> Counted | NoData:
     """
     Count both arms between ``window.after`` and ``window.until``.
 
@@ -131,9 +133,14 @@ def count_block(candidate: ArmSeries, stable: ArmSeries | None, window: Window, 
         pods: What is known about creation and start times. Without them a fallen counter counts nothing.
 
     """
-    if stable is None:  # beside itself it is there exactly if it is there
-        alone = count_block(candidate, candidate, window, pods)
-        return alone if isinstance(alone, NoData) else replace(alone, block=replace(alone.block, stable=Counts()))
+    # Alone it is counted beside itself, which is there exactly if it is there, and that part is forgotten.
+    found = _beside(candidate, candidate if stable is None else stable, window, pods)
+    if stable is not None or isinstance(found, NoData):
+        return found
+    return replace(found, block=replace(found.block, stable=Counts()))
+
+
+def _beside(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: Pods) -> Counted | NoData:
     answers = (candidate.total, candidate.bad, stable.total, stable.bad)
     targets = find_targets(chain(*answers), window, pods)
     if from_two_stores(answers, window):

@@ -84,10 +84,10 @@ def _analysis(s: Situation) -> Finding:
     ):
         if name in by_name:
             return Finding(UNKNOWN, reason, f"{by_name[name].name}: {by_name[name].message}; holding"[:1024])
-    if set(by_name) == {VerdictName.PASSED}:
-        return Finding(TRUE, Reason.WITHIN_MARGIN, "every metric is certified for the next share")
-    if s.judged is Judged.ALONE:
-        return Finding(TRUE, Reason.WITHIN_MARGIN, "no harm is shown of the candidate alone")
+    alone = s.judged is Judged.ALONE
+    if set(by_name) <= {VerdictName.PASSED} | ({VerdictName.INCONCLUSIVE} if alone else set()):
+        told = "no harm is shown of the candidate alone" if alone else "every metric is certified for the next share"
+        return Finding(TRUE, Reason.WITHIN_MARGIN, told)
     return Finding(UNKNOWN, Reason.COLLECTING_EVIDENCE, "the evidence is not sufficient either way yet")
 
 

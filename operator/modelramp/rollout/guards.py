@@ -249,7 +249,9 @@ def certified(s: Situation) -> bool:
 
     Alone, every one was looked at in the step and has data: that no harm is shown is what its soak time is for.
     """
-    enough = {VerdictName.PASSED} if s.judged is Judged.BESIDE_STABLE else {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
+    enough = (
+        {VerdictName.PASSED} if s.judged is Judged.BESIDE_STABLE else {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
+    )
     passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict in enough}
     return all(metric.title in passed for metric in s.required_metrics)
 

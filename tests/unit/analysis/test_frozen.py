@@ -46,6 +46,8 @@ def opened(stable: Counts = NOTHING, **changes: float) -> MetricEvidence:
 
 
 class TestBound:
+    """The highest rate that counts leave possible."""
+
     def test_by_hand(self) -> None:
         """Without a bad event the most daring bet of seven decides, exp(p n (1 - 0.03)); the others help a little."""
         found = upper_rate(Counts(1000.0, 0.0), delta=0.001)
@@ -91,6 +93,8 @@ class TestBound:
 
 
 class TestBaseline:
+    """Which counts stand for stable, and the margin they make."""
+
     @pytest.mark.parametrize(
         ("rollout", "past", "expected"),
         [(ENOUGH, 9e9, ENOUGH), (999.0, 5000.0, 5000.0), (999.0, 999.0, 999.0), (0.0, 10.0, 10.0), (20.0, 0.0, 20.0)],
@@ -108,6 +112,8 @@ class TestBaseline:
 
 
 class TestPrice:
+    """What a bound costs, and when the rest is bet."""
+
     def test_wealth_that_is_not_there_cannot_be_given_up(self) -> None:
         """Nor a negative amount."""
         process = EProcess.begin(HARM_GRID, started=0.96)
@@ -135,6 +141,8 @@ class TestPrice:
 
 
 class TestRate:
+    """A rate judged alone."""
+
     def test_the_rollout_s_counts_are_frozen(self) -> None:
         """A hundred bad events of ten thousand bound stable by 1.6 %; the past is not needed."""
         found, (bound,) = freeze_rate(opened(Counts(1e4, 100.0)), HARM, Counts(1e6, 1e5), delta=5e-4)
@@ -167,6 +175,8 @@ CALLS = (Counts(1e4, 1000.0), Counts(1e4, 50.0))
 
 
 class TestTails:
+    """Durations judged alone."""
+
     def test_every_edge_gets_an_absolute_margin(self) -> None:
         """The step's or the plan's own, each for the bound of its edge; half of the doubt for each."""
         found, bounds = freeze_tails(TailEvidence.begin(PLAN, WEALTH), HARM, CALLS, delta=1e-3)

@@ -131,7 +131,9 @@ class TestBaseline:
         Stable answers by itself and through the gateway, which sees more bad answers.
         """
         through = {("routed", "envoy", None): steady(1000), ("refused", "envoy", None): steady(10)}
-        return replace(two_pods(steady(1), steady(1), minutes), growing={**two_pods(steady(1), steady(1)).growing, **through})
+        return replace(
+            two_pods(steady(1), steady(1), minutes), growing={**two_pods(steady(1), steady(1)).growing, **through}
+        )
 
     def test_is_counted_by_the_series_that_will_be_counted(self) -> None:
         """

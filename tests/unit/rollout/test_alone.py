@@ -97,7 +97,8 @@ def test_harm_is_found_alone_and_what_is_as_good_is_not_harm() -> None:
     """
     bad, _ = judged(mine(1000, 20), account())
     good, _ = judged(mine(1000, 2), account())
-    assert bad.harm_log > 5.0 > 0.5 > good.harm_log
+    assert bad.harm_log > 5.0
+    assert good.harm_log < 0.5
 
 
 def test_a_limit_needs_no_bound() -> None:
@@ -112,7 +113,8 @@ def test_a_limit_needs_no_bound() -> None:
     assert (held.bounds, compared.bounds is None) == ((), False)
     assert held.slices is not None
     assert compared.slices is not None
-    assert held.slices.logs["a"] > 5.0 > 0.1 > compared.slices.logs["a"]
+    assert held.slices.logs["a"] > 5.0
+    assert compared.slices.logs["a"] < 0.1
 
 
 def test_where_nothing_is_known_of_stable_nothing_is_shown_and_that_is_said() -> None:
@@ -321,9 +323,8 @@ def first(now_since: float = 200, **changes: Any) -> Situation:  # noqa: ANN401 
         **changes.pop("remembered", {}),
     }
     sections = {"analysis": {"metrics": [LIMIT]}, **changes.pop("sections", {})}
-    return situation(
-        Phase.PROMOTING, arms=arms(arm("2")), route=route({"2": "100"}), remembered=remembered, sections=sections, **changes
-    )  # fmt: skip
+    seen = {"arms": arms(arm("2")), "route": route({"2": "100"})}
+    return situation(Phase.PROMOTING, remembered=remembered, sections=sections, **seen, **changes)
 
 
 @pytest.mark.parametrize(

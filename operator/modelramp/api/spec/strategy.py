@@ -129,7 +129,8 @@ class CanaryStep(ApiModel):
     )
     metrics: (
         Annotated[
-            tuple[DnsLabel, ...], Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+            tuple[DnsLabel, ...],
+            Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
         ]
         | None
     ) = Field(
