@@ -287,6 +287,15 @@ def _waiting_in_step(s: Situation) -> str:
     return "waiting for the first counts of the step"
 
 
+def _promoting(s: Situation) -> str:
+    """
+    What is waited for until the candidate is called stable.
+    """
+    if s.first_serves and s.counted_metrics and traffic_in_place(s):
+        return f"the first revision serves everything and is held against its limits: {_watching(s)}"
+    return _gateway(s, "give the candidate everything")
+
+
 def _waiting(s: Situation) -> str:
     match s.status.phase:
         case Phase.PREPARING if not candidate_ready(s):
@@ -301,10 +310,8 @@ def _waiting(s: Situation) -> str:
             return _gateway(s, "list the candidate")
         case Phase.PROGRESSING:
             return _waiting_in_step(s)
-        case Phase.PROMOTING if s.first_serves and s.counted_metrics and traffic_in_place(s):
-            return f"the first revision serves everything and is held against its limits: {_watching(s)}"
         case Phase.PROMOTING:
-            return _gateway(s, "give the candidate everything")
+            return _promoting(s)
         case Phase.ROLLING_BACK:
             waits_for = DRAINING if s.stable is None or stable_serves(s) else NOBODY_TO_TAKE_OVER
             return why_it_began(s.status.message) + waits_for
