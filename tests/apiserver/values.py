@@ -97,6 +97,11 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"traffic": f"{share}%"} for share in range(1, 18)],
         [{"soak": "1m"}],
         [{"traffic": "5%", "approval": "Required"}],
+        [{"traffic": "5%", "metrics": ["errors"]}],
+        [{"traffic": "5%", "metrics": ["errors", "unknown"]}],
+        [{"traffic": "5%", "metrics": []}],
+        [{"traffic": "5%", "metrics": ["Errors"]}],
+        [{"traffic": "100%", "metrics": ["errors"] * 17}],
     ),
     "metrics": (
         [],
@@ -280,7 +285,7 @@ def fullest() -> Document:
     ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
     canary = {
-        "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required"}, {"traffic": "100%"}],
+        "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required", "metrics": ["errors"]}, {"traffic": "100%"}],
         "shadow": {"mirror": "10%", "soak": "1m", "deadline": "1h"},
         "cohort": {"header": "x-team", "value": "ml"},
         "blastRadius": "1%",

@@ -736,7 +736,7 @@ def absent_data_never_passes(turn: Turn) -> None:
             said = {verdict.name: verdict.verdict for verdict in situation(turn).status.verdicts}
             assert said.get(name) is not VerdictName.PASSED
     s = situation(turn)
-    if s.step is not None and s.step.next_share is not None:
+    if s.counted_metrics:
         for absent in (NoData("nothing"), Unavailable("away")):
             seen = replace(turn.observed, readings={metric.title: absent for metric in s.judged_metrics})
             assert again(turn, observed=seen).because.rule not in GATES | ADVANCES

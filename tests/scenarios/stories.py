@@ -28,6 +28,7 @@ MODELS: Final[Mapping[str, Model]] = {
     "2": GOOD,
     "3": BAD,
     "4": BAD_FROM_25,
+    "fails-whole": Model(errors=lambda share, _age: 0.08 if share >= Decimal(100) else 0.0),
     "crashes": Model(crash_loops_after=10.0, ready_after=NEVER),
     "crashes-late": Model(crash_loops_after=50.0),
     "eats-memory": Model(out_of_memory_after=40.0),
@@ -907,6 +908,100 @@ def canary_with_a_cohort(world: World) -> None:
     world.run(900)
 
 
+def blue_green_fails_after_the_switch(world: World) -> None:
+    """
+    Green fails 8 % of what users ask it. Nothing of blue is counted beside it, so blue's last hour stands for blue: the
+    way back is one write.
+    """
+    deployed(world)
+    then(world, "3", strategy=strategy("blueGreen"))
+    world.run(600)
+
+
+def blue_green_slower_after_the_switch(world: World) -> None:
+    """
+    Green answers well and takes three times as long: found by what blue's calls took before.
+    """
+    world.scrape_servers()
+    deployed(world)
+    then(world, "slow", at=TOLD, strategy=strategy("blueGreen", bake="60s"), **judged_by(ERRORS, LATENCY))
+    world.run(900)
+
+
+def canary_fails_only_at_everything(world: World) -> None:
+    """
+    A version is certified in every step and breaks under the whole load: what was counted of stable in the rollout
+    stands for stable.
+    """
+    deployed(world)
+    then(world, "fails-whole")
+    world.run(900)
+
+
+def outage_of_metrics_after_the_switch(world: World) -> None:
+    """
+    Prometheus is away while green serves everything: nothing is promoted on soak time alone.
+    """
+    deployed(world)
+    then(world, "2", strategy=strategy("blueGreen"))
+    world.at(58.0, lambda: prometheus(world, up=False))
+    world.at(140.0, lambda: prometheus(world, up=True))
+    world.run(600)
+
+
+LIMITED: Final = judged_by({**ERRORS, "against": {"limit": "2%"}})
+
+
+def first_deploy_within_its_limit(world: World) -> None:
+    """
+    The first version is watched for a soak time before it is called stable, as it is held against a limit.
+    """
+    deployed(world, **LIMITED)
+    world.run(120)
+
+
+def first_deploy_above_its_limit(world: World) -> None:
+    """
+    The first version fails 8 %, and nothing can take over: it goes on serving, is not Ready, and the next one replaces
+    it.
+    """
+    deployed(world, "3", **LIMITED)
+    then(world, "1", at=100.0, **LIMITED)
+    world.run(900)
+
+
+def first_deploy_replaced_while_watched(world: World) -> None:
+    """
+    The spec names another version while the first is watched: it is not waited for.
+    """
+    deployed(world, **LIMITED)
+    then(world, "2", at=15.0, **LIMITED)
+    world.run(900)
+
+
+def first_deploy_without_metrics(world: World) -> None:
+    """
+    Nobody tells how the first version fares: that ends with the step's deadline, as it serves anyway.
+    """
+    prometheus(world, up=False)
+    short = {**spec_of("1")["strategy"], "canary": {"soak": "20s", "stepDeadline": "60s"}}
+    deployed(world, strategy=short, **LIMITED)
+    world.run(120)
+
+
+def step_waits_for_some_metrics_only(world: World) -> None:
+    """
+    A metric nobody tells is not asked of any step: the others decide.
+    """
+    custom = {**spec_of("2")["serving"], "runtime": "custom", "port": 8080}
+    steps = [{"traffic": traffic, "metrics": ["errors"]} for traffic in ("25%", "100%")]
+    canary = {"steps": steps, "soak": "20s", "stepDeadline": "5m", "blastRadius": "1%"}
+    asked = judged_by(ERRORS, {"preset": "latency", "origin": "Runtime"})
+    deployed(world)
+    then(world, "2", serving=custom, strategy={**spec_of("2")["strategy"], "canary": canary}, **asked)
+    world.run(500)
+
+
 STORIES: Final[tuple[Story, ...]] = (
     good_version,
     bad_version,
@@ -981,6 +1076,15 @@ STORIES: Final[tuple[Story, ...]] = (
     canary_with_a_cohort,
     *stories_service.STORIES,
     *DEGREES,
+    blue_green_fails_after_the_switch,
+    blue_green_slower_after_the_switch,
+    canary_fails_only_at_everything,
+    outage_of_metrics_after_the_switch,
+    first_deploy_within_its_limit,
+    first_deploy_above_its_limit,
+    first_deploy_replaced_while_watched,
+    first_deploy_without_metrics,
+    step_waits_for_some_metrics_only,
 )
 
 

@@ -23,6 +23,10 @@ ALWAYS_ON: Final = frozenset({"gatewayAPI", "service"})
 """Routers that need no setting: their kinds are of Kubernetes itself, or are what the operator was made for."""
 
 
+ADOPTING: Final = "gatewayAPI"
+"""The router that changes routes of others."""
+
+
 class Router(Protocol):
     """
     One router, as the port `Routes` without a change of routers.
@@ -102,7 +106,7 @@ class Routers:
         if router is None:
             raise RefusedError(f"spec.traffic.{field}: this operator runs without that router; see routers.{field}")
         await router.set_traffic(owner, spec, effect)
-        if router is not self._adopts:  # a route of somebody else's may still name revisions that will be removed
+        if field != ADOPTING:  # a route of somebody else's may still name revisions that will be removed
             await self.release(owner.key)
 
     async def release(self, key: Key) -> None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, assert_never
 
-from modelramp.analysis import ALPHA_OK, ALPHA_ROLLBACK, PHI_UNKNOWN, Totals
+from modelramp.analysis import ALPHA_OK, ALPHA_ROLLBACK, PHI_UNKNOWN, Margins, Totals
+from modelramp.analysis.frozen import doubt
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
@@ -42,9 +43,13 @@ from modelramp.rollout.observed import (
 )
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.smoke import answered
-from modelramp.rollout.strategy import wealth_of
+from modelramp.rollout.strategy import Judged, wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
+NO_BASELINE: Final = (
+    "too little was counted of stable before it lost its traffic, so no harm beside it can be shown; "
+    "a metric with against.limit needs no stable"
+)
 NEVER_JUDGED: Final = (
     "stable's history of at least two pods is needed, 30 intervals or more in which the gauge varied: "
     "without it it can never be certified"
@@ -87,7 +92,8 @@ def _step(s: Situation) -> StepStatus | None:
     smoke = s.step.smoke if s.step is not None else None
     if step is not None and smoke is not None and s.observed.smoke is not None and answered(s.observed.smoke, smoke):
         step = step.model_copy(update={"smoke_passed": True})
-    if step is None or step.in_place_since is not None or not (s.status.phase is Phase.PROGRESSING or by_request):
+    looked_at = s.status.phase is Phase.PROGRESSING or by_request or s.first_serves
+    if step is None or step.in_place_since is not None or not looked_at:
         return step
     return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step
 
@@ -122,15 +128,18 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
     ever changes it.
     """
     begin, step = counted_from(s), s.step
-    if step is None or step.next_share is None or begin is None:
+    if step is None or begin is None or metric not in s.counted_metrics:
         return kept
     if isinstance(reading, AnotherStore):
         return kept.leave_out(reading.until, reading.store)
     if not isinstance(reading, Measured):
         return kept
-    limits = s.margins_of(metric, step.next_share)
-    wealth = wealth_of(s.spec)
-    counted = kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
+    kept, limits, slices = kept.skip_until(begin), s.margins_of(metric, step.next_share or 1.0), reading.slices
+    if s.judged is Judged.ALONE and isinstance(limits, Margins):
+        kept = kept.freeze(limits, delta=doubt(s.weight_of(metric.title)))
+        limits = kept.margins_alone(limits)
+        slices = {} if kept.bounds else slices  # a slice's rate is not its metric's; limits hold for both
+    counted = kept.observe(reading.block, slices, limits, wealth_of(s.spec), reading.pods)
     return counted.told_by(reading.store, reading.block.end)
 
 
@@ -147,7 +156,8 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case Measured():
             never = kept is not None and kept.never_judged
             absent = NEVER_JUDGED if never else NOTHING_COUNTED
-            message = absent if verdict is VerdictName.NO_DATA else reading.note
+            told = NO_BASELINE if kept is not None and kept.compares_nothing else reading.note
+            message = absent if verdict is VerdictName.NO_DATA else told
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals

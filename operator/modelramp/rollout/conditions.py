@@ -20,6 +20,7 @@ from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.rules import ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.strategy import Judged
 
 TRUE: Final = "True"
 FALSE: Final = "False"
@@ -51,6 +52,8 @@ def _ready(s: Situation) -> Finding:
     stable = s.observed.arms.get(s.stable or "")
     if stable is None or stable.ready == 0:
         return Finding(FALSE, Reason.NOT_SERVING, "no revision with a ready endpoint serves yet")
+    if s.status.phase is Phase.STABLE and s.status.reason is Reason.ANALYSIS_FAILED:
+        return Finding(FALSE, Reason.ANALYSIS_FAILED, "the first revision serves everything, above its limits")
     if s.status.phase is Phase.STABLE:
         return Finding(TRUE, Reason.COMPLETE, "the revision of the spec serves everything")
     return Finding(FALSE, s.status.reason, f"{s.status.phase}: the revision of the spec does not serve everything")
@@ -88,8 +91,10 @@ def _analysis(s: Situation) -> Finding:
     ):
         if name in by_name:
             return Finding(UNKNOWN, reason, f"{by_name[name].name}: {by_name[name].message}; holding"[:1024])
-    if set(by_name) == {VerdictName.PASSED}:
-        return Finding(TRUE, Reason.WITHIN_MARGIN, "every metric is certified for the next share")
+    alone = s.judged is Judged.ALONE
+    if set(by_name) <= {VerdictName.PASSED} | ({VerdictName.INCONCLUSIVE} if alone else set()):
+        told = "no harm is shown of the candidate alone" if alone else "every metric is certified for the next share"
+        return Finding(TRUE, Reason.WITHIN_MARGIN, told)
     return Finding(UNKNOWN, Reason.COLLECTING_EVIDENCE, "the evidence is not sufficient either way yet")
 
 

@@ -16,7 +16,7 @@ from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
-from modelramp.rollout.strategy import WHOLE
+from modelramp.rollout.strategy import WHOLE, Judged
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
 SPLIT_TOLERANCE: Final = (
@@ -268,13 +268,15 @@ def split_mismatched(s: Situation) -> bool:
 
 def certified(s: Situation) -> bool:
     """
-    Every metric is shown to be within its margin for the next share, on data that is still coming in.
+    Every metric the step names is shown to be within its margin for the next share, on data that is still coming in.
+
+    Alone, every one was looked at in the step and has data: that no harm is shown is what its soak time is for.
     """
-    step = s.step
-    if step is None or step.next_share is None:
-        return True  # nothing is left to compare with; guardrails and the soak time decide
-    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict is VerdictName.PASSED}
-    return all(metric.title in passed for metric in s.judged_metrics)
+    enough = (
+        {VerdictName.PASSED} if s.judged is Judged.BESIDE_STABLE else {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
+    )
+    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict in enough}
+    return all(metric.title in passed for metric in s.required_metrics)
 
 
 def step_passed(s: Situation) -> bool:
@@ -295,6 +297,8 @@ def last_step_passed(s: Situation) -> bool:
 def promotion_in_place(s: Situation) -> bool:
     """
     The gateway accepted the route that gives the candidate everything, and the candidate has ready endpoints.
+
+    The first revision of all has been watched for the last step's soak time, too, if it is held against limits.
     """
     arm = s.candidate_arm
     return (
@@ -302,7 +306,25 @@ def promotion_in_place(s: Situation) -> bool:
         and arm is not None
         and arm.ready > 0
         and s.since(s.status.phase_since, SETTLE)
+        and not _first_is_watched(s)
     )
+
+
+def _first_is_watched(s: Situation) -> bool:
+    """
+    Until it soaked with data of every limit, or the step's deadline passed, or the spec names another revision.
+    """
+    step = s.status.step
+    if not (s.first_serves and s.counted_metrics) or s.step is None or step is None or superseded(s):
+        return False
+    return not (s.since(step.entered_at, s.step.deadline) or (soaked(s) and certified(s)))
+
+
+def first_revision_harmful(s: Situation) -> bool:
+    """
+    The first revision of all is shown to be above its limits: nothing can take over, so it goes on serving.
+    """
+    return s.first_serves and analysis_failed(s)
 
 
 def nothing_reaches(s: Situation, revision: str | None) -> bool:

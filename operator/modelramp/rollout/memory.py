@@ -2,6 +2,8 @@
 Updates of the memory: what each transition remembers. Verbs; each returns the next status.
 """
 
+from dataclasses import replace
+
 from modelramp.api.action import ActionRequest
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
@@ -21,7 +23,7 @@ from modelramp.api.status import (
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.draining import why_it_began
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import course_of, wealth_of
+from modelramp.rollout.strategy import Judged, course_of, wealth_of
 
 
 def _cleared(status: Status, **changes: object) -> Status:
@@ -116,13 +118,23 @@ def enter_first_step(s: Situation, _reason: Reason) -> Status:
 
 def enter_next_step(s: Situation, _reason: Reason) -> Status:
     """
-    The next step begins: certification starts again, harm evidence goes on.
+    The next step begins: certification starts again, harm evidence goes on, with fresh bets in a step beside stable.
     """
-    wealth = wealth_of(s.spec)
+    beside = s.next_step is not None and s.next_step[1].judged is Judged.BESIDE_STABLE
+    wealth = wealth_of(s.spec) if beside else replace(wealth_of(s.spec), per_step=0.0)
     evidence = tuple(
         EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
     )
     return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
+
+
+def enter_last_step(s: Situation, _reason: Reason) -> Status:
+    """
+    The first revision of all gets everything at once, and is watched as in the last step.
+    """
+    of = len(course_of(s.spec).steps)
+    step = StepStatus(index=of - 1, display=f"{of}/{of}", traffic=Share("100%"), entered_at=s.now)
+    return s.status.model_copy(update={"step": step, "verdicts": ()})
 
 
 def restart_step_clock(s: Situation, _reason: Reason) -> Status:
@@ -178,7 +190,8 @@ def promote(s: Situation, reason: Reason) -> Status:
     stable, before = StableStatus(revision=candidate.revision, version=candidate.version, since=s.now), s.status.stable
     kept = tuple(one for one in s.status.kept if one.revision != candidate.revision)
     undo = s.status.undo
-    rejected, told = s.status.rejected, "serves everything"
+    above = reason is Reason.ANALYSIS_FAILED
+    rejected, told = s.status.rejected, "serves everything, above its limits" if above else "serves everything"
     if before is not None:
         kept = (*kept, KeptRevision(revision=before.revision, version=before.version))
     if before is not None and undo is not None:

@@ -16,6 +16,7 @@ from modelramp.rollout.capacity import candidate_size, shortage, waits_for_room
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
 from modelramp.rollout.freeze import frozen_until
 from modelramp.rollout.guards import (
+    candidate_ready,
     certified,
     soaked,
     split_mismatched,
@@ -28,7 +29,7 @@ from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import measured, smoke_findings, smoke_passed
-from modelramp.rollout.strategy import course_of
+from modelramp.rollout.strategy import Judged, course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -126,6 +127,19 @@ def _culprits(s: Situation) -> str:
     return f" in {' and '.join(s.culprits)}" if s.culprits else f" in {' or '.join(s.suspects) or 'all together'}"
 
 
+def _alone(s: Situation) -> str:
+    """
+    What a finding without stable beside the candidate leaves open.
+    """
+    if s.first_serves:
+        return "; it is the first revision, nothing can take over, so it goes on serving"
+    bounds = [f"{name} at {item.bounds[0]:.3%}" for name, item in s.evidence.items() if item.counts and item.bounds]
+    if s.judged is not Judged.ALONE or not bounds:
+        return ""
+    frozen = f"stable is taken as it was counted before, at most: {', '.join(bounds)}"
+    return f"; {frozen}; a world that got worse since looks the same"
+
+
 def _crashing(s: Situation) -> str:
     return (s.candidate_arm.crash_looping or "") if s.candidate_arm else ""
 
@@ -187,7 +201,7 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"{_stable(s)} takes over"
     ),
     Reason.ANALYSIS_FAILED: lambda s: (
-        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}"
+        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}{_alone(s)}"
     ),
     Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_crashing(s)}",
     Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_out_of_memory(s)}",
@@ -293,6 +307,18 @@ def _claim(s: Situation, name: str) -> str:
             assert_never(unknown)
 
 
+def _watching(s: Situation) -> str:
+    """
+    What is waited for while the candidate is judged alone.
+    """
+    gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
+    if gone:
+        return "; ".join(_collecting(s, verdict) for verdict in gone)
+    if not certified(s) or s.step is None:
+        return "waiting for the first counts of the step"
+    return f"no harm is shown; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
+
+
 def _gateway(s: Situation, awaited: str) -> str:
     """
     What the gateway is waited for, and what keeps it, as far as it says.
@@ -307,7 +333,9 @@ def _waiting_in_step(s: Situation) -> str:
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
-    if open_metrics and s.step is not None and s.step.next_share is not None:
+    if s.judged is Judged.ALONE and s.counted_metrics:
+        return _watching(s)
+    if open_metrics and s.judged is Judged.BESIDE_STABLE:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
     if certified(s) and not soaked(s) and s.step is not None:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
@@ -336,6 +364,15 @@ def _preparing(s: Situation) -> str:
     return f"waiting for the candidate: {said}{waited}{_added(waits_for_room(s))}"
 
 
+def _promoting(s: Situation) -> str:
+    """
+    What is waited for until the candidate is called stable.
+    """
+    if s.first_serves and s.counted_metrics and traffic_in_place(s):
+        return f"the first revision serves everything and is held against its limits: {_watching(s)}"
+    return _gateway(s, "give the candidate everything")
+
+
 def _waiting(s: Situation) -> str:
     match s.status.phase:
         case Phase.PREPARING:
@@ -343,7 +380,7 @@ def _waiting(s: Situation) -> str:
         case Phase.PROGRESSING:
             return _waiting_in_step(s)
         case Phase.PROMOTING:
-            return _gateway(s, "give the candidate everything")
+            return _promoting(s)
         case Phase.ROLLING_BACK:
             waits_for = DRAINING if s.stable is None or stable_serves(s) else NOBODY_TO_TAKE_OVER
             return why_it_began(s.status.message) + waits_for

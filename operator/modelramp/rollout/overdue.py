@@ -75,7 +75,7 @@ def inconclusive_advances(s: Situation) -> bool:
     asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE and not needs_approval(s)
     said = {verdict.name for verdict in s.status.verdicts}
     # A metric nothing was ever said of has no data, and no data never advances.
-    counted = all(metric.title in said for metric in s.judged_metrics) and not metrics_missing(s)
+    counted = all(metric.title in said for metric in s.counted_metrics) and not metrics_missing(s)
     in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s) and smoke_passed(s)
     return asked and step_overdue(s) and counted and in_place
 

@@ -84,7 +84,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(EXPOSED,     actions.promotion_asked,           Phase.PROGRESSING,  then.enter_next_step,     Reason.PROMOTED_BY_REQUEST),
     Rule(PAUSED,      actions.resume_asked,              Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
     # Progress
-    Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.remember_nothing,    Reason.FIRST_REVISION_READY),
+    Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.enter_last_step,     Reason.FIRST_REVISION_READY),
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
     Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
     Rule(PROGRESSING, ends.run_passed_for_report,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.SHADOW_REPORTED),
@@ -98,6 +98,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROGRESSING, overdue.step_overdue,              Phase.PAUSED,       then.remember_nothing,    Reason.ANALYSIS_INCONCLUSIVE),
     Rule(PAUSED,      overdue.pause_lifted,              Phase.PROGRESSING,  then.restart_step_clock,  Reason.RESUMED),
     # End
+    Rule(PROMOTING,   when.first_revision_harmful,       Phase.STABLE,       then.promote,             Reason.ANALYSIS_FAILED),
     Rule(PROMOTING,   when.promotion_in_place,           Phase.STABLE,       then.promote,             Reason.PROMOTED),
     Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
     Rule(ROLLING_BACK, ends.drained_and_reported,        Phase.REPORTED,     then.forget_candidate,    Reason.SHADOW_REPORTED),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins, suspects
 from modelramp.analysis.betting import GaugeMargins
@@ -23,7 +23,7 @@ from modelramp.rollout.account import Account
 from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
-from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
+from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
 
 SETTLE: Final = timedelta(
     seconds=5
@@ -83,6 +83,13 @@ class Situation:
         return self.status.candidate.revision if self.status.candidate else None
 
     @property
+    def first_serves(self) -> bool:
+        """
+        The first revision of all gets everything, and is watched before it is called stable.
+        """
+        return self.status.phase is Phase.PROMOTING and self.candidate is not None and self.stable is None
+
+    @property
     def candidate_arm(self) -> Arm | None:
         """
         The candidate's workload; None: there is no candidate, or it is not created yet.
@@ -127,11 +134,11 @@ class Situation:
         return candidate_size(self.spec, place_of(self.status.step), whole=whole)
 
     @property
-    def compared(self) -> bool:
+    def judged(self) -> Judged:
         """
-        The present step has something to compare the candidate with.
+        How the candidate is judged in the present step; not at all without one.
         """
-        return self.step is not None and self.step.next_share is not None
+        return Judged.NOT_AT_ALL if self.step is None else self.step.judged
 
     @property
     def judged_metrics(self) -> tuple[Metric, ...]:
@@ -139,6 +146,31 @@ class Situation:
         The metrics that gate; empty when the user asked for guardrails only.
         """
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
+
+    @property
+    def counted_metrics(self) -> tuple[Metric, ...]:
+        """
+        The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
+        only limits can be held against the candidate.
+        """
+        match self.judged:
+            case Judged.BESIDE_STABLE:
+                return self.judged_metrics if self.stable is not None else ()
+            case Judged.ALONE:
+                known = (m for m in self.judged_metrics if m.gauge is None)
+                return tuple(m for m in known if self.stable is not None or m.against is not None)
+            case Judged.NOT_AT_ALL:
+                return ()
+            case unknown:
+                assert_never(unknown)
+
+    @property
+    def required_metrics(self) -> tuple[Metric, ...]:
+        """
+        Those of the counted metrics that must be certified to pass the present step.
+        """
+        named = self.step.metrics if self.step is not None else None
+        return tuple(m for m in self.counted_metrics if named is None or m.title in named)
 
     @property
     def impossible(self) -> str | None:
@@ -215,6 +247,12 @@ class Situation:
             if metric.title not in self.evidence
         ]
         return balanced([*known, *waiting])
+
+    def weight_of(self, name: str) -> float:
+        """
+        The share of all votes that a metric's own has, its slices apart; 0 if it has none.
+        """
+        return sum(vote.weight for vote in self.votes if vote.name == name)
 
     @property
     def culprits(self) -> tuple[str, ...]:

@@ -238,6 +238,7 @@ def beginnings() -> Iterator[Case]:
         guard="first_candidate_ready", to=Phase.PROMOTING, reason=Reason.FIRST_REVISION_READY,
         fires=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2")), route=NO_ROUTE),
         near=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2", ready=1)), route=NO_ROUTE),
+        remembers={"step": ("4/4", "100%", "now", None)},
     )  # fmt: skip
 
 
@@ -397,6 +398,22 @@ def endings() -> Iterator[Case]:
         fires=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(5)}),
         near=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(4)}),
         remembers={**gone, "stable": "2", "history": [("2", Reason.PROMOTED)]},
+    )  # fmt: skip
+    watched: dict[str, Any] = {
+        "stable": None, "step": step("100"), "phase_since": ago(60), "verdicts": (verdict(),),
+        "evidence": (kept(metric_evidence(5.0)),),
+    }  # fmt: skip
+    held = {"analysis": {"metrics": [{"preset": "errors", "against": {"limit": "2%"}}]}}
+    yield Case(
+        title="the first revision is shown to be above its limit, not nearly",
+        guard="first_revision_harmful", to=Phase.STABLE, reason=Reason.ANALYSIS_FAILED,
+        fires=world(Phase.PROMOTING, route=route({"2": "100"}), remembered=watched, sections=held, arms=arms(arm("2"))),
+        near=world(
+            Phase.PROMOTING, route=route({"2": "100"}), sections=held, arms=arms(arm("2")),
+            remembered={**watched, "evidence": (kept(metric_evidence(4.0)),)},
+        ),
+        instead="promotion_in_place",
+        remembers={**gone, "stable": "2", "history": [("2", Reason.ANALYSIS_FAILED)]},
     )  # fmt: skip
     drained: dict[str, Any] = {
         "route": route(BACK), "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})

@@ -182,6 +182,7 @@ __all__ = [
     "STAGE_SOAK_BELOW_DEADLINE",
     "STEPS_ASCEND",
     "STEP_ABOVE_ZERO",
+    "STEP_METRICS_KNOWN",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
     "AbsentNulls",
@@ -260,12 +261,29 @@ _RECREATES_WHOLE: Final = (
 )
 
 
+STEP_METRICS_KNOWN: Final = "a step names a metric that analysis.metrics does not have"
+_TITLES_IN_CEL: Final = (
+    "s.metrics.all(n, self.analysis.metrics.exists(m, (has(m.name) ? m.name : has(m.preset) ? m.preset : '') == n))"
+)
+_STEP_METRICS_IN_CEL: Final = " && ".join(
+    f"(!has(self.strategy.{kind}) || self.strategy.{kind}.steps.all(s, !has(s.metrics) || {_TITLES_IN_CEL}))"
+    for kind in ("canary", "blueGreen")
+)
+
+
 class MLModelDeploymentSpec(ApiModel):
     """
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE, *ABILITIES, (_RECREATES_WHOLE, RECREATE_WHOLE)))
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            SHARES_ONLY_RULE,
+            *ABILITIES,
+            (_RECREATES_WHOLE, RECREATE_WHOLE),
+            (_STEP_METRICS_IN_CEL, STEP_METRICS_KNOWN),
+        )
+    )
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -299,6 +317,15 @@ class MLModelDeploymentSpec(ApiModel):
         plain = canary is not None and canary.shadow is None and canary.cohort is None
         if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
             raise ValueError(RECREATE_WHOLE)
+        return self
+
+    @model_validator(mode="after")
+    def _step_metrics_known(self) -> Self:
+        known = {metric.title for metric in self.analysis.metrics}
+        for stepped in (self.strategy.canary, self.strategy.blue_green):
+            steps = () if stepped is None else stepped.steps
+            if not known.issuperset(name for step in steps for name in step.metrics or ()):
+                raise ValueError(STEP_METRICS_KNOWN)
         return self
 
     @model_validator(mode="before")
