@@ -19,8 +19,6 @@ Fields = dict[str, Any]
 ROUTES: Final = "/apis/gateway.networking.k8s.io/v1"
 SLICES: Final = "/apis/discovery.k8s.io/v1"
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
-# The operator knows whose counters are named after clusters as ours are, and reads the drain from them.
-CONTROLLER: Final = "projectcontour.io/gateway-controller"
 LONG_AGO: Final = "2026-01-01T00:00:00Z"
 
 
@@ -171,7 +169,7 @@ class Gateway:
             generation = None
         conditions += [self._condition(kind, generation) for kind in ("Accepted", "ResolvedRefs")]
         parents = [
-            {"parentRef": parent, "controllerName": CONTROLLER, "conditions": conditions}
+            {"parentRef": parent, "controllerName": self._knobs.controller, "conditions": conditions}
             for parent in route["spec"].get("parentRefs") or ()
         ]
         path = self._api.path(ROUTES, "httproutes", route["metadata"]["name"])
