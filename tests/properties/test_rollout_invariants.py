@@ -493,7 +493,8 @@ def the_same_is_decided_and_a_still_world_comes_to_rest(turn: Turn) -> None:
 
 def was_asked_for(s: Situation, plan: Plan) -> None:
     """
-    By somebody, of this very candidate, whose traffic is as it was said to be, while stable serves.
+    By somebody, of this very candidate, whose traffic is as it was said to be, while stable serves; or stable has no
+    endpoint, and all of it was asked for.
     """
     if plan.because.rule == "undone_revision_listed":
         assert s.status.undo is not None
@@ -501,7 +502,8 @@ def was_asked_for(s: Situation, plan: Plan) -> None:
         return
     assert isinstance(s.request, ActionRequest)
     assert (s.request.verb in ASKED[plan.because.rule or ""], s.request.revision) == (True, s.candidate)
-    assert s.observed.arms[s.stable or ""].ready > 0
+    stable, candidate = s.observed.arms[s.stable or ""], s.observed.arms[s.candidate or ""]
+    assert stable.ready > 0 or (s.request.verb is Verb.PROMOTE_FULL and candidate.ready > 0)
     assert s.observed.route.shares[s.candidate or ""] == s.step_percent
 
 

@@ -56,6 +56,15 @@ def _not_promotable(s: Situation) -> str | None:
     return None if traffic_in_place(s) else "the step's traffic is not in place"
 
 
+def _not_fully_promotable(s: Situation) -> str | None:
+    """
+    Where stable has no endpoint and the candidate has, a human may take the candidate: nothing else would ever serve.
+    """
+    arm = s.candidate_arm
+    alone = arm is not None and arm.ready > 0 and not stable_serves(s)
+    return None if alone and _no_step(s) is None and not route_contested(s) else _not_promotable(s)
+
+
 def _not_retryable(s: Situation, revision: str) -> str | None:
     if revision != s.target:
         return f"it is meant for revision {revision}, and the spec names {s.target}"
@@ -69,7 +78,7 @@ _OF_CANDIDATE: Final[Mapping[Verb, Callable[[Situation, ActionRequest], str | No
     Verb.PAUSE: lambda s, _asked: _not_pausable(s),
     Verb.RESUME: lambda s, _asked: _not_resumable(s),
     Verb.PROMOTE: lambda s, _asked: _not_promotable(s),
-    Verb.PROMOTE_FULL: lambda s, _asked: _not_promotable(s),
+    Verb.PROMOTE_FULL: lambda s, _asked: _not_fully_promotable(s),
     Verb.APPROVE: not_approvable,
     Verb.REJECT: not_rejectable,
 }
@@ -139,7 +148,8 @@ def resume_asked(s: Situation) -> bool:
 
 def full_promotion_asked(s: Situation) -> bool:
     """
-    Somebody asks to promote this candidate completely, or past its last step; the step's traffic is in place.
+    Somebody asks to promote this candidate completely, or past its last step; the step's traffic is in place, or stable
+    has no endpoint and the candidate has.
     """
     return granted(s, Verb.PROMOTE_FULL) or (s.next_step is None and granted(s, Verb.PROMOTE))
 

@@ -29,7 +29,7 @@ from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import measured, smoke_findings, smoke_passed
-from modelramp.rollout.strategy import Judged, course_of
+from modelramp.rollout.strategy import WHOLE, Judged, course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -328,6 +328,8 @@ def _gateway(s: Situation, awaited: str) -> str:
 
 
 def _waiting_in_step(s: Situation) -> str:
+    if s.step_percent < WHOLE and not stable_serves(s):
+        return "waiting for stable, which has no ready endpoint; promote-full takes the candidate instead"
     if not traffic_in_place(s):
         return _gateway(s, f"give the candidate {_given(s)}") + _added(waits_for_room(s))
     if split_mismatched(s):

@@ -307,6 +307,17 @@ def test_a_step_waits_for_the_gateway_first() -> None:
     assert waited(Phase.PROGRESSING, route=route(BACK)) == "waiting for the gateway to give the candidate 5%"
 
 
+def test_a_dead_stable_is_told_with_the_way_out() -> None:
+    """
+    A step that gives everything does not need it.
+    """
+    dead = arms(arm("1", ready=0), arm("2"))
+    said = "waiting for stable, which has no ready endpoint; promote-full takes the candidate instead"
+    assert waited(Phase.PROGRESSING, arms=dead) == said
+    whole = {"step": step("100")}
+    assert "stable" not in waited(Phase.PROGRESSING, arms=dead, remembered=whole, route=route({"1": "0", "2": "100"}))
+
+
 def test_a_contradicted_split_is_told() -> None:
     """
     The weights are not what users get.

@@ -509,10 +509,18 @@ def promotions(phase: Phase) -> Iterator[Case]:
     """
     mute = arms(arm("1", ready=0), arm("2"))
     yield Case(
-        title="somebody asks to promote fully, and stable serves",
+        title="somebody asks to promote fully, and the step's traffic is in place",
         guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
         fires=world(phase, annotations=asking("promote-full")),
-        near=world(phase, annotations=asking("promote-full"), arms=mute),
+        near=world(phase, annotations=asking("promote-full"), route=route(BACK)),
+        instead="action_refused",
+        remembers=DONE,
+    )  # fmt: skip
+    yield Case(
+        title="somebody asks to promote fully, stable has no endpoint and the candidate has",
+        guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
+        fires=world(phase, annotations=asking("promote-full"), arms=mute),
+        near=world(phase, annotations=asking("promote-full"), arms=arms(arm("1", ready=0), arm("2", ready=0))),
         instead="action_refused",
         remembers=DONE,
     )  # fmt: skip
