@@ -67,9 +67,9 @@ docs: venv ## write the generated files again: CRD, its copy in the chart, table
 bench: venv ## measure the core and the operator's start
 	@$(VENV)/python hack/bench $(ARGS)
 
-.PHONY: soak
-soak: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
-	@$(VENV)/python hack/soak $(ARGS)
+.PHONY: figures
+figures: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
+	@$(VENV)/python hack/figures $(ARGS)
 
 .PHONY: soak-evidence
 soak-evidence: venv ## roll out healthy and bad versions on the real cluster under load (about 35 minutes); ARGS=--report

@@ -1,5 +1,5 @@
 """
-`make soak`: the acceptance figures, measured on the real cluster and written to docs/measured.md and docs/reports/.
+`make figures`: the acceptance figures, measured on the real cluster and written to docs/measured.md and docs/reports/.
 
 Parts: bad (the failing version alone), demo (the whole story, with the operator's memory and API requests), kills (good
 and bad versions while the operator is killed), outages (of Prometheus and the API server), idle (nothing writes to an
@@ -38,7 +38,7 @@ from demo.rig import (
 from demo.sight import NAMESPACE
 from demo.stage import OPERATOR_IMAGE, ROOT, Stage, StageError, prepare, run
 from demo.story import Telling, rollout, tell
-from soak.page import page
+from figures.page import page
 
 REPORTS = ROOT / "docs/reports"
 PAGE = ROOT / "docs/measured.md"
@@ -221,7 +221,7 @@ def main() -> None:
     """
     Play the parts and write the page.
     """
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make figures", description=__doc__)
     parser.add_argument("--demos", type=int, default=3)
     parser.add_argument("--bad", type=int, default=2, help="runs of the bad version alone, beside those of the demos")
     parser.add_argument("--kills", type=int, default=5, help=f"rounds of {SIDE_BY_SIDE} rollouts")
