@@ -71,6 +71,10 @@ bench: venv ## measure the core and the operator's start
 figures: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
 	@$(VENV)/python hack/figures $(ARGS)
 
+.PHONY: soak
+soak: venv ## a hundred mixed rollouts under constant load, and how many requests were lost (about 25 minutes); ARGS=--sample
+	@$(VENV)/python hack/soak $(ARGS)
+
 .PHONY: soak-evidence
 soak-evidence: venv ## roll out healthy and bad versions on the real cluster under load (about 35 minutes); ARGS=--report
 	@$(VENV)/python hack/soak_evidence $(ARGS)
