@@ -32,8 +32,7 @@ def page(document: dict[str, Any]) -> str:
         [
             _HEAD.format(lanes=len(document["lanes"]), rate=document["setting"]["rate"]),
             f"**{line(document)}**\n",
-            f"{played}, {document['at'][:10]}, commit {document['commit'][:12]}. {verdict}
-",
+            f"{played}, {document['at'][:10]}, commit {document['commit'][:12]}. {verdict}\n",
             *_broken(document),
             "## By strategy and router\n",
             table(
