@@ -34,6 +34,7 @@ FOREIGN = frozenset(
         "context",  # of a kubeconfig
     }
 )
+ASKED_BY_NAME = Path("modelramp/api/spec/traffic.py")  # the user names the kind of route there
 GATEWAY_KINDS = re.compile(r"HTTPRoute|GRPCRoute|GatewayClass|VirtualService|HTTPProxy|IngressRoute")
 
 
@@ -142,7 +143,7 @@ def test_the_core_names_no_kind_of_any_gateway(package: str) -> None:
     named = {
         f"{path}:{node.lineno}"
         for path, _, tree in sources()
-        if path.parts[1] == package
+        if path.parts[1] == package and path != ASKED_BY_NAME
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and GATEWAY_KINDS.search(node.id))
         or (isinstance(node, ast.Attribute) and GATEWAY_KINDS.search(node.attr))

@@ -289,6 +289,7 @@ def _memories() -> Mapping[Phase, Mapping[str, Any]]:
     judged = {**begun, "verdicts": (verdict(),), "evidence": (kept(metric_evidence()),), "step": step()}
     certain = {**judged, "verdicts": (verdict(VerdictName.PASSED),), "step": step("100")}
     rejected = {"rejected": (rejection("2"),)}
+    reported = {"rejected": (rejection("2", Reason.SHADOW_REPORTED),)}
     paused = {"reason": Reason.ANALYSIS_INCONCLUSIVE, "message": "paused for want of evidence"}
     failed = {"reason": Reason.ANALYSIS_FAILED, "message": "version 2 is worse than allowed"}
     return {
@@ -300,6 +301,7 @@ def _memories() -> Mapping[Phase, Mapping[str, Any]]:
         Phase.ROLLING_BACK: {**judged, **rejected, **failed},
         Phase.STABLE: {"stable": stable()},
         Phase.FAILED: {"stable": stable(), **rejected, "reason": Reason.ROLLED_BACK},
+        Phase.REPORTED: {"stable": stable(), **reported, "reason": Reason.SHADOW_REPORTED},
     }
 
 
@@ -319,8 +321,9 @@ _ROUTES: Final[Mapping[Phase, Mapping[str, str]]] = {
     Phase.ROLLING_BACK: {"1": "95", "2": "5"},
     Phase.STABLE: {"1": "100"},
     Phase.FAILED: {"1": "100"},
+    Phase.REPORTED: {"1": "100"},
 }
-_WITH_CANDIDATE: Final = frozenset(_ROUTES) - {Phase.PENDING, Phase.STABLE, Phase.FAILED}
+_WITH_CANDIDATE: Final = frozenset(_ROUTES) - {Phase.PENDING, Phase.STABLE, Phase.FAILED, Phase.REPORTED}
 
 
 class World(NamedTuple):

@@ -17,7 +17,7 @@ from modelramp.api.document import traffic_hash
 from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
 from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
-from modelramp.rollout.observed import Acceptance, Arm, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Write = Callable[[str, Callable[[], None]], None]
@@ -231,6 +231,10 @@ class Gateway:
     contested_by: str | None = None
     now: float = 0.0
     written: Mapping[str, Decimal] = field(default_factory=dict)
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    cohort: CohortRoute | None = None
+    copied: Mapping[str, Decimal] = field(default_factory=dict)
+    """Of what was written, what is copied by now."""
     written_for: str | None = None
     """Hash of the spec's traffic section it was written for."""
     effective: Mapping[str, Decimal] = field(default_factory=dict)
@@ -249,6 +253,8 @@ class Gateway:
         return RouteState(
             acceptance=Acceptance.PENDING if self.pending else Acceptance.ACCEPTED,
             shares=self.written,
+            mirrors=self.mirrors,
+            cohort=self.cohort,
             contested_by=self.contested_by,
             controller=CONTROLLER,
             traffic_hash=self.written_for,
@@ -261,10 +267,14 @@ class Gateway:
 
         def change() -> None:
             self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
+            self.mirrors, self.cohort = dict(effect.mirrors), effect.cohort
             self.accepts_at, self.pending = self.now + self.accept_after, True
 
         listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
-        self.write(f"Traffic({listed})", change)
+        aside = [f"{revision}+{percent.normalize():f} copied" for revision, percent in effect.mirrors.items()]
+        if effect.cohort is not None:
+            aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
+        self.write(f"Traffic({', '.join([listed, *aside])})", change)
 
     def advance(self, now: float) -> None:
         """
@@ -273,6 +283,7 @@ class Gateway:
         self.now = now
         if self.accepts_at <= now:
             self.accepts_at, self.effective, self.pending = NEVER, self.written, False
+            self.copied = self.mirrors
             self.log.append((now, self.effective))
 
     def real_split(self) -> Mapping[str, float]:
@@ -387,6 +398,8 @@ class Clients:
     """Who counts answers beside the gateway; None: nobody."""
     answers: dict[str, list[int]] = field(default_factory=dict)
     """Good and bad answers by revision."""
+    copies: dict[str, int] = field(default_factory=dict)
+    """Copied requests by revision; not among the answers."""
     _carry: dict[str, float] = field(default_factory=dict)
     _random: random.Random = field(init=False)
 
@@ -413,6 +426,24 @@ class Clients:
                 self.servers.count(self.cluster.workloads[revision], number - bad, bad, end)
             good_before, bad_before = self.answers.get(revision, [0, 0])
             self.answers[revision] = [good_before + number - bad, bad_before + bad]
+        self._copy(start, end)
+
+    def _copy(self, start: float, end: float) -> None:
+        """
+        Copies reach a revision and are counted there; nobody sees its answers.
+        """
+        for revision, percent in self.gateway.copied.items():
+            due = self._carry.get(f"{revision} copies", 0.0) + self.requests_per_second * float(percent / 100) * (
+                end - start
+            )
+            number = int(due)
+            self._carry[f"{revision} copies"] = due - number
+            failing = self._failing(revision, end)
+            bad = sum(self._random.random() < failing for _ in range(number))
+            self.store.count(revision, number - bad, bad)
+            if self.servers is not None and revision in self.cluster.workloads:
+                self.servers.count(self.cluster.workloads[revision], number - bad, bad, end)
+            self.copies[revision] = self.copies.get(revision, 0) + number
 
     def _failing(self, revision: str, now: float) -> float:
         workload = self.cluster.workloads.get(revision)

@@ -651,6 +651,120 @@ def aborted_and_retried_by_request(world: World) -> None:
     world.run(1200)
 
 
+BLUE_GREEN: Final[Mapping[str, Any]] = {
+    "blueGreen": {
+        "preview": {},
+        "preSwitch": {"soak": "10s"},
+        "bake": "30s",
+        "stepDeadline": "5m",
+        "blastRadius": "1%",
+        "soak": "20s",
+    },
+    "progressDeadline": "60s",
+    "scaleDownDelay": "10s",
+}
+
+
+def strategy(kind: str, **changes: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+    """
+    Blue-green or shadow with short times.
+    """
+    shadow = {"soak": "20s", "deadline": "5m", "blastRadius": "1%"}
+    base = dict(BLUE_GREEN["blueGreen"]) if kind == "blueGreen" else shadow
+    return {**BLUE_GREEN, "blueGreen": None, kind: {**base, **changes}}
+
+
+def blue_green(world: World) -> None:
+    """
+    Green is previewed by header, gets everything in one write, is watched while blue is kept, and becomes stable.
+    """
+    deployed(world)
+    then(world, "2", strategy=strategy("blueGreen"))
+    world.run(600)
+
+
+def blue_green_in_parts(world: World) -> None:
+    """
+    Half of the traffic first: a version that fails 8 % is found there, and blue takes over in one write.
+    """
+    deployed(world)
+    then(world, "3", strategy=strategy("blueGreen", steps=[{"traffic": "50%"}, {"traffic": "100%"}]))
+    world.run(600)
+
+
+def blue_green_crashes_after_the_switch(world: World) -> None:
+    """
+    Green dies while it serves everything: blue is at size still, and takes over in one write.
+    """
+    deployed(world)
+    then(world, "crashes-late", strategy=strategy("blueGreen"))
+    world.run(600)
+
+
+def shadow_reported(world: World) -> None:
+    """
+    A shadow run ends with its report: users never saw the candidate. Asked for again, nothing happens; a retry runs
+    it again, and the stable version asked for again ends it.
+    """
+    deployed(world, strategy=strategy("shadow"))
+    then(world, "2", strategy=strategy("shadow"))
+    then(world, "1", at=150.0, strategy=strategy("shadow"))
+    then(world, "2", at=170.0, strategy=strategy("shadow"))
+    world.at(190.0, lambda: asked(world, "retry"))
+    world.run(600)
+
+
+def shadow_then_promoted(world: World) -> None:
+    """
+    A shadow run that is to end with a promotion.
+    """
+    deployed(world)
+    then(world, "2", strategy=strategy("shadow", onPassed="Promote"))
+    world.run(600)
+
+
+def bad_shadow(world: World) -> None:
+    """
+    A version that fails 8 % of the copies is rejected; users never saw it.
+    """
+    deployed(world)
+    then(world, "3", strategy=strategy("shadow"))
+    world.run(600)
+
+
+def shadow_then_canary(world: World) -> None:
+    """
+    A canary begins with a shadow stage; copies end where users begin.
+    """
+    deployed(world)
+    steps = [{"traffic": "25%"}, {"traffic": "100%"}]
+    canary = {
+        "shadow": {"mirror": "50%", "soak": "20s", "deadline": "5m"},
+        "steps": steps, "soak": "20s", "stepDeadline": "5m", "blastRadius": "1%",
+    }  # fmt: skip
+    then(world, "2", strategy={"canary": canary, "progressDeadline": "60s", "scaleDownDelay": "10s"})
+    world.run(900)
+
+
+def shadow_loses_its_pods(world: World) -> None:
+    """
+    The candidate of a shadow run loses all its pods: copies end at once, long before it is given up.
+    """
+    deployed(world)
+    then(world, "dies", strategy=strategy("shadow", soak="60s"))
+    world.run(600)
+
+
+def canary_with_a_cohort(world: World) -> None:
+    """
+    Callers with a header reach the candidate in every step, and stable again when it is rolled back.
+    """
+    deployed(world)
+    canary = {"cohort": {}, "soak": "20s", "stepDeadline": "5m", "blastRadius": "1%"}
+    then(world, "4", strategy={"canary": canary, "progressDeadline": "60s", "scaleDownDelay": "10s"})
+    world.run(900)
+
+
 STORIES: Final[tuple[Story, ...]] = (
     good_version,
     bad_version,
@@ -703,6 +817,15 @@ STORIES: Final[tuple[Story, ...]] = (
     paused_by_request_for_good,
     promoted_by_request,
     aborted_and_retried_by_request,
+    blue_green,
+    blue_green_in_parts,
+    blue_green_crashes_after_the_switch,
+    shadow_reported,
+    shadow_then_promoted,
+    bad_shadow,
+    shadow_then_canary,
+    shadow_loses_its_pods,
+    canary_with_a_cohort,
 )
 
 

@@ -98,6 +98,9 @@ class StepStatus(StatusModel):
     index: int = Field(ge=0, le=64, description="Counted from 0.")
     display: Word = Field(description="For people: step of steps, such as 2/4.")
     traffic: Share = Field(description="The share that was entered; editing the spec's steps does not change it.")
+    mirror: Share | None = Field(default=None, description="The share of requests that is copied; absent: none.")
+    preview: bool = Field(default=False, description="Only requests with the preview's header reach the candidate.")
+    smoke_passed: bool = Field(default=False, description="The step's smoke requests were all answered as wanted.")
     entered_at: Instant = Field(description="When the step began.")
     in_place_since: Instant | None = Field(
         default=None, description="When the gateway was first seen with the step's traffic; absent: not yet."

@@ -32,6 +32,8 @@ class Phase(StrEnum):
     """One revision serves everything and is the one the spec names."""
     FAILED = "Failed"
     """The spec names a revision that was rejected; the last good one serves everything."""
+    REPORTED = "Reported"
+    """A shadow run of the revision the spec names ended with its report; the last good one serves everything."""
 
 
 class Reason(StrEnum):
@@ -88,6 +90,9 @@ class Reason(StrEnum):
     why."""
     ROLLED_BACK = "RolledBack"
     """Nothing reaches the rejected candidate any more; stable serves everything."""
+    SHADOW_REPORTED = "ShadowReported"
+    """The shadow run passed, and the spec asks for a report only: copies end, the candidate is removed, and its report
+    stays in the history."""
     REVERTED = "Reverted"
     """The spec names the stable revision again; the candidate was taken out of traffic and removed."""
 

@@ -13,7 +13,7 @@ from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.cli.measured import MeasuredMetric
 from modelramp.rollout.numbers import duration_text
 from modelramp.rollout.situation import SETTLE
-from modelramp.rollout.strategy import compile_steps
+from modelramp.rollout.strategy import course_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ def planned_steps(spec: MLModelDeploymentSpec, rps: float, stable_error_rate: fl
     """
     The steps of the spec's strategy at so much total traffic (requests a second) and such a stable error rate (0 to 1).
     """
-    steps = compile_steps(spec.strategy)
-    radius = spec.strategy.canary.blast_radius.fraction
+    course = course_of(spec)
+    steps, radius = [step for step in course.steps if step.percent > 0], course.blast_radius.fraction
     shares = [float(step.percent / 100) for step in steps]
     phi = float(spec.analysis.overdispersion or 1)
     planned = plan_steps(shares, rps=rps, stable_error_rate=stable_error_rate, blast_radius=radius, phi=phi)
@@ -75,8 +75,8 @@ def table(name: str, spec: MLModelDeploymentSpec, rows: tuple[PlannedStep, ...],
     """
     The plan for people, with the ways out where a step is late.
     """
-    canary = spec.strategy.canary
-    radius = canary.blast_radius
+    course = course_of(spec)
+    radius, deadline = course.blast_radius, max(step.deadline for step in course.steps)
     lines = [
         f"{name}: a candidate as good as stable, at {rps:g} requests a second, risking {radius} of all traffic",
         f"  {'step':>6}  {'certified when errors are below':<32} {'requests':>9}  {'time':>7}",
@@ -92,7 +92,8 @@ def table(name: str, spec: MLModelDeploymentSpec, rows: tuple[PlannedStep, ...],
     if any(row.late for row in rows):
         lines.append(
             f"  late steps end as spec.analysis.onInconclusive says ({spec.analysis.on_inconclusive}): raise "
-            f"spec.strategy.canary.stepDeadline ({canary.step_deadline}) or blastRadius ({radius}), or send more"
+            f"{course.field}.stepDeadline ({duration_text(deadline.total_seconds())}) or blastRadius ({radius}), "
+            "or send more"
         )
     if spec.analysis.overdispersion is None:
         lines.append(

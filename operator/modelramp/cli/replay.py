@@ -26,7 +26,7 @@ from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, Reading, RouteState
 from modelramp.rollout.rules import first_match
 from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import WHOLE, compile_steps, wealth_of
+from modelramp.rollout.strategy import WHOLE, course_of, wealth_of
 
 STABLE_REVISION: Final = "stable"
 
@@ -70,7 +70,7 @@ class _Replay:
         The recorded share changed.
         """
         spec, status = self.deployment.spec, self.deployment.status
-        wealth = wealth_of(spec.strategy, spec.analysis)
+        wealth = wealth_of(spec)
         first = not status.evidence
         kept = {item.name: Account.from_state(item.state) for item in status.evidence}
         slices = spec.analysis.slices.values if spec.analysis.slices else ()
@@ -81,7 +81,7 @@ class _Replay:
             else kept[name].enter_step(wealth).skip_until(at + SETTLE)
             for name in self.arms
         }
-        shares = [step.percent for step in compile_steps(spec.strategy)]
+        shares = [step.percent for step in course_of(spec).steps if step.percent > 0]
         index = sum(share < percent for share in shares)
         step = StepStatus(
             index=index,
@@ -200,7 +200,7 @@ def _stretches(
     """
     if not weights:
         # The samples before the first block settle nothing that was not in place.
-        yield begin - SETTLE, end, compile_steps(deployment.spec.strategy)[0].percent
+        yield begin - SETTLE, end, next(step.percent for step in course_of(deployment.spec).steps if step.percent > 0)
         return
     changes = [*((_instant(at), percent) for at, percent in weights), (end, Decimal(0))]
     for (at, percent), (following, _) in pairwise(changes):

@@ -39,6 +39,7 @@ ACTIONS: Final[dict[Phase, str]] = {
     Phase.ROLLING_BACK: "RollBack",
     Phase.STABLE: "Serve",
     Phase.FAILED: "Reject",
+    Phase.REPORTED: "Report",
 }
 
 

@@ -54,7 +54,7 @@ _OBSTACLES: Final[Mapping[Verb, Callable[[Situation], str | None]]] = {
 def _not_retryable(s: Situation, revision: str) -> str | None:
     if revision != s.target:
         return f"it is meant for revision {revision}, and the spec names {s.target}"
-    if s.status.phase is not Phase.FAILED or not rejected(s):
+    if s.status.phase not in {Phase.FAILED, Phase.REPORTED} or not rejected(s):
         return f"the revision was not rejected: the rollout is {s.status.phase}"
     return None
 

@@ -104,7 +104,7 @@ def _opened(s: Situation, metric: Metric) -> Account | None:
     opening = _opening(s, metric)
     if not isinstance(opening, Opening):
         return None
-    slices, wealth = s.spec.analysis.slices, wealth_of(s.spec.strategy, s.spec.analysis)
+    slices, wealth = s.spec.analysis.slices, wealth_of(s.spec)
     warning = too_little_traffic(s, metric, opening)
     return Account.open(opening, wealth, slices.values if slices else (), warning)
 
@@ -122,7 +122,7 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
     if not isinstance(reading, Measured):
         return kept
     limits = s.margins_of(metric, step.next_share)
-    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    wealth = wealth_of(s.spec)
     counted = kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
     return counted.told_by(reading.store, reading.block.end)
 
@@ -214,7 +214,7 @@ def _retry(s: Situation) -> str | None:
     """
     A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
-    acts = s.status.phase in {Phase.FAILED, Phase.PAUSED}
+    acts = s.status.phase in {Phase.FAILED, Phase.REPORTED, Phase.PAUSED}
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
 
 

@@ -12,7 +12,7 @@ from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.account import PhiSource
-from modelramp.rollout.desired import wanted_shares
+from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
@@ -59,6 +59,8 @@ def _progressing(s: Situation) -> Finding:
             rejection = next((r for r in s.status.rejected if r.revision == s.target), None)
             why = rejection.reason if rejection else s.status.reason
             return Finding(FALSE, why, "the revision of the spec was rejected; stable serves everything")
+        case Phase.REPORTED:
+            return Finding(FALSE, s.status.reason, "the shadow run is over; stable serves everything")
         case Phase.PAUSED:
             return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
         case phase:
@@ -98,7 +100,11 @@ def _traffic(s: Situation) -> Finding:
         )
     if route.acceptance is Acceptance.REFUSED:
         return Finding(FALSE, Reason.ROUTE_PENDING, f"the gateway refuses the route: {route.message}"[:1024])
-    if route.acceptance is Acceptance.ACCEPTED and dict(route.shares) == dict(wanted):
+    if (
+        route.acceptance is Acceptance.ACCEPTED
+        and dict(route.shares) == dict(wanted)
+        and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.cohort == wanted_cohort(s))
+    ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
     return Finding(UNKNOWN, Reason.ROUTE_PENDING, "the gateway has not accepted the wanted shares yet")
 

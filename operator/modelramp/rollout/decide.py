@@ -22,12 +22,11 @@ from modelramp.rollout.messages import message, waiting_message
 from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.plan import Because, Plan
-from modelramp.rollout.rules import RULES, Rule, first_match
+from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match
 from modelramp.rollout.situation import Situation
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
 LONGEST_SLEEP: Final = timedelta(seconds=15)
-AT_REST: Final = frozenset({Phase.PENDING, Phase.STABLE, Phase.FAILED})
 
 
 def _answer(s: Situation, request: ActionRequest | UnreadableRequest, said: str) -> ActionStatus:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.guards import nothing_reaches, stable_serves
-from modelramp.rollout.observed import Acceptance, Arm, Role
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import WHOLE
@@ -45,6 +45,7 @@ DESIRED: Final[Mapping[Phase, Wanted]] = {
     Phase.ROLLING_BACK: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.STABLE: Wanted(Exposure.NOTHING, candidate_workload=False),
     Phase.FAILED: Wanted(Exposure.NOTHING, candidate_workload=False),
+    Phase.REPORTED: Wanted(Exposure.NOTHING, candidate_workload=False),
 }
 
 
@@ -120,15 +121,47 @@ def wanted_shares(s: Situation) -> Mapping[str, Decimal]:
     return shares
 
 
+def _in_step(s: Situation) -> bool:
+    """
+    The candidate has what its step gives it, and endpoints to take it.
+    """
+    arm = s.candidate_arm
+    return DESIRED[s.status.phase].exposure is Exposure.STEP and arm is not None and arm.ready > 0
+
+
+def wanted_mirrors(s: Situation) -> Mapping[str, Decimal]:
+    """
+    Percent of requests to be copied, by revision; empty: none. Never to a revision without ready endpoints.
+    """
+    mirrored = s.step.mirror if s.step is not None else NOTHING
+    return {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
+
+
+def wanted_cohort(s: Situation) -> CohortRoute | None:
+    """
+    Requests to be sent to the candidate by their header; None: none.
+    """
+    cohort = s.step.cohort if s.step is not None else None
+    if cohort is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
+        return None
+    return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
+
+
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
-    wanted, given = wanted_shares(s), s.observed.route.shares
-    if not wanted or (dict(wanted) == dict(given) and s.observed.route.traffic_hash == s.deployment.traffic_hash):
+    route = s.observed.route
+    shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
+    given = (dict(route.shares), dict(route.mirrors), route.cohort)
+    if not shares or (
+        (dict(shares), dict(mirrors), cohort) == given and route.traffic_hash == s.deployment.traffic_hash
+    ):
         return
-    rising = [name for name, percent in wanted.items() if percent > given.get(name, NOTHING)]
+    rising = {name for name, percent in shares.items() if percent > route.shares.get(name, NOTHING)}
+    rising |= {name for name, percent in mirrors.items() if percent > route.mirrors.get(name, NOTHING)}
+    rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
-    if ready and not (raises and s.observed.route.contested_by):
-        yield SetTraffic(shares=wanted, raises_exposure=raises)
+    if ready and not (raises and route.contested_by):
+        yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:

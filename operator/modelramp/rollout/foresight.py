@@ -7,7 +7,7 @@ from modelramp.api.spec import Metric
 from modelramp.rollout.account import Opening
 from modelramp.rollout.numbers import duration_text
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import compile_steps
+from modelramp.rollout.strategy import course_of
 
 
 def too_little_traffic(s: Situation, metric: Metric, opening: Opening) -> str:
@@ -18,12 +18,13 @@ def too_little_traffic(s: Situation, metric: Metric, opening: Opening) -> str:
     """
     if not metric.is_rate or metric.against is not None or opening.rps is None or opening.rate is None:
         return ""
-    steps = compile_steps(s.spec.strategy)
+    course = course_of(s.spec)
+    steps = [step for step in course.steps if step.percent > 0]
     rows = plan(
         [float(step.percent / 100) for step in steps],
         rps=opening.rps,
         stable_error_rate=opening.rate,
-        blast_radius=s.spec.strategy.canary.blast_radius.fraction,
+        blast_radius=course.blast_radius.fraction,
         phi=opening.phi,
     )
     for row, step in zip(rows, steps, strict=False):
@@ -33,6 +34,6 @@ def too_little_traffic(s: Situation, metric: Metric, opening: Opening) -> str:
             return (
                 f"{metric.title}: at {opening.rps:.3g} requests a second the step at {step.percent.normalize():f}% "
                 f"takes {needed}, and its deadline is {duration_text(deadline)}: raise "
-                f"spec.strategy.canary.stepDeadline or blastRadius, or say by spec.analysis.onInconclusive what follows"
+                f"{course.field}.stepDeadline or blastRadius, or say by spec.analysis.onInconclusive what follows"
             )
     return ""

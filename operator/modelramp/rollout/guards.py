@@ -20,6 +20,9 @@ SPLIT_TOLERANCE: Final = (
 )
 
 
+_ENDED: Final = frozenset({Phase.FAILED, Phase.REPORTED})  # a rollout of the spec's revision that is not begun again
+
+
 def can_return(s: Situation) -> bool:
     """
     There is a stable revision, or nothing is routed to the candidate yet.
@@ -132,7 +135,7 @@ def new_revision(s: Situation) -> bool:
     """
     The spec names a revision that is neither stable nor rejected, or a retry is requested.
     """
-    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase is Phase.FAILED))
+    return s.target != s.stable and (not rejected(s) or (retry_requested(s) and s.status.phase in _ENDED))
 
 
 def names_rejected(s: Situation) -> bool:
@@ -195,11 +198,12 @@ def route_contested(s: Situation) -> bool:
 
 def traffic_in_place(s: Situation) -> bool:
     """
-    The gateway accepted the step's share, and both arms that get traffic have ready endpoints.
+    The gateway accepted what the step gives, and both arms that get traffic have ready endpoints.
     """
-    arm = s.candidate_arm
+    arm, step = s.candidate_arm, s.step
     both = arm is not None and arm.ready > 0 and (s.step_percent == WHOLE or stable_serves(s))
-    return both and s.route_gives(s.candidate, s.step_percent)
+    given = s.route_gives(s.candidate, s.step_percent)
+    return both and given and (step is None or (s.route_copies(step) and s.route_sends(step)))
 
 
 def soaked(s: Situation) -> bool:
@@ -212,11 +216,23 @@ def soaked(s: Situation) -> bool:
     )
 
 
+def _counted_share(s: Situation) -> float:
+    """
+    The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
+    """
+    step = s.step
+    if step is None or step.cohort is not None:
+        return 1.0  # callers choose by their header: any share may be right
+    if step.mirror > 0:
+        return float(step.mirror / (WHOLE + step.mirror))
+    return float(step.percent / WHOLE)
+
+
 def split_mismatched(s: Situation) -> bool:
     """
     The counted share of requests contradicts the route's weights.
     """
-    share = float(s.step_percent) / 100
+    share = _counted_share(s)
     for evidence in s.evidence.values():
         mine, others = evidence.step_exposures
         total = mine + others
@@ -267,18 +283,18 @@ def promotion_in_place(s: Situation) -> bool:
 
 def nothing_reaches(s: Situation, revision: str | None) -> bool:
     """
-    The gateway accepted a route without the revision's share, and nothing was counted or is in flight.
+    The gateway accepted a route without the revision's share, copies or cohort; nothing was counted or is in flight.
 
     When the gateway's counters cannot be had, the time since the phase began stands in for them.
     """
     if revision is None or s.observed.route.acceptance is Acceptance.ABSENT:
         return True
-    if not s.route_gives(revision, Decimal(0)):
+    if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
         return False
     drain = s.observed.drain
     if drain is not None:
         return drain.empty(revision)
-    return s.since(s.status.phase_since, max(s.spec.traffic.gateway_api.request_timeout.timedelta, SETTLE))
+    return s.since(s.status.phase_since, max(s.spec.traffic.longest_request.timedelta, SETTLE))
 
 
 def candidate_drained(s: Situation) -> bool:

@@ -17,7 +17,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import wealth_of
+from modelramp.rollout.strategy import course_of, wealth_of
 
 DRAINING = "; draining"  # appended to the reason of a rollback while the candidate's last requests end
 
@@ -59,9 +59,14 @@ def _entered(s: Situation) -> StepStatus | None:
     if s.next_step is None:
         return s.status.step
     index, step = s.next_step
-    of = len(s.spec.strategy.canary.steps)
+    of = len(course_of(s.spec).steps)
     return StepStatus(
-        index=index, display=f"{index + 1}/{of}", traffic=Share.of_percent(step.percent), entered_at=s.now
+        index=index,
+        display=f"{index + 1}/{of}",
+        traffic=Share.of_percent(step.percent),
+        mirror=Share.of_percent(step.mirror) if step.mirror else None,
+        preview=step.preview,
+        entered_at=s.now,
     )
 
 
@@ -76,7 +81,7 @@ def enter_next_step(s: Situation, _reason: Reason) -> Status:
     """
     The next step begins: certification starts again, harm evidence goes on.
     """
-    wealth = wealth_of(s.spec.strategy, s.spec.analysis)
+    wealth = wealth_of(s.spec)
     evidence = tuple(
         EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
     )

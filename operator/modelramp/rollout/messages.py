@@ -17,6 +17,7 @@ from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
 from modelramp.rollout.situation import SETTLE, Situation
+from modelramp.rollout.strategy import course_of
 
 
 def _candidate(s: Situation) -> str:
@@ -90,7 +91,24 @@ def _counts(s: Situation) -> str:
 
 
 def _step(s: Situation) -> str:
-    return f"step {s.status.step.display} at {s.step_percent.normalize():f}%" if s.status.step else "the step"
+    step = s.status.step
+    if step is None:
+        return "the step"
+    if step.preview:
+        return f"step {step.display}, the preview,"
+    if step.mirror is not None:
+        return f"step {step.display} with {step.mirror} of requests copied"
+    return f"step {step.display} at {s.step_percent.normalize():f}%"
+
+
+def _given(s: Situation) -> str:
+    """
+    What the route is to give the candidate.
+    """
+    step = s.status.step
+    if step is not None and step.mirror is not None:
+        return f"copies of {step.mirror} of requests"
+    return "its preview" if step is not None and step.preview else f"{s.step_percent.normalize():f}%"
 
 
 def _culprits(s: Situation) -> str:
@@ -156,6 +174,11 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
     Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
+    Reason.SHADOW_REPORTED: lambda s: (
+        f"the shadow run of {_candidate(s)} passed: {_counts(s)}"
+        if s.candidate is not None and s.status.phase is Phase.PROGRESSING
+        else f"the shadow run of {_target(s)} is over, its report is in the history; {_stable(s)} serves everything"
+    ),
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
 }
 
@@ -186,7 +209,7 @@ def _claim(s: Situation, name: str) -> str:
     metric, share = s.metric(name), s.step.next_share if s.step else None
     if metric is None or share is None:
         return "its margin is kept"
-    margin = f"1.25 x stable + {s.spec.strategy.canary.blast_radius.percent / 100 / Decimal(str(share)):.2%}"
+    margin = f"1.25 x stable + {course_of(s.spec).blast_radius.percent / 100 / Decimal(str(share)):.2%}"
     if metric.against is not None:
         return f"the rate is below 1.5 x {metric.against.limit}"
     match question_of(metric):
@@ -205,7 +228,7 @@ def _claim(s: Situation, name: str) -> str:
 
 def _waiting_in_step(s: Situation) -> str:
     if not traffic_in_place(s):
-        return f"waiting for the gateway to give the candidate {s.step_percent.normalize():f}%"
+        return f"waiting for the gateway to give the candidate {_given(s)}"
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]

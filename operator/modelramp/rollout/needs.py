@@ -145,7 +145,7 @@ def next_counts_at(s: Situation) -> datetime | None:
     When the next block of some metric can be had, in whole seconds; None: no metric is counted in this step.
     """
     begin = counted_from(s)
-    if begin is None or s.step_percent == WHOLE:
+    if begin is None or not s.compared:
         return None
     kept = (s.evidence.get(metric.title) for metric in s.judged_metrics)
     ends = [item.counted_until for item in kept if item is not None]
@@ -163,7 +163,7 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
     """
     begin = counted_from(s)
     exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}
-    if not exposed or begin is None or s.candidate is None or s.stable is None or s.step_percent == WHOLE:
+    if not exposed or begin is None or s.candidate is None or s.stable is None or not s.compared:
         return ()
     until, found, evidence = _on_grid(s, settled_instant(s)), [], s.evidence
     for metric in s.judged_metrics:

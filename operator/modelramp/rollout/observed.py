@@ -60,6 +60,17 @@ class Acceptance(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CohortRoute:
+    """
+    Requests with exactly this header go to this revision, whatever the shares.
+    """
+
+    header: str
+    value: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteState:
     """
     The route as it is.
@@ -68,6 +79,10 @@ class RouteState:
     acceptance: Acceptance = Acceptance.ABSENT
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent by revision, every listed backend, also those at 0."""
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent of requests that are copied, by revision; without those that get none."""
+    cohort: CohortRoute | None = None
+    """Requests that are sent by their header; None: none are."""
     message: str = ""
     """Why it is refused or pending, for people."""
     contested_by: str | None = None

@@ -3,13 +3,13 @@ The result of thinking: effects as data, and why.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.observed import Role
+from modelramp.rollout.observed import CohortRoute, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,17 @@ class ScaleWorkload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTraffic:
     """
-    The route gives these percents to the revisions, and lists no other.
+    The route gives these percents to the revisions, and lists no other; it copies and sends by header what is said
+    here, and nothing else.
     """
 
     shares: Mapping[str, Decimal]
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent of requests copied, by revision, all above 0; empty: none are."""
+    cohort: CohortRoute | None = None
+    """Requests sent by their header; None: none are."""
     raises_exposure: bool
-    """A revision other than stable gets more than the route gives it now."""
+    """A revision other than stable gets more than the route gives it now, by share, copy or header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import actions, overdue
+from modelramp.rollout import actions, ends, overdue
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
 from modelramp.rollout.situation import Situation
@@ -35,12 +35,14 @@ PAUSED: Final = frozenset({Phase.PAUSED})
 PROMOTING: Final = frozenset({Phase.PROMOTING})
 ROLLING_BACK: Final = frozenset({Phase.ROLLING_BACK})
 FAILED: Final = frozenset({Phase.FAILED})
+REPORTED: Final = frozenset({Phase.REPORTED})
 STABLE: Final = frozenset({Phase.STABLE})
 ON_TRIAL: Final = PREPARING | PROGRESSING | PAUSED
 IN_FLIGHT: Final = ON_TRIAL | PROMOTING
 EXPOSED: Final = PROGRESSING | PAUSED
 EVERYWHERE: Final = frozenset(Phase)
-AT_REST: Final = STABLE | FAILED | {Phase.PENDING}
+ENDED: Final = FAILED | REPORTED
+AT_REST: Final = STABLE | ENDED | {Phase.PENDING}
 
 # fmt: off
 RULES: Final[tuple[Rule, ...]] = (
@@ -56,9 +58,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(ON_TRIAL,    when.superseded,                   Phase.ROLLING_BACK, then.remember_nothing,    Reason.SUPERSEDED),
     # Begin
-    Rule(FAILED,      actions.retry_asked,               Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
+    Rule(ENDED,       actions.retry_asked,               Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
     Rule(AT_REST,     when.new_revision,                 Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
-    Rule(FAILED,      when.names_stable,                 Phase.STABLE,       then.remember_nothing,    Reason.REVERTED),
+    Rule(ENDED,       when.names_stable,                 Phase.STABLE,       then.remember_nothing,    Reason.REVERTED),
+    Rule(STABLE,      ends.names_reported,               Phase.REPORTED,     then.remember_nothing,    Reason.SHADOW_REPORTED),
     Rule(STABLE,      when.names_rejected,               Phase.FAILED,       then.remember_nothing,    Reason.ROLLED_BACK),
     # What people ask for stands above what the machine does by itself.
     Rule(EXPOSED,     actions.pause_asked,               Phase.PAUSED,       then.remember_nothing,    Reason.PAUSED_BY_REQUEST),
@@ -69,6 +72,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.remember_nothing,    Reason.FIRST_REVISION_READY),
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
     Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
+    Rule(PROGRESSING, ends.run_passed_for_report,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.SHADOW_REPORTED),
     Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),
     Rule(PROGRESSING, when.step_passed,                  Phase.PROGRESSING,  then.enter_next_step,     Reason.STEP_PASSED),
     Rule(PROGRESSING, overdue.no_data_rolls_back,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.METRICS_UNAVAILABLE),
@@ -81,6 +85,7 @@ RULES: Final[tuple[Rule, ...]] = (
     # End
     Rule(PROMOTING,   when.promotion_in_place,           Phase.STABLE,       then.promote,             Reason.PROMOTED),
     Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
+    Rule(ROLLING_BACK, ends.drained_and_reported,        Phase.REPORTED,     then.forget_candidate,    Reason.SHADOW_REPORTED),
     Rule(ROLLING_BACK, when.drained_and_rejected,        Phase.FAILED,       then.forget_candidate,    Reason.ROLLED_BACK),
     Rule(ROLLING_BACK, when.candidate_drained,           Phase.STABLE,       then.forget_candidate,    Reason.REVERTED),
     # What cannot be done is said once nothing else is to be done.

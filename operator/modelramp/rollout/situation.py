@@ -20,7 +20,7 @@ from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploy
 from modelramp.api.status import Status
 from modelramp.rollout.account import Account
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
-from modelramp.rollout.strategy import Step, following, step_of
+from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
 
 SETTLE: Final = timedelta(
     seconds=5
@@ -96,16 +96,16 @@ class Situation:
     @cached_property
     def step(self) -> Step | None:
         """
-        The present step, at the share that was entered; None: none is.
+        The present step, at the place that was entered; None: none is.
         """
-        return step_of(self.spec.strategy, self.status.step.traffic.percent) if self.status.step else None
+        return step_at(self.spec, place_of(self.status.step)) if self.status.step else None
 
     @cached_property
     def next_step(self) -> tuple[int, Step] | None:
         """
         The step after the present one (the first, before any) with its index; None: promotion follows.
         """
-        return following(self.spec.strategy, self.step_percent)
+        return following(self.spec, place_of(self.status.step))
 
     @property
     def step_percent(self) -> Decimal:
@@ -113,6 +113,13 @@ class Situation:
         The candidate's share in the present step; 0 without one.
         """
         return self.step.percent if self.step else Decimal(0)
+
+    @property
+    def compared(self) -> bool:
+        """
+        The present step has something to compare the candidate with.
+        """
+        return self.step is not None and self.step.next_share is not None
 
     @property
     def judged_metrics(self) -> tuple[Metric, ...]:
@@ -167,7 +174,7 @@ class Situation:
             return gauge_margins(metric.growth)
         if metric.against is not None:
             return limit_margins(metric.against.limit.fraction)
-        return margins(self.spec.strategy.canary.blast_radius.fraction, next_share)
+        return margins(course_of(self.spec).blast_radius.fraction, next_share)
 
     @cached_property
     def harm_log(self) -> float:
@@ -216,6 +223,31 @@ class Situation:
         route = self.observed.route
         given = route.shares.get(revision, Decimal(0)) if revision else Decimal(0)
         return route.acceptance is Acceptance.ACCEPTED and given == percent
+
+    def route_copies(self, step: Step) -> bool:
+        """
+        The route copies to the candidate what the step says, and nothing else.
+        """
+        wanted = {self.candidate: step.mirror} if step.mirror else {}
+        return dict(self.observed.route.mirrors) == wanted
+
+    def route_sends(self, step: Step) -> bool:
+        """
+        The route sends to the candidate by header what the step says.
+        """
+        cohort, wanted = self.observed.route.cohort, step.cohort
+        if cohort is None or wanted is None:
+            return cohort is None and wanted is None
+        return (cohort.header, cohort.value, cohort.revision) == (wanted.header, wanted.value, self.candidate)
+
+    def reached_aside(self, revision: str) -> bool:
+        """
+        The route copies requests to the revision, or sends them there by header.
+        """
+        route = self.observed.route
+        return route.mirrors.get(revision, Decimal(0)) > 0 or (
+            route.cohort is not None and route.cohort.revision == revision
+        )
 
     def since(self, instant: datetime | None, span: timedelta) -> bool:
         """

@@ -1,78 +1,232 @@
 """
-Strategies compile to steps; one machine walks them.
+Strategies compile to steps; one machine walks them. Nothing else knows that there are strategies.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple, assert_never
 
 from modelramp.analysis import Wealth, wealth_schedule
-from modelramp.api.spec import Analysis, Strategy
+from modelramp.api.scalars import Share
+from modelramp.api.spec import (
+    BY_USE_CASE,
+    Approval,
+    BlueGreen,
+    Canary,
+    CanaryStep,
+    Cohort,
+    MLModelDeploymentSpec,
+    OnPassed,
+    Shadow,
+    ShadowStage,
+    WarmUp,
+)
+from modelramp.api.status import StepStatus
 
-WHOLE = Decimal(100)
+WHOLE: Final = Decimal(100)
+NOTHING: Final = Decimal(0)
+
+
+class Place(NamedTuple):
+    """
+    Where on the way from nothing to everything a step is. Places are ordered: mirrored shares, then the preview, then
+    live shares; so a step keeps its place when the spec's list is edited around it.
+    """
+
+    percent: Decimal
+    """The candidate's share of live traffic, 0 to 100."""
+    preview: bool = False
+    """Nobody but the preview's header reaches it, and nothing is mirrored."""
+    mirror: Decimal = NOTHING
+    """The share of requests that is copied to it, in percent; 0: none."""
+
+
+START: Final = Place(NOTHING)
+"""Before every step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """
-    A share of live traffic, and what must hold before the next one.
+    What the candidate is given, and what must hold before the next step.
     """
 
     percent: Decimal
-    """The candidate's share, above 0 up to 100."""
+    """The candidate's share of live traffic, 0 to 100."""
     next_share: float | None
-    """The share it is certified for, as a fraction; None: it has everything, nothing is left to compare it with."""
+    """The live share it is certified for, as a fraction; None: there is nothing to compare it with."""
     soak: timedelta
     deadline: timedelta
+    mirror: Decimal = NOTHING
+    """The share of requests that is copied to it, in percent; 0: none."""
+    preview: bool = False
+    """It is at full size and gets nothing but what carries the preview's header."""
+    cohort: Cohort | None = None
+    """Requests with this header reach it; None: only its share does."""
+    approval: bool = False
+    """Somebody has to approve that it is entered, whatever the degree of automation."""
+    smoke: WarmUp | None = None
+    """Requests that its own Service must answer before it is passed; None: none are sent."""
+
+    @property
+    def place(self) -> Place:
+        """
+        Where it is on the way.
+        """
+        return Place(self.percent, self.preview, self.mirror)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """
+    A strategy as the machine walks it.
+    """
+
+    steps: tuple[Step, ...]
+    """By rising place; never empty."""
+    blast_radius: Share
+    field: str
+    """Where the spec says it."""
+    reports: bool = False
+    """It ends with a report, not with a promotion."""
+
+
+def _mirrored(stage: ShadowStage, next_share: float) -> Step:
+    return Step(
+        percent=NOTHING,
+        mirror=stage.mirror.percent,
+        next_share=next_share,
+        soak=stage.soak.timedelta,
+        deadline=stage.deadline.timedelta,
+    )
+
+
+def _fraction(percent: Decimal) -> float:
+    return float(percent / WHOLE)
+
+
+def _live(steps: tuple[CanaryStep, ...], soak: timedelta, deadline: timedelta, cohort: Cohort | None) -> Iterator[Step]:
+    """
+    A last step below 100 % is certified for 100 %, which the promotion then gives.
+    """
+    shares = [*(step.traffic.percent for step in steps), WHOLE]
+    for step, (share, after) in zip(steps, pairwise(shares), strict=True):
+        yield Step(
+            percent=share,
+            next_share=None if share == WHOLE else _fraction(after),
+            soak=soak if step.soak is None else step.soak.timedelta,
+            deadline=deadline,
+            cohort=None if share == WHOLE else cohort,
+            approval=step.approval is Approval.REQUIRED,
+        )
+
+
+def _canary(canary: Canary) -> Course:
+    live = _live(canary.steps, canary.soak.timedelta, canary.step_deadline.timedelta, canary.cohort)
+    first = _fraction(canary.steps[0].traffic.percent)
+    shadow = [] if canary.shadow is None else [_mirrored(canary.shadow, first)]
+    return Course(steps=(*shadow, *live), blast_radius=canary.blast_radius, field="spec.strategy.canary")
+
+
+def _blue_green(plan: BlueGreen) -> Course:
+    deadline, before = plan.step_deadline.timedelta, plan.pre_switch
+    preview = Step(
+        percent=NOTHING,
+        preview=True,
+        next_share=None,
+        soak=before.soak.timedelta,
+        deadline=deadline,
+        cohort=plan.preview,
+        approval=before.approval is Approval.REQUIRED,
+        smoke=before.smoke,
+    )
+    *parts, last = plan.steps
+    whole = last if last.soak is not None else last.model_copy(update={"soak": plan.bake})
+    live = _live((*parts, whole), plan.soak.timedelta, deadline, plan.preview)
+    shadow = [] if plan.shadow is None else [_mirrored(plan.shadow, _fraction(plan.steps[0].traffic.percent))]
+    return Course(steps=(*shadow, preview, *live), blast_radius=plan.blast_radius, field="spec.strategy.blueGreen")
+
+
+def _shadow(shadow: Shadow) -> Course:
+    return Course(
+        steps=(_mirrored(shadow, 1.0),),
+        blast_radius=shadow.blast_radius,
+        field="spec.strategy.shadow",
+        reports=shadow.on_passed is OnPassed.REPORT,
+    )
 
 
 @lru_cache(maxsize=256)  # a decision asks dozens of times; strategies are frozen and few
-def compile_steps(strategy: Strategy) -> tuple[Step, ...]:
-    """
-    The steps of a canary. A last step below 100 % is certified for 100 %, which the promotion then gives.
-    """
-    canary = strategy.canary
-    shares = [step.traffic.percent for step in canary.steps]
-    following = [*shares[1:], WHOLE]
-    return tuple(
-        Step(
-            percent=share,
-            next_share=None if share == WHOLE else float(after / WHOLE),
-            soak=(step.soak or canary.soak).timedelta,
-            deadline=canary.step_deadline.timedelta,
-        )
-        for share, after, step in zip(shares, following, canary.steps, strict=True)
-    )
+def _compiled(chosen: Canary | BlueGreen | Shadow) -> Course:
+    match chosen:
+        case Canary():
+            return _canary(chosen)
+        case BlueGreen():
+            return _blue_green(chosen)
+        case Shadow():
+            return _shadow(chosen)
+        case unknown:
+            assert_never(unknown)
 
 
-def step_of(strategy: Strategy, percent: Decimal) -> Step:
+def course_of(spec: MLModelDeploymentSpec) -> Course:
     """
-    The step at this share as the spec has it now. A share the spec no longer lists keeps the strategy's defaults.
+    The strategy that the spec gives, or that its use case stands for.
     """
-    listed = compile_steps(strategy)
-    same = next((step for step in listed if step.percent == percent), None)
+    given = spec.strategy
+    return _compiled(given.canary or given.blue_green or given.shadow or BY_USE_CASE[spec.use_case])
+
+
+def place_of(step: StepStatus | None) -> Place:
+    """
+    Where the step that was entered is; before all others without one.
+    """
+    if step is None:
+        return START
+    mirror = NOTHING if step.mirror is None else step.mirror.percent
+    return Place(step.traffic.percent, step.preview, mirror)
+
+
+def step_at(spec: MLModelDeploymentSpec, place: Place) -> Step:
+    """
+    The step at this place as the spec has it now. A place the spec no longer lists keeps the times of the listed step
+    before it, or of the first.
+    """
+    steps = course_of(spec).steps
+    same = next((step for step in steps if step.place == place), None)
     if same is not None:
         return same
-    above = next((step.percent for step in listed if step.percent > percent), WHOLE)
-    canary = strategy.canary
-    next_share = None if percent == WHOLE else float(above / WHOLE)
+    before = [step for step in steps if step.place < place]
+    like = before[-1] if before else steps[0]
+    above = next((step.percent for step in steps if step.percent > place.percent), WHOLE)
+    compared = place.percent < WHOLE and not place.preview
     return Step(
-        percent=percent, next_share=next_share, soak=canary.soak.timedelta, deadline=canary.step_deadline.timedelta
+        percent=place.percent,
+        mirror=place.mirror,
+        preview=place.preview,
+        next_share=_fraction(above) if compared else None,
+        soak=like.soak,
+        deadline=like.deadline,
+        cohort=None if place.percent == WHOLE else like.cohort,
     )
 
 
-def following(strategy: Strategy, percent: Decimal) -> tuple[int, Step] | None:
+def following(spec: MLModelDeploymentSpec, place: Place) -> tuple[int, Step] | None:
     """
-    The next step above a share with its index; None: there is none, promotion follows.
+    The next step after a place with its index; None: there is none, the end of the course follows.
     """
-    return next(((index, step) for index, step in enumerate(compile_steps(strategy)) if step.percent > percent), None)
+    steps = course_of(spec).steps
+    return next(((index, step) for index, step in enumerate(steps) if step.place > place), None)
 
 
-def wealth_of(strategy: Strategy, analysis: Analysis) -> Wealth:
+def wealth_of(spec: MLModelDeploymentSpec) -> Wealth:
     """
     How the harm wealth is spread over start, steps and blocks; fixed by the spec before the first block.
     """
-    judged = [step for step in compile_steps(strategy) if step.next_share is not None]
-    planned = sum((step.deadline for step in judged), timedelta()) / analysis.interval.timedelta
+    judged = [step for step in course_of(spec).steps if step.next_share is not None]
+    planned = sum((step.deadline for step in judged), timedelta()) / spec.analysis.interval.timedelta
     return wealth_schedule(planned_blocks=max(1, round(planned)), later_steps=max(0, len(judged) - 1))

@@ -22,7 +22,7 @@ from modelramp.rollout.needs import due
 from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState, WarmUpReading
 from modelramp.rollout.rules import Rule
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import compile_steps
+from modelramp.rollout.strategy import course_of
 from modelramp.simulation.traffic import Traffic, TrafficModel
 
 BEGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -115,7 +115,7 @@ class _World:
         self.traffic = Traffic(model, rng)
         self._onset = model.onset
         self._histories = _learnt(self.traffic, model)
-        self._last_percent = compile_steps(deployment.spec.strategy)[-1].percent
+        self._last_percent = course_of(deployment.spec).steps[-1].percent
         self.now = BEGIN
         replicas = deployment.spec.serving.replicas
         self._arms = {

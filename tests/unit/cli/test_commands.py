@@ -187,7 +187,7 @@ class TestPlan:
         """
         assert main(["plan", file_of(tmp_path, VALID), "--rps", "0.1"]) == 1
         out = capsys.readouterr().out
-        for field in ("spec.analysis.onInconclusive says (Pause)", "stepDeadline (1h)", "blastRadius (0.5%)"):
+        for field in ("spec.analysis.onInconclusive says (Pause)", "stepDeadline (60 min)", "blastRadius (0.5%)"):
             assert field in out
         assert main(["plan", file_of(tmp_path, VALID), "--rps", "500"]) == 0
         assert "stepDeadline" not in capsys.readouterr().out

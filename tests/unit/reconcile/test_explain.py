@@ -23,6 +23,7 @@ GOOD_NEWS = {
     Reason.STEP_PASSED,
     Reason.RESUMED,
     Reason.PROMOTED,
+    Reason.SHADOW_REPORTED,
     Reason.PAUSED_BY_REQUEST,
 }
 

@@ -224,7 +224,7 @@ class TestRollout:
             sections=SECTIONS,
             histories={"queue": opening},
         )
-        wealth = wealth_of(asked.deployment.spec.strategy, asked.deployment.spec.analysis)
+        wealth = wealth_of(asked.deployment.spec)
         (kept,) = assess(asked.deployment, asked.observed, NOW).evidence.values()
         assert kept == replace(
             kept, metric=GaugeEvidence.begin(scale=2.0, tau=1.5, wealth=wealth, counted_until=ago(20))

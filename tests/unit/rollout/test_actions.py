@@ -22,7 +22,7 @@ DOABLE = {
     Verb.PROMOTE: EXPOSED,
     Verb.PROMOTE_FULL: EXPOSED,
     Verb.ABORT: EXPOSED | {Phase.PREPARING, Phase.PROMOTING},
-    Verb.RETRY: {Phase.FAILED},
+    Verb.RETRY: {Phase.FAILED, Phase.REPORTED},
 }
 
 

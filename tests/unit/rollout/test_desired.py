@@ -29,6 +29,7 @@ def test_shares_of_each_phase() -> None:
         Phase.ROLLING_BACK: percents(BACK),
         Phase.STABLE: percents({"1": "100"}),
         Phase.FAILED: percents({"1": "100"}),
+        Phase.REPORTED: percents({"1": "100"}),
     }
 
 

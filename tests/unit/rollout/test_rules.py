@@ -21,6 +21,7 @@ from fakes.rollout import (
     candidate,
     kept,
     metric_evidence,
+    percents,
     rejection,
     rev,
     route,
@@ -30,15 +31,17 @@ from fakes.rollout import (
 )
 
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
+from modelramp.api.scalars import Share
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import actions, assess, conditions, decide, desired, guards, memory, messages, overdue
+from modelramp.rollout import actions, assess, conditions, decide, desired, ends, guards, memory, messages, overdue
 from modelramp.rollout.account import Account
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
 from modelramp.rollout.observed import Drain, Measured, NoData
 from modelramp.rollout.rules import RULES, first_match
 
+ENDED = (Phase.FAILED, Phase.REPORTED)
 ON_TRIAL = (Phase.PREPARING, Phase.PROGRESSING, Phase.PAUSED)
 IN_FLIGHT = (*ON_TRIAL, Phase.PROMOTING)
 EXPOSED = (Phase.PROGRESSING, Phase.PAUSED)
@@ -178,24 +181,33 @@ def beginnings() -> Iterator[Case]:
         near=world(Phase.STABLE, version="1"),
         remembers={"candidate": "2"},
     )  # fmt: skip
-    yield Case(
-        title="the spec names a third revision, not the rejected one", **begun,
-        fires=world(Phase.FAILED, version="3"),
-        near=world(Phase.FAILED, version="2"),
-        remembers={"candidate": "3"},
-    )  # fmt: skip
     retry = {ANNOTATION_RETRY: "once"}
+    for phase in ENDED:
+        yield Case(
+            title="the spec names a third revision, not the rejected one", **begun,
+            fires=world(phase, version="3"),
+            near=world(phase, version="2"),
+            remembers={"candidate": "3"},
+        )  # fmt: skip
+        yield Case(
+            title="a retry of the rejected revision is requested that was not acted on", **begun,
+            fires=world(phase, annotations=retry),
+            near=world(phase, annotations=retry, remembered={"retry_seen": "once"}),
+            remembers={"candidate": "2", "rejected": [], "retry_seen": "once"},
+        )  # fmt: skip
+        yield Case(
+            title="the spec names the stable revision again, not the rejected one",
+            guard="names_stable", to=Phase.STABLE, reason=Reason.REVERTED,
+            fires=world(phase, version="1"),
+            near=world(phase, version="2"),
+        )  # fmt: skip
+    reported = (rejection("2", Reason.SHADOW_REPORTED),)
     yield Case(
-        title="a retry of the rejected revision is requested that was not acted on", **begun,
-        fires=world(Phase.FAILED, annotations=retry),
-        near=world(Phase.FAILED, annotations=retry, remembered={"retry_seen": "once"}),
-        remembers={"candidate": "2", "rejected": [], "retry_seen": "once"},
-    )  # fmt: skip
-    yield Case(
-        title="the spec names the stable revision again, not the rejected one",
-        guard="names_stable", to=Phase.STABLE, reason=Reason.REVERTED,
-        fires=world(Phase.FAILED, version="1"),
-        near=world(Phase.FAILED, version="2"),
+        title="the spec names the revision whose run ended with a report, not one that was rejected",
+        guard="names_reported", to=Phase.REPORTED, reason=Reason.SHADOW_REPORTED,
+        fires=world(Phase.STABLE, version="2", remembered={"rejected": reported}),
+        near=world(Phase.STABLE, version="2", remembered={"rejected": (rejection("2"),)}),
+        instead="names_rejected",
     )  # fmt: skip
     yield Case(
         title="the spec names the revision that was rejected, not another",
@@ -244,6 +256,23 @@ def steps() -> Iterator[Case]:
         fires=world(Phase.PROGRESSING, remembered={"verdicts": (verdict(VerdictName.PASSED),)}),
         near=world(Phase.PROGRESSING, remembered={"verdicts": (verdict(VerdictName.INCONCLUSIVE),)}),
         remembers={"step": ("2/4", "25%", "now", None), "verdicts": 0, "evidence": {"errors": (50.0, 0.0)}},
+    )  # fmt: skip
+    copied: dict[str, Any] = {
+        "route": route(BACK, mirrors=percents({"2": "100"})),
+        "remembered": {
+            "step": step("0", mirror=Share("100%"), display="1/1"), "verdicts": (verdict(VerdictName.PASSED),),
+            "evidence": (kept(metric_evidence(counts=(500, 0, 500, 0))),),
+        },
+    }  # fmt: skip
+    yield Case(
+        title="the shadow run passed, and the spec asks for a report, not for a promotion",
+        guard="run_passed_for_report", to=Phase.ROLLING_BACK, reason=Reason.SHADOW_REPORTED,
+        fires=world(Phase.PROGRESSING, sections={"strategy": {"shadow": {"soak": "2m"}}}, **copied),
+        near=world(
+            Phase.PROGRESSING, sections={"strategy": {"shadow": {"soak": "2m", "onPassed": "Promote"}}}, **copied
+        ),
+        instead="last_step_passed",
+        remembers={"rejected": [("2", Reason.SHADOW_REPORTED)]},
     )  # fmt: skip
     blind = (verdict(VerdictName.NO_DATA, message="no series"),)
     yield Case(
@@ -370,6 +399,14 @@ def endings() -> Iterator[Case]:
         near=world(Phase.ROLLING_BACK, version="2", **busy),
         remembers={**gone, "history": [("2", Reason.ROLLED_BACK)]},
     )  # fmt: skip
+    over = {"rejected": (rejection("2", Reason.SHADOW_REPORTED),)}
+    yield Case(
+        title="the last copy to the candidate has ended after a shadow run",
+        guard="drained_and_reported", to=Phase.REPORTED, reason=Reason.SHADOW_REPORTED,
+        fires=world(Phase.ROLLING_BACK, version="2", remembered=over, **drained),
+        near=world(Phase.ROLLING_BACK, version="2", remembered=over, **busy),
+        remembers={**gone, "history": [("2", Reason.SHADOW_REPORTED)]},
+    )  # fmt: skip
     yield Case(
         title="the last request to the candidate has ended, and the spec names the stable revision",
         guard="candidate_drained", to=Phase.STABLE, reason=Reason.REVERTED,
@@ -397,14 +434,15 @@ def requests() -> Iterator[Case]:
                 **DONE, "rejected": [("2", Reason.ABORT_REQUESTED)], **(OPENED if phase is Phase.PREPARING else {})
             },
         )  # fmt: skip
-    yield Case(
-        title="somebody asks to retry the rejected revision, not another one",
-        guard="retry_asked", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
-        fires=world(Phase.FAILED, annotations=asking("retry")),
-        near=world(Phase.FAILED, annotations=asking("retry", "3")),
-        instead="action_refused",
-        remembers={**DONE, "candidate": "2", "rejected": []},
-    )  # fmt: skip
+    for phase in ENDED:
+        yield Case(
+            title="somebody asks to retry the rejected revision, not another one",
+            guard="retry_asked", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
+            fires=world(phase, annotations=asking("retry")),
+            near=world(phase, annotations=asking("retry", "3")),
+            instead="action_refused",
+            remembers={**DONE, "candidate": "2", "rejected": []},
+        )  # fmt: skip
     for phase in EXPOSED:
         yield Case(
             title="somebody asks for a pause, and was not answered yet",
@@ -605,12 +643,17 @@ def test_every_finding_is_used() -> None:
     """
     Each finding stands in a row, or another finding or message is made from it.
     """
-    modules = (actions, assess, conditions, desired, messages, guards, overdue)
+    modules = (actions, assess, conditions, desired, ends, messages, guards, overdue)
     sources = [inspect.getsource(module) for module in modules]
     in_rows = {rule.when.__name__ for rule in RULES}
     left_over = {
         name
-        for name in {**public_functions(guards), **public_functions(overdue), **public_functions(actions)}
+        for name in {
+            **public_functions(guards),
+            **public_functions(overdue),
+            **public_functions(actions),
+            **public_functions(ends),
+        }
         if name not in in_rows and sum(source.count(f"{name}(") for source in sources) < 2
     }
     assert left_over == set()
@@ -620,7 +663,12 @@ def test_every_finding_and_update_says_what_it_is() -> None:
     """
     The page of the documentation is printed from their docstrings.
     """
-    findings = {**public_functions(guards), **public_functions(overdue), **public_functions(actions)}
+    findings = {
+        **public_functions(guards),
+        **public_functions(overdue),
+        **public_functions(actions),
+        **public_functions(ends),
+    }
     named = {**findings, **public_functions(memory)}
     assert [name for name, one in named.items() if not (one.__doc__ or "").strip()] == []
 
@@ -641,12 +689,14 @@ def test_every_reason_of_a_row_has_its_sentence() -> None:
 
 def test_safety_stands_above_progress() -> None:
     """
-    Every row that takes traffic away stands above every row that may give more. Two take it away only because a step's
-    deadline passed: they stand behind the rows of a step that passed, and before all else a deadline may bring.
+    Every row that takes traffic away, but for the good end of a shadow run, stands above every row that may give more.
+    Two take it away only because a step's deadline passed: they stand behind the rows of a step that passed, and before
+    all else a deadline may bring.
     """
+    done = ends.run_passed_for_report  # no harm is done: nothing but copies reached the candidate
     late = [index for index, rule in enumerate(RULES) if rule.when.__module__ == overdue.__name__]
-    taking = {index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK}
-    others = {index for index, rule in enumerate(RULES) if rule.to is not Phase.ROLLING_BACK}
+    taking = {index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK and rule.when is not done}
+    others = set(range(len(RULES))) - {index for index, rule in enumerate(RULES) if rule.to is Phase.ROLLING_BACK}
     assert max(taking - set(late)) < min(others)
     assert sorted(taking & set(late)) == late[:2]
     assert next(i for i, rule in enumerate(RULES) if rule.when is guards.step_passed) < late[0]

@@ -3,21 +3,22 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from fakes.rollout import spec
+from fakes.rollout import spec, step
 
 from modelramp.analysis import wealth_schedule
-from modelramp.api.spec import Strategy
-from modelramp.rollout.strategy import Step, compile_steps, following, step_of, wealth_of
+from modelramp.api.scalars import Share
+from modelramp.api.spec import Cohort, MLModelDeploymentSpec, UseCase
+from modelramp.rollout.strategy import START, Place, Step, course_of, following, place_of, step_at, wealth_of
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def strategy(*shares: str, **canary: Any) -> Strategy:  # noqa: ANN401 - JSON
+def canary(*shares: str, **changes: Any) -> MLModelDeploymentSpec:  # noqa: ANN401 - JSON
     """
     A canary with these steps.
     """
-    return spec(strategy={"canary": {"steps": [{"traffic": share} for share in shares], **canary}}).strategy
+    return spec(strategy={"canary": {"steps": [{"traffic": share} for share in shares], **changes}})
 
 
 def a_step(percent: str, next_share: float | None, soak: timedelta = 2 * MINUTE) -> Step:
@@ -31,14 +32,14 @@ def test_each_step_is_certified_for_the_next() -> None:
     """
     A step's evidence is about the share that comes after it; at 100 % nothing is left to compare with.
     """
-    assert compile_steps(strategy("5%", "25%", "100%")) == (a_step("5", 0.25), a_step("25", 1.0), a_step("100", None))
+    assert course_of(canary("5%", "25%", "100%")).steps == (a_step("5", 0.25), a_step("25", 1.0), a_step("100", None))
 
 
 def test_a_last_step_below_everything_is_certified_for_everything() -> None:
     """
     The promotion then gives 100 %.
     """
-    assert compile_steps(strategy("10%")) == (a_step("10", 1.0),)
+    assert course_of(canary("10%")).steps == (a_step("10", 1.0),)
 
 
 def test_a_step_has_its_own_soak_or_the_strategy_s() -> None:
@@ -46,7 +47,7 @@ def test_a_step_has_its_own_soak_or_the_strategy_s() -> None:
     A soak written at a step wins.
     """
     steps = [{"traffic": "5%", "soak": "7m"}, {"traffic": "50%"}]
-    compiled = compile_steps(spec(strategy={"canary": {"steps": steps, "soak": "1m"}}).strategy)
+    compiled = course_of(spec(strategy={"canary": {"steps": steps, "soak": "1m"}})).steps
     assert [step.soak for step in compiled] == [7 * MINUTE, MINUTE]
 
 
@@ -64,7 +65,7 @@ def test_a_share_the_spec_no_longer_lists_is_still_a_step(percent: str, expected
     """
     It is certified for the next share above it, with the strategy's soak and deadline.
     """
-    assert step_of(strategy("5%", "50%"), Decimal(percent)) == expected
+    assert step_at(canary("5%", "50%"), Place(Decimal(percent))) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_the_next_step_is_the_first_above_the_present_share(percent: str, expect
     """
     None: promotion follows.
     """
-    found = following(strategy("5%", "50%"), Decimal(percent))
+    found = following(canary("5%", "50%"), Place(Decimal(percent)))
     assert (None if found is None else (found[0], str(found[1].percent))) == expected
 
 
@@ -84,8 +85,8 @@ def test_the_wealth_is_spread_over_all_blocks_until_the_last_deadline() -> None:
     """
     Steps at 100 % are not judged and get none.
     """
-    asked = spec(strategy=strategy("5%", "50%", "100%", stepDeadline="30m").model_dump(by_alias=True))
-    assert wealth_of(asked.strategy, asked.analysis) == wealth_schedule(planned_blocks=2 * 120, later_steps=1)
+    asked = canary("5%", "50%", "100%", stepDeadline="30m")
+    assert wealth_of(asked) == wealth_schedule(planned_blocks=2 * 120, later_steps=1)
 
 
 def test_a_strategy_that_judges_nothing_still_has_a_schedule() -> None:
@@ -93,4 +94,136 @@ def test_a_strategy_that_judges_nothing_still_has_a_schedule() -> None:
     One step at 100 %: at least one block is planned.
     """
     asked = spec(strategy={"canary": {"steps": [{"traffic": "100%"}]}})
-    assert wealth_of(asked.strategy, asked.analysis) == wealth_schedule(planned_blocks=1, later_steps=0)
+    assert wealth_of(asked) == wealth_schedule(planned_blocks=1, later_steps=0)
+
+
+ZERO = Decimal(0)
+BAKE = timedelta(minutes=10)
+
+
+def test_blue_green_is_a_preview_and_a_switch() -> None:
+    """
+    Green gets nothing but its header's requests, then everything at once; blue is kept for the bake time.
+    """
+    course = course_of(spec(strategy={"blueGreen": {"preview": {"value": "green"}}}))
+    preview = Step(
+        percent=ZERO,
+        preview=True,
+        next_share=None,
+        soak=timedelta(seconds=30),
+        deadline=HOUR,
+        cohort=Cohort(value="green"),
+    )
+    assert course.steps == (preview, a_step("100", None, BAKE))
+    assert (course.reports, course.field) == (False, "spec.strategy.blueGreen")
+
+
+def test_a_switch_in_parts_is_certified_like_a_canary() -> None:
+    """
+    Each part for the next; a soak written at the whole wins over the bake time. Approvals stand at their steps.
+    """
+    parts = [{"traffic": "50%", "approval": "Required"}, {"traffic": "100%", "soak": "1m"}]
+    before = {"approval": "Required", "soak": "1s", "smoke": {"path": "/v1"}}
+    steps = course_of(spec(strategy={"blueGreen": {"steps": parts, "preSwitch": before}})).steps
+    assert [(step.percent, step.next_share, step.soak, step.approval) for step in steps] == [
+        (ZERO, None, timedelta(seconds=1), True),
+        (Decimal(50), 1.0, 2 * MINUTE, True),
+        (Decimal(100), None, MINUTE, False),
+    ]
+    assert [step.smoke is not None for step in steps] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "next_share"),
+    [
+        ({"canary": {"shadow": {"mirror": "20%"}}}, 0.05),
+        ({"blueGreen": {"shadow": {"mirror": "20%"}}}, 1.0),
+        ({"shadow": {"mirror": "20%", "soak": "10m", "deadline": "24h"}}, 1.0),
+    ],
+    ids=["canary", "blue-green", "shadow"],
+)
+def test_a_shadow_stage_stands_first_and_is_certified_for_the_first_users(
+    strategy: dict[str, Any], next_share: float
+) -> None:
+    """
+    Copies first; the candidate's live share is 0.
+    """
+    first = course_of(spec(strategy=strategy)).steps[0]
+    assert first == Step(
+        percent=ZERO, mirror=Decimal(20), next_share=next_share, soak=10 * MINUTE, deadline=timedelta(hours=24)
+    )
+
+
+def test_a_shadow_run_reports_unless_told_to_promote() -> None:
+    """
+    Users never see the candidate by default.
+    """
+    found = [course_of(spec(strategy={"shadow": {"onPassed": end}})).reports for end in ("Report", "Promote")]
+    assert found == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("use_case", "shown"),
+    [
+        (None, ["5", "25", "50", "100"]),
+        (UseCase.NEW_CAPABILITY, ["1", "5", "25", "50", "100"]),
+        (UseCase.ASSIST_HUMAN, ["copies", "5", "25", "50", "100"]),
+        (UseCase.REPLACE_SYSTEM, ["copies", "preview", "100"]),
+    ],
+)
+def test_the_use_case_picks_the_strategy(use_case: UseCase | None, shown: list[str]) -> None:
+    """
+    Where the spec gives none.
+    """
+    asked = spec(**({} if use_case is None else {"useCase": str(use_case)}))
+    steps = course_of(asked).steps
+    assert ["copies" if s.mirror else "preview" if s.preview else str(s.percent) for s in steps] == shown
+
+
+def test_a_given_strategy_wins_over_the_use_case() -> None:
+    """
+    The use case is a default.
+    """
+    asked = spec(useCase="ReplaceSystem", strategy={"canary": {"steps": [{"traffic": "10%"}]}})
+    assert course_of(asked).field == "spec.strategy.canary"
+
+
+def test_places_rise_from_copies_over_the_preview_to_everything() -> None:
+    """
+    So a step keeps its place when the list is edited around it.
+    """
+    asked = spec(strategy={"blueGreen": {"shadow": {}, "steps": [{"traffic": "50%"}, {"traffic": "100%"}]}})
+    places = [step.place for step in course_of(asked).steps]
+    assert places == sorted(places)
+    assert place_of(None) == START < places[0]
+    walked, place = [], START
+    while (found := following(asked, place)) is not None:
+        walked.append(found[0])
+        place = found[1].place
+    assert walked == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (Place(ZERO, mirror=Decimal(10)), 0.05),
+        (Place(ZERO, preview=True), None),
+        (Place(Decimal(100)), None),
+    ],
+    ids=["copies", "preview", "everything"],
+)
+def test_a_place_the_strategy_no_longer_has_is_still_a_step(place: Place, expected: float | None) -> None:
+    """
+    The strategy was changed in flight: what was entered stays, with the times of the listed step before it.
+    """
+    asked = canary("5%", "50%", cohort={})
+    found = step_at(asked, place)
+    assert (found.place, found.next_share, found.deadline) == (place, expected, HOUR)
+    assert (found.cohort is None) == (place.percent == Decimal(100))
+
+
+def test_a_mirror_is_remembered_by_its_place() -> None:
+    """
+    The status keeps what was entered.
+    """
+    assert place_of(step("0", mirror=Share("10%"))) == Place(ZERO, mirror=Decimal(10))

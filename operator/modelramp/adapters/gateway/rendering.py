@@ -66,5 +66,5 @@ def http_route(owner: Owner, gateway: GatewayApi, shares: Mapping[str, Decimal])
             "labels": common_labels(owner, instance=owner.key.name, component=COMPONENT),
             "ownerReferences": [owner_reference(owner)],
         },
-        "spec": {"parentRefs": [_parent(parent) for parent in gateway.parent_refs], **hostnames, "rules": [rule]},
+        "spec": {"parentRefs": [_parent(parent) for parent in gateway.parent_refs or ()], **hostnames, "rules": [rule]},
     }

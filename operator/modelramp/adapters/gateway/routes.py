@@ -15,7 +15,7 @@ from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC, FIELD_MANAGER, workload_name
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec
 from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
@@ -23,6 +23,13 @@ from modelramp.rollout.plan import SetTraffic
 # A resourceVersion that no object has. An apply with it creates an absent object and conflicts with a present one.
 _ABSENT: Final = "1"
 _DEFAULT_WEIGHT: Final = 1
+
+
+def _own(spec: MLModelDeploymentSpec) -> GatewayApi:
+    gateway = spec.traffic.gateway_api
+    if gateway is None or gateway.parent_refs is None:
+        raise RefusedError("this version routes through an HTTPRoute of its own only")
+    return gateway
 
 
 def _writers(route: Document) -> list[str]:
@@ -111,7 +118,7 @@ class HttpRoutes:
             ConflictError: the route belongs to another owner, or is not the one last heard of; or the effect would
                 raise exposure, and somebody else writes the rules.
         """
-        body = http_route(owner, spec.traffic.gateway_api, effect.shares)
+        body = http_route(owner, _own(spec), effect.shares)
         body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
         known = self._store.get(Kind.HTTP_ROUTE, owner.key)
         if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
