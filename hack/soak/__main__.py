@@ -70,20 +70,17 @@ def parts_of(found: argparse.Namespace) -> tuple[Part, ...]:
     return plan(found.rollouts, kinds)
 
 
-def stage_with_server() -> Stage:
+def add_server(stage: Stage) -> None:
     """
-    The demo's stage with the small model server's image.
+    Build the small model server's image and load it into the local cluster; another cluster has to have it.
 
     Raises:
-        StageError: it cannot be set up.
+        StageError: it could not be built.
 
     """
-    context = os.environ.get("CONTEXT") or None
-    stage = prepare(context)
-    if context is None:
+    if stage.context is None:
         tool = [sys.executable, str(ROOT / "hack/cluster"), "image", "build", "--tag", IMAGE]
         loudly([*tool, "--build-arg", f"BASE={PYTHON_BASE}", str(ROOT / "hack/soak/server")], stage.environment)
-    return stage
 
 
 def run(stage: Stage, parts: Sequence[Part], found: argparse.Namespace) -> Played:
@@ -134,7 +131,8 @@ def main() -> int:
     found = arguments()
     parts = parts_of(found)
     try:
-        stage = stage_with_server()
+        stage = prepare(os.environ.get("CONTEXT") or None)
+        add_server(stage)
         say(f"{rollouts_of(parts)} rollouts on {len(parts)} objects, {found.rate:g} requests a second each")
         played = run(stage, parts, found)
     except StageError as error:

@@ -16,7 +16,7 @@ from demo.stage import Stage, StageError
 from soak.lanes import SUFFIXES, Kind, Move, Outcome, Router, Strategy
 from soak.ledger import Tally
 from soak.load import Load, Rhythm
-from soak.manifest import COHORT_HEADER, hostname, manifest, service_name
+from soak.manifest import COHORT_HEADER, hostname, manifest
 from soak.rollout import (
     Rollout,
     answer_to,
@@ -54,7 +54,7 @@ async def way_to(stage: Stage, kind: Kind, url: str) -> AsyncIterator[Way]:
             yield grpc_way
         return
     if kind.router is Router.SERVICE:
-        document = await asyncio.to_thread(stage.get, "-n", NAMESPACE, "service", service_name(kind))
+        document = await asyncio.to_thread(stage.get, "-n", NAMESPACE, "service", kind.name)
         url = f"http://{document['spec']['clusterIP']}:{document['spec']['ports'][0]['port']}"
     async with over_http(url, hostname(kind)) as http_way:
         yield http_way

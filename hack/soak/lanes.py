@@ -17,6 +17,7 @@ class Strategy(StrEnum):
     CANARY = "canary"
     COHORT = "canary with cohort"
     BLUE_GREEN = "blueGreen"
+    BLUE_GREEN_IN_PARTS = "blueGreen in parts"
     SHADOW = "shadow"
     SHADOW_CANARY = "shadow, then canary"
 
@@ -105,7 +106,7 @@ LANES: Final = (
     Kind(Strategy.SHADOW, Router.HTTP_ROUTE),
     Kind(Strategy.BLUE_GREEN, Router.SERVICE),
     Kind(Strategy.SHADOW_CANARY, Router.HTTP_ROUTE),
-    Kind(Strategy.BLUE_GREEN, Router.GRPC_ROUTE),
+    Kind(Strategy.BLUE_GREEN_IN_PARTS, Router.GRPC_ROUTE),
     Kind(Strategy.CANARY, Router.SERVICE),
     Kind(Strategy.COHORT, Router.HTTP_ROUTE),
 )
@@ -122,8 +123,8 @@ TURN: Final = (
     Move.BAD,
     Move.GOOD,
     Move.SUPERSEDED,
-    Move.BAD,
     Move.UNREADY,
+    Move.BAD,
     Move.GOOD,
 )
 """What a lane plays, again and again: good and bad versions mixed, and what people do meanwhile."""
@@ -158,12 +159,12 @@ def _moves(number: int) -> tuple[Move, ...]:
 
 SAMPLE: Final = (
     Part(LANES[0], (Move.GOOD, Move.BAD)),
-    Part(LANES[1], (Move.GOOD,)),
-    Part(LANES[2], (Move.BAD,)),
+    Part(LANES[1], (Move.BAD,)),
+    Part(LANES[2], (Move.GOOD,)),
     Part(LANES[4], (Move.GOOD,)),
     Part(LANES[5], (Move.GOOD,)),
 )
-"""Six rollouts: each strategy and each router, good and bad."""
+"""Six rollouts: a canary, a blue-green switch and a shadow stage, every router, good and bad."""
 
 
 def rollouts_of(parts: Sequence[Part]) -> int:

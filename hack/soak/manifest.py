@@ -20,29 +20,22 @@ _CANARY: Final[dict[str, Any]] = {
     "soak": "5s",
     "stepDeadline": "4m",
 }
-# With one pod in each arm a Service gives either half or everything.
-_CANARY_OF_SERVICE: Final[dict[str, Any]] = {**_CANARY, "steps": [{"traffic": "50%"}, {"traffic": "100%"}]}
 _BLUE_GREEN: Final[dict[str, Any]] = {
     "preSwitch": {"soak": "5s"},
-    "steps": ["50%", "100%"],
-    "postSwitch": {"soak": "8s", "deadline": "4m"},
+    "bake": "20s",
     "blastRadius": "5%",
+    "soak": "5s",
     "stepDeadline": "4m",
 }
+_PARTIAL: Final = {"steps": [{"traffic": "50%"}, {"traffic": "100%"}]}
 _STRATEGIES: Final[dict[Strategy, dict[str, Any]]] = {
     Strategy.CANARY: {"canary": _CANARY},
     Strategy.COHORT: {"canary": {**_CANARY, "cohort": {"header": "x-model-cohort", "value": "candidate"}}},
     Strategy.BLUE_GREEN: {"blueGreen": _BLUE_GREEN},
+    Strategy.BLUE_GREEN_IN_PARTS: {"blueGreen": {**_BLUE_GREEN, **_PARTIAL}},
     Strategy.SHADOW: {"shadow": {**_MIRROR, "onPassed": "Promote", "blastRadius": "5%"}},
     Strategy.SHADOW_CANARY: {"canary": {**_CANARY, "shadow": _MIRROR}},
 }
-
-
-def service_name(kind: Kind) -> str:
-    """
-    The Service that clients of a lane of Services ask.
-    """
-    return f"{kind.name}-front"
 
 
 def hostname(kind: Kind) -> str:
@@ -77,7 +70,8 @@ def strategy(kind: Kind) -> dict[str, Any]:
     """
     chosen = _STRATEGIES[kind.strategy]
     if kind.router is Router.SERVICE and "canary" in chosen:
-        chosen = {"canary": _CANARY_OF_SERVICE}
+        # With one pod in each arm a Service gives either half or everything.
+        chosen = {"canary": {**_CANARY, **_PARTIAL}}
     return {**chosen, "scaleDownDelay": "3s", "progressDeadline": "90s"}
 
 
@@ -86,7 +80,7 @@ def traffic(kind: Kind, gateway: str) -> dict[str, Any]:
     The spec's `traffic`.
     """
     if kind.router is Router.SERVICE:
-        return {"service": {"name": service_name(kind)}}
+        return {"service": {"port": 80, "drain": "25s"}}  # a little longer than the streams
     namespace, _, name = gateway.partition("/")
     found: dict[str, Any] = {
         "parentRefs": [{"name": name, "namespace": namespace}],

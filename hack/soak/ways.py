@@ -118,7 +118,8 @@ class OverGrpc:
         """
         One call whose answer is a stream; whatever ends it before its last message is a loss.
         """
-        call = self.channel.unary_stream("/soak.Model/Stream")(b"", timeout=STREAM_TIMEOUT_SECONDS)
+        stream = self.channel.unary_stream("/soak.Model/Stream")
+        call = stream(str(STREAM_SECONDS).encode(), timeout=STREAM_TIMEOUT_SECONDS)
         last = b""
         try:
             async for message in call:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from grpc import aio
 
-from soak_server.overhttp import CLIENT_HEADER, FAILED_HEADER, TICK_SECONDS, VERSION_HEADER
+from soak_server.overhttp import CLIENT_HEADER, FAILED_HEADER, TICK_SECONDS, VERSION_HEADER, ticks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from soak_server.conduct import Counts
 
 SERVICE: Final = "soak.Model"
-TICKS: Final = 40
-"""Messages of a stream: 20 s of them."""
+LAST: Final = b"end"
+"""Comes after them: without it a stream was cut short."""
 
 Call = aio.ServicerContext[bytes, bytes] if TYPE_CHECKING else Any
 
@@ -41,12 +41,12 @@ def server(counts: Counts, port: int) -> aio.Server:
         mine = (*signed, (FAILED_HEADER, version))
         return await call.abort(grpc.StatusCode.INTERNAL, f"version {version} fails on this input", mine)
 
-    async def stream(_: bytes, call: Call) -> AsyncIterator[bytes]:
+    async def stream(message: bytes, call: Call) -> AsyncIterator[bytes]:
         await call.send_initial_metadata(signed)
-        for number in range(TICKS):
+        for number in range(ticks(message.decode())):
             yield str(number).encode()
             await asyncio.sleep(TICK_SECONDS)
-        yield b"end"
+        yield LAST
         counts.streamed()
 
     methods = {

@@ -18,6 +18,17 @@ TICK_SECONDS: Final = 0.5
 LONGEST_STREAM_SECONDS: Final = 60.0
 
 
+def ticks(seconds: str) -> int:
+    """
+    How many ticks a stream of so many seconds has.
+
+    Raises:
+        ValueError: that is no number.
+
+    """
+    return int(min(float(seconds), LONGEST_STREAM_SECONDS) / TICK_SECONDS)
+
+
 class Pages:
     """The server's pages."""
 
@@ -61,12 +72,12 @@ class Pages:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """A line each half second, and `end` last: without it a stream was cut short."""
         try:
-            seconds = min(float(request.query.get("seconds", "20")), LONGEST_STREAM_SECONDS)
+            numbers = range(ticks(request.query.get("seconds", "20")))
         except ValueError:
             raise web.HTTPBadRequest(text="seconds must be a number") from None
         answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await answer.prepare(request)
-        for number in range(int(seconds / TICK_SECONDS)):
+        for number in numbers:
             await answer.write(f"{number}\n".encode())
             await asyncio.sleep(TICK_SECONDS)
         await answer.write(b"end\n")
