@@ -1,5 +1,5 @@
 """
-A sample of `make soak`: six rollouts by canary, blue-green switch and shadow stage, over every router, and nothing lost.
+A sample of `make soak`: six rollouts by canary, blue-green switch and shadow stage over every router, none lost.
 """
 
 import asyncio
