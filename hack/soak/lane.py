@@ -226,7 +226,7 @@ class Lane:
         while not wanted(sight := self.sight):
             now = time.monotonic()
             if now > end:
-                raise StageError(f"{self.kind.name}: no {what} in {seconds:.0f} s: {sight.phase}: {sight.message}")
+                raise StageError(f"{self.kind.name}: waited {seconds:.0f} s for {what}: {sight.phase}: {sight.message}")
             if now - told_at > LINE_SECONDS:
                 self.say(f"{self.kind.name}: waits for {what}: {self._progress(sight)}")
                 told_at = now

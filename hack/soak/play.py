@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from demo.stage import Stage
-from soak.lane import Lane, Say
+from soak.lane import LIMIT_SECONDS, Lane, Say
 from soak.lanes import Part, rollouts_of
 from soak.ledger import Tally
 from soak.rollout import Rollout
@@ -101,7 +101,9 @@ async def play_part(lane: Lane, part: Part, played: Played, end: float) -> None:
         played.tallies[lane.kind.name] = lane.tally()
 
 
-async def play(stage: Stage, parts: Sequence[Part], *, rate: float, end: float, say: Say) -> Played:
+async def play(
+    stage: Stage, parts: Sequence[Part], *, rate: float, end: float, say: Say, limit_seconds: float = LIMIT_SECONDS
+) -> Played:
     """
     Play all parts beside one another. A lane that breaks is told and costs no other.
     """
@@ -109,7 +111,7 @@ async def play(stage: Stage, parts: Sequence[Part], *, rate: float, end: float, 
     by = stage.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
 
     async def one(number: int, part: Part) -> None:
-        lane = Lane(stage, watcher, part.kind, by, say, rate)
+        lane = Lane(stage, watcher, part.kind, by, say, rate, limit_seconds)
         await asyncio.sleep(number * BETWEEN_STARTS_SECONDS)
         try:
             await play_part(lane, part, played, end)
