@@ -32,6 +32,7 @@ from apiserver.values import (
     WRONG,
     Document,
     fullest,
+    fullest_of_others,
 )
 from hypothesis import strategies as st
 
@@ -123,8 +124,36 @@ def _steps() -> st.SearchStrategy[list[Document]]:
 
 
 def _strategy() -> st.SearchStrategy[Document]:
-    canary = _maybe(steps=_steps(), blastRadius=_picked(*RADII), soak=_picked(*SOAKS), stepDeadline=_picked(*DEADLINES))
-    return _maybe(canary=canary, progressDeadline=_picked(*DURATIONS), scaleDownDelay=_picked(*DURATIONS))
+    """
+    None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
+    """
+    cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
+    shadow = _maybe(mirror=_picked(*SHARES), soak=_picked(*SOAKS), deadline=_picked(*DEADLINES))
+    common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
+    canary = _maybe(steps=_steps(), cohort=cohort, stepDeadline=_picked(*DEADLINES), **common)
+    before = _maybe(soak=_picked(*SOAKS), approval=_picked("Required", "NotRequired"), smoke=_warm_up())
+    whole = _steps().map(lambda some: [*some[:-1], {**some[-1], "traffic": "100%"}])
+    rising = whole.filter(lambda some: len(some) == 1 or float(some[-2]["traffic"][:-1]) < 100)
+    bakes = {"bake": _picked(*SOAKS), "stepDeadline": _picked(*DEADLINES)}
+    blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
+        lambda both: {**both[0], **both[1]}
+    )
+    run = _maybe(
+        mirror=_picked(*SHARES),
+        soak=_picked(*SOAKS),
+        deadline=_picked(*DEADLINES),
+        onPassed=_picked("Report", "Promote"),
+        blastRadius=_picked(*RADII),
+    )
+    times = {"progressDeadline": _picked(*DURATIONS), "scaleDownDelay": _picked(*DURATIONS)}
+    one = st.one_of(
+        st.just({}),
+        *(
+            st.fixed_dictionaries({kind: form})
+            for kind, form in zip(("canary", "blueGreen", "shadow"), (canary, blue_green, run), strict=True)
+        ),
+    )
+    return st.tuples(one, _maybe(**times)).map(lambda both: {**both[0], **both[1]})
 
 
 def _questions() -> st.SearchStrategy[Document]:
@@ -203,6 +232,7 @@ def valid_documents() -> st.SearchStrategy[Document]:
     spec = _with(
         {"model": model, "serving": _serving(), "traffic": _traffic()},
         strategy=_strategy(),
+        useCase=_picked("NewCapability", "AssistHuman", "ReplaceSystem"),
         analysis=_analysis(),
         automation=_picked({}, {"degree": "Full"}),
     )
@@ -224,7 +254,12 @@ def valid_documents() -> st.SearchStrategy[Document]:
 _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "serving", "replicas"),
     ("spec", "serving", "port"),
+    ("spec", "useCase"),
     ("spec", "strategy", "canary", "steps"),
+    ("spec", "strategy", "canary", "cohort", "header"),
+    ("spec", "strategy", "shadow", "mirror"),
+    ("spec", "strategy", "blueGreen", "steps"),
+    ("spec", "strategy", "blueGreen", "bake"),
     ("spec", "strategy", "canary", "blastRadius"),
     ("spec", "analysis", "metrics"),
     ("spec", "analysis", "interval"),
@@ -318,20 +353,27 @@ def documents() -> st.SearchStrategy[Document]:
     return (valid_documents() | once | once | _broken_once(once)).filter(_storable)
 
 
+def _single_changes(whole: Document, paths: list[Path]) -> list[tuple[str, Document]]:
+    found = []
+    for path in paths:
+        pool = POOLS.get(str(path[-1]), ()) if path[0] == "spec" else _NAMES_TO_TRY
+        for value in (*pool, *(WRONG if path[0] == "spec" else ())):
+            document = copy.deepcopy(whole)
+            _put(document, path, value)
+            found.append((f"{path} = {value!r}", document))
+        for change in ("remove", "unknown", "snake") if isinstance(path[-1], str) and path[0] == "spec" else ():
+            document = copy.deepcopy(whole)
+            _rename(document, path, change)
+            found.append((f"{change} {path}", document))
+    return found
+
+
 def every_single_change() -> list[tuple[str, Document]]:
     """
     The fullest document with each field in turn given each value of its pool and of wrong type, removed, misspelt,
     or with an unknown one beside it; with what was done, in words.
     """
-    found = []
-    for path in [*_paths(fullest()["spec"], ("spec",))[1:], ("metadata", "name")]:
-        pool = POOLS.get(str(path[-1]), ()) if path[0] == "spec" else _NAMES_TO_TRY
-        for value in (*pool, *(WRONG if path[0] == "spec" else ())):
-            document = fullest()
-            _put(document, path, value)
-            found.append((f"{path} = {value!r}", document))
-        for change in ("remove", "unknown", "snake") if isinstance(path[-1], str) and path[0] == "spec" else ():
-            document = fullest()
-            _rename(document, path, change)
-            found.append((f"{change} {path}", document))
+    found = _single_changes(fullest(), [*_paths(fullest()["spec"], ("spec",))[1:], ("metadata", "name")])
+    for other in fullest_of_others():
+        found += _single_changes(other, _paths(other["spec"]["strategy"], ("spec", "strategy"))[1:])
     return [(words, document) for words, document in found if _storable(document)]

@@ -210,10 +210,16 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"name": "a", "image": "b"}] * 17,
     ),
 }
+POOLS["mirror"] = POOLS["traffic"]
+POOLS["header"] = ("", "a b", "x-model", "x" * 64, "x" * 65, "é", "a:b", "X_a.b")
+POOLS["approval"] = ("Required", "required", "NotRequired")
+POOLS["onPassed"] = ("Report", "Promote", "promote", "Canary")
+POOLS["useCase"] = ("NewCapability", "AssistHuman", "ReplaceSystem", "newCapability")
 POOLS["total"] = POOLS["buckets"] = POOLS["bad"]
 POOLS["outOfMemory"] = POOLS["crashLoop"]
 for _duration in (
-    "soak", "stepDeadline", "progressDeadline", "scaleDownDelay", "delay", "notReadyFor", "p95Below", "requestTimeout",
+    "soak", "bake", "deadline", "stepDeadline",
+    "progressDeadline", "scaleDownDelay", "delay", "notReadyFor", "p95Below", "requestTimeout",
 ):  # fmt: skip
     POOLS[_duration] = (*_BAD_DURATIONS, *DURATIONS)
 for _span in ("below", "threshold"):
@@ -256,13 +262,20 @@ def fullest() -> Document:
         },
     ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
-    canary = {"steps": [{"traffic": "5%", "soak": "1m"}, {"traffic": "100%"}], "blastRadius": "1%", "soak": "1m"}
+    canary = {
+        "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required"}, {"traffic": "100%"}],
+        "shadow": {"mirror": "10%", "soak": "1m", "deadline": "1h"},
+        "cohort": {"header": "x-team", "value": "ml"},
+        "blastRadius": "1%",
+        "soak": "1m",
+    }
     return {
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "MLModelDeployment",
         "metadata": {"name": "fraud", "namespace": "default"},
         "spec": {
             "model": {"version": "1", "uri": "s3://models/1"},
+            "useCase": "AssistHuman",
             "serving": {
                 "runtime": "custom",
                 "port": 8080,
@@ -301,3 +314,23 @@ def fullest() -> Document:
             "automation": {"degree": "Full"},
         },
     }
+
+
+def fullest_of_others() -> tuple[Document, ...]:
+    """
+    The same with what excludes the canary.
+    """
+    warm_up = {"requests": 5, "path": "/infer", "p95Below": "200ms"}
+    shadow = {"mirror": "10%", "soak": "1m", "deadline": "1h"}
+    blue_green = {
+        "shadow": shadow,
+        "preview": {"header": "x-team", "value": "ml"},
+        "preSwitch": {"soak": "10s", "approval": "Required", "smoke": warm_up},
+        "steps": [{"traffic": "50%", "soak": "1m"}, {"traffic": "100%"}],
+        "bake": "5m",
+        "soak": "1m",
+        "blastRadius": "1%",
+        "stepDeadline": "1h",
+    }
+    strategies = ({"blueGreen": blue_green}, {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}})
+    return tuple({**fullest(), "spec": {**fullest()["spec"], "strategy": one}} for one in strategies)

@@ -166,6 +166,12 @@ class TestProblems:
             ({"strategy": {"canary": {"blastRadius": "0%"}}}, "strategy.canary.blastRadius", "above 0%"),
             ({"strategy": {"canary": {"blastRadius": "20.0001%"}}}, "strategy.canary.blastRadius", "at most 20%"),
             ({"strategy": {"canary": {"soak": "1h"}}}, "strategy.canary", "shorter than stepDeadline"),
+            ({"strategy": {"canary": {}, "shadow": {}}}, "strategy", "at most one of"),
+            ({"strategy": {"shadow": {"mirror": "0%"}}}, "strategy.shadow.mirror", "above 0%"),
+            ({"strategy": {"canary": {"shadow": {"soak": "24h"}}}}, "strategy.canary.shadow", "shorter than deadline"),
+            ({"strategy": {"blueGreen": {"steps": [{"traffic": "50%"}]}}}, "strategy.blueGreen.steps", "must be 100%"),
+            ({"strategy": {"blueGreen": {"bake": "1h"}}}, "strategy.blueGreen", "bake and preSwitch.soak"),
+            ({"strategy": {"blueGreen": {"soak": "1h"}}}, "strategy.blueGreen", "every soak must be shorter"),
             ({"analysis": {"interval": "999ms"}}, "analysis.interval", "at least 1s"),
             ({"analysis": {"metrics": [{"preset": "errors"}] * 2}}, "analysis.metrics", "unique"),
             (
