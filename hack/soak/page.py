@@ -37,14 +37,14 @@ def page(document: dict[str, Any]) -> str:
             "## By strategy and router\n",
             table(
                 ("strategy", "router", "rollouts", "as planned", "promoted", "rolled back", "superseded", "reverted",
-                 "seconds, mean", "requests", "failed by the version", "lost"),
+                 "seconds, mean", "requests", "failed by a version", "lost"),
                 [row for kind in LANES if (row := _lane_row(kind.name, document))],
             ),
             "\n## By what was sent\n",
             table(("how", "sent"), [(way, f"{n:,}") for way, n in document["sent_by_way"].items()]),
             "\n## Each rollout\n",
             table(
-                ("object", "version", "move", "outcome", "as planned", "seconds", "requests", "failed by the version",
+                ("object", "version", "move", "outcome", "as planned", "seconds", "requests", "failed by a version",
                  "lost", "message"),
                 [_run_row(run) for run in runs],
             ),
@@ -99,7 +99,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
         "yes" if run["as_planned"] else "**no**",
         f"{run['seconds']:.0f}",
         str(run["sent"]),
-        str(run["failed_by_the_version"]),
+        str(run["failed_by_a_version"]),
         str(run["lost"]),
         run["message"].replace("|", "\\|").replace("\n", " "),
     )

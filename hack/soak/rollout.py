@@ -59,7 +59,7 @@ class Rollout:
             "seconds": round(self.seconds, 1),
             "sent": self.tally.total_sent,
             "answered_by_the_version": self.tally.answered_by(self.version),
-            "failed_by_the_version": self.tally.failed,
+            "failed_by_a_version": self.tally.failed,
             "lost": self.tally.lost,
             "losses": self.tally.losses(),
         }
@@ -71,7 +71,7 @@ class Rollout:
         wrong = "" if self.as_planned else f", NOT AS PLANNED: {self.message}"
         return (
             f"{self.outcome} after {self.seconds:.0f} s{wrong};"
-            f" {self.tally.total_sent} sent, {self.tally.failed} failed by the version, {self.tally.lost} lost"
+            f" {self.tally.total_sent} sent, {self.tally.failed} failed by a version, {self.tally.lost} lost"
         )
 
 
