@@ -74,6 +74,7 @@ WAYS = [pytest.param(http_way, id="http"), pytest.param(grpc_way, id="grpc")]
 @pytest.fixture(autouse=True)
 def _short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "STREAM_SECONDS", 1)
+    monkeypatch.setattr(ways, "GRPC_STREAM_SECONDS", 1)
     monkeypatch.setattr(loads, "STREAM_SECONDS", 1)
 
 
