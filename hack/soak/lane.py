@@ -19,9 +19,11 @@ from soak.load import Load, Rhythm
 from soak.manifest import COHORT_HEADER, hostname, manifest
 from soak.rollout import (
     Rollout,
+    alone,
     answer_to,
     at_rest,
     candidate_revision,
+    kept_revision,
     on_trial,
     outcome_of,
     rejected_revision,
@@ -157,6 +159,8 @@ class Lane:
         if move is Move.RETRIED:
             await self._request("retry", rejected_revision(self.sight, self._version))
             return await self._ended(lambda sight: sight.phase != "Failed")
+        if move is Move.UNDONE:
+            return await self._undone()
         self._version = self._next(move)
         await self._ask_for(self._version)
         if move not in {Move.ABORTED, Move.SUPERSEDED, Move.REVERTED}:
@@ -182,6 +186,17 @@ class Lane:
             f"the end of {self._version}",
         )
         return outcome_of(sight, self._version) or Outcome.STUCK, _why(sight, self._version)
+
+    async def _undone(self) -> tuple[Outcome, str]:
+        """
+        The version that served before is brought back as soon as the operator says that it is kept.
+        """
+        sight = await self._until(lambda sight: kept_revision(sight) is not None, ANSWER_SECONDS, "a kept revision")
+        revision, version = kept_revision(sight) or ("", "")
+        await self._request("undo", revision)
+        sight = await self._until(lambda sight: alone(sight, version), self.limit_seconds, f"{version} brought back")
+        self._stable = version
+        return Outcome.UNDONE, sight.message
 
     async def _back_to_stable(self) -> None:
         await self._ask_for(self._stable)

@@ -45,6 +45,8 @@ class Move(StrEnum):
     """A healthy version, aborted by request while it is on trial: rolled back."""
     RETRIED = "retried"
     """The same version, begun again by request: promoted."""
+    UNDONE = "undone"
+    """The version that was promoted last is taken back by request: the one before it serves everything again."""
     SUPERSEDED = "superseded"
     """A healthy version; while it is on trial the next one is asked for."""
     REVERTED = "reverted"
@@ -62,6 +64,7 @@ class Outcome(StrEnum):
     ROLLED_BACK = "RolledBack"
     SUPERSEDED = "Superseded"
     REVERTED = "Reverted"
+    UNDONE = "Undone"
     STUCK = "Stuck"
     """None of these within the limit."""
 
@@ -71,6 +74,7 @@ PLANNED: Final = {
     Move.BAD: Outcome.ROLLED_BACK,
     Move.ABORTED: Outcome.ROLLED_BACK,
     Move.RETRIED: Outcome.PROMOTED,
+    Move.UNDONE: Outcome.UNDONE,
     Move.SUPERSEDED: Outcome.SUPERSEDED,
     Move.REVERTED: Outcome.REVERTED,
     Move.UNREADY: Outcome.ROLLED_BACK,
@@ -117,15 +121,15 @@ TURN: Final = (
     Move.BAD,
     Move.ABORTED,
     Move.RETRIED,
+    Move.UNDONE,
     Move.SUPERSEDED,
     Move.GOOD,
     Move.REVERTED,
     Move.BAD,
+    Move.UNREADY,
     Move.GOOD,
     Move.SUPERSEDED,
-    Move.UNREADY,
     Move.BAD,
-    Move.GOOD,
 )
 """What a lane plays, again and again: good and bad versions mixed, and what people do meanwhile."""
 

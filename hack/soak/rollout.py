@@ -124,6 +124,21 @@ def rejected_revision(sight: Sight, version: str) -> str | None:
     return next((str(row["revision"]) for row in reversed(rows) if row["version"] == version), None)
 
 
+def kept_revision(sight: Sight) -> tuple[str, str] | None:
+    """
+    Revision and version of what an undo can return to; the newest one, None: there is nothing yet.
+    """
+    rows = sight.document.get("status", {}).get("kept", [])
+    return (str(rows[-1]["revision"]), str(rows[-1]["version"])) if rows else None
+
+
+def alone(sight: Sight, version: str) -> bool:
+    """
+    The version serves everything and nothing is under way, whatever the spec asks for: after an undo it names another.
+    """
+    return sight.stable == version and sight.candidate == "-" and sight.phase in {"Stable", "Failed"}
+
+
 def answer_to(sight: Sight, action: str) -> tuple[str, str] | None:
     """
     Outcome and message of the request with this id; None: it was not answered yet.

@@ -11,7 +11,18 @@ from soak.lanes import LANES, Move, Outcome
 from soak.ledger import FAILED, OK, Ending, Ledger, Tally, ending_of
 from soak.page import line, page
 from soak.play import Played
-from soak.rollout import Rollout, answer_to, asked, at_rest, candidate_revision, on_trial, outcome_of, rejected_revision
+from soak.rollout import (
+    Rollout,
+    alone,
+    answer_to,
+    asked,
+    at_rest,
+    candidate_revision,
+    kept_revision,
+    on_trial,
+    outcome_of,
+    rejected_revision,
+)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +133,22 @@ def test_what_is_on_trial() -> None:
     assert (asked(sight("Stable")), asked(sight("Stable", observed=1))) == ("4", None)
 
 
+def test_who_serves_alone() -> None:
+    """After an undo the spec names a rejected version: the phase is Failed."""
+    assert alone(sight("Failed", stable={"version": "3"}), "3")
+    assert alone(sight("Stable", stable={"version": "3"}), "3")
+    assert not alone(sight("Failed", stable={"version": "4"}), "3")
+    assert not alone(sight("Promoting", stable={"version": "3"}), "3")
+    assert not alone(sight("Stable", stable={"version": "3"}, candidate={"version": "5"}), "3")
+
+
 def test_what_was_rejected_and_answered() -> None:
     """The newest rejection of this version; the answer to this request and to no other."""
     rows = [{"version": "4", "revision": "old"}, {"version": "4", "revision": "new"}, {"version": "5", "revision": "x"}]
     assert rejected_revision(sight("Failed", rejected=rows), "4") == "new"
     assert rejected_revision(sight("Failed", rejected=rows), "3") is None
+    kept = [{"version": "2", "revision": "b"}, {"version": "3", "revision": "c"}]
+    assert (kept_revision(sight("Stable", kept=kept)), kept_revision(sight("Stable"))) == (("c", "3"), None)
     look = sight("Failed", action={"id": "abort-4", "outcome": "Refused", "message": "too late"})
     assert answer_to(look, "abort-4") == ("Refused", "too late")
     assert answer_to(look, "abort-5") is None
@@ -175,8 +197,8 @@ def test_the_page_shows_what_was_counted() -> None:
     text = page(found)
     assert "**lost requests: 0 of 1540**" in text
     assert "All ended as planned." in text
-    assert "| canary | HTTPRoute | 1 | 1 | 1 | 0 | 0 | 0 | 40 | 1,500 | 0 | 0 |" in text
-    assert "| canary | GRPCRoute | 1 | 1 | 0 | 1 | 0 | 0 | 40 | 40 | 0 | 0 |" in text
+    assert "| canary | HTTPRoute | 1 | 1 | 1 | 0 | 0 | 0 | 0 | 40 | 1,500 | 0 | 0 |" in text
+    assert "| canary | GRPCRoute | 1 | 1 | 0 | 1 | 0 | 0 | 0 | 40 | 40 | 0 | 0 |" in text
     assert "blueGreen" not in text
     assert "all \\| well" in text
 

@@ -16,7 +16,7 @@ from soak import lane as lanes
 from soak import load as loads
 from soak import play as plays
 from soak import ways
-from soak.lanes import LANES, Kind, Move, Outcome, Part, Router, Strategy
+from soak.lanes import LANES, TURN, Kind, Move, Outcome, Part, Router, Strategy
 from soak.manifest import COHORT_HEADER
 from soak_evidence.lane import Watcher
 
@@ -101,10 +101,11 @@ class World:
         if version.endswith("-fails30"):
             self.reject(item, version)
         elif version != self.stays:
-            self.say(item, "Stable", stable={"version": version}, candidate=None)
+            kept = [{"version": stable["version"], "revision": f"r{stable['version']}"}]
+            self.say(item, "Stable", stable={"version": version}, candidate=None, kept=kept)
 
     async def answer_request(self, item: dict[str, Any], request: dict[str, Any]) -> None:
-        """Abort and retry are carried out."""
+        """Abort, retry and undo are carried out."""
         await asyncio.sleep(0.1)
         version = item["spec"]["model"]["version"]
         refused = request["verb"] == self.refuses
@@ -114,6 +115,10 @@ class World:
             self.reject(item, version)
         if not refused and request["verb"] == "retry":
             await self.follow(item)
+        if not refused and request["verb"] == "undo":
+            self.say(item, "Promoting", candidate={"version": request["revision"][1:], "revision": request["revision"]})
+            await asyncio.sleep(STEP_SECONDS)
+            self.say(item, "Failed", stable={"version": request["revision"][1:]}, candidate=None)
 
     def reject(self, item: dict[str, Any], version: str) -> None:
         """It has no share any more, and stays rejected."""
@@ -205,7 +210,7 @@ async def played(here: World, *parts: Part, seconds: float = 60.0) -> tuple[play
 
 async def test_every_move_is_played_to_its_end() -> None:
     """And nothing is lost, whoever failed."""
-    moves = (Move.GOOD, Move.BAD, Move.ABORTED, Move.RETRIED, Move.SUPERSEDED, Move.GOOD, Move.REVERTED, Move.UNREADY)
+    moves = (*TURN[:8], TURN[9])
     async with world() as here:
         run, _ = await played(here, Part(CANARY, moves))
     assert run.broken == []
@@ -214,6 +219,7 @@ async def test_every_move_is_played_to_its_end() -> None:
         (Move.BAD, "3-fails30", Outcome.ROLLED_BACK),
         (Move.ABORTED, "4", Outcome.ROLLED_BACK),
         (Move.RETRIED, "4", Outcome.PROMOTED),
+        (Move.UNDONE, "4", Outcome.UNDONE),
         (Move.SUPERSEDED, "5", Outcome.SUPERSEDED),
         (Move.GOOD, "6", Outcome.PROMOTED),
         (Move.REVERTED, "7", Outcome.REVERTED),
@@ -223,6 +229,7 @@ async def test_every_move_is_played_to_its_end() -> None:
     assert [(r["verb"], r["revision"], r["by"]) for r in here.requests] == [
         ("abort", "r4", "ada"),
         ("retry", "r4", "ada"),
+        ("undo", "r2", "ada"),
     ]
     assert run.good
     bad = run.rollouts[1]
