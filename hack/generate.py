@@ -68,9 +68,15 @@ def _spec_reference() -> str:
     return spec_reference(custom_resource_definition())
 
 
+def _approvals() -> str:
+    # Written by hand; Helm reads files of the chart only.
+    return (ROOT / "deploy" / "approvals.yaml").read_text(encoding="utf-8")
+
+
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "crds/modelramp.io_mlmodeldeployments.yaml": _crd,
     "charts/modelramp/files/crd.yaml": _crd,
+    "charts/modelramp/files/approvals.yaml": _approvals,
     "docs/reference/spec.md": _spec_reference,
     "docs/reference/presets.md": presets_page,
     "docs/reference/reasons.md": reasons_page,

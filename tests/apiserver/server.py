@@ -45,12 +45,21 @@ class ApiServer:
         self._client: client.ApiClient = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
 
     def send(
-        self, method: str, path: str, body: object, kind: str = "application/json", accept: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: object,
+        kind: str = "application/json",
+        accept: str = "application/json",
+        user: str = "",
     ) -> Answer:
         """
-        The answer to one request, whatever its status.
+        The answer to one request, whatever its status; with a user's name, to the same request by that user.
         """
         headers: dict[str, str] = {"Content-Type": kind, "Accept": accept}
+        if user:
+            # Header values are bytes on the wire, and names there are in UTF-8.
+            headers["Impersonate-User"] = user.encode().decode("latin-1")
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         reply = self._client.rest_client.pool_manager.request(
             method,

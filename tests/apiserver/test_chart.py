@@ -105,6 +105,17 @@ def test_the_crd_is_rendered_unchanged(keep: bool) -> None:  # noqa: FBT001 - a 
     assert [m for m in rendered if m["kind"] == "CustomResourceDefinition"] == [expected]
 
 
+@pytest.mark.parametrize(("guard", "found"), [("true", 2), ("false", 0)])
+def test_approvals_are_guarded_unless_told_otherwise(guard: str, found: int) -> None:
+    """Policy and binding carry the release's name, and the refusal names the release's role."""
+    objects = render("default", "--set", f"approvals.guard={guard}")
+    guards = [m for m in objects if m["apiVersion"] == "admissionregistration.k8s.io/v1"]
+    assert [m["metadata"]["name"] for m in guards] == [f"{FULL_NAME}-approvals"] * found
+    if guards:
+        assert guards[1]["spec"]["policyName"] == f"{FULL_NAME}-approvals"
+        assert f"--clusterrole={FULL_NAME}-approve " in json.dumps(guards[0])
+
+
 @pytest.mark.parametrize(
     ("mistake", "named"),
     [
@@ -122,6 +133,7 @@ def test_the_crd_is_rendered_unchanged(keep: bool) -> None:  # noqa: FBT001 - a 
         ("logLevel=verbose", "logLevel"),
         ("resyncSeconds=1", "resyncSeconds"),
         ("crds.keep=maybe", "keep"),
+        ("approvals.guard=maybe", "guard"),
         ("resources.limit.memory=1Gi", "limit"),
         ("terminationGracePeriodSeconds=0", "terminationGracePeriodSeconds"),
     ],
@@ -250,6 +262,17 @@ def test_editors_edit_and_viewers_view() -> None:
     assert "patch" not in found["view"]
 
 
-def _verbs_of(role: str) -> set[str]:
+@pytest.mark.usefixtures("rights")
+def test_of_the_built_in_roles_admin_alone_approves() -> None:
+    """Whoever may edit does not approve for that."""
+    approve = "mlmodeldeployments/approve"
+    deadline = time.monotonic() + 30
+    while _verbs_of("admin", approve) != {"update"} or not _verbs_of("edit"):
+        assert time.monotonic() < deadline, _verbs_of("admin", approve)
+        time.sleep(0.5)
+    assert (_verbs_of("edit", approve), _verbs_of("view", approve)) == (set(), set())
+
+
+def _verbs_of(role: str, resource: str = "mlmodeldeployments") -> set[str]:
     rules = json.loads(succeed("kubectl", "get", "clusterrole", role, "-o", "json"))["rules"]
-    return {verb for rule in rules if "mlmodeldeployments" in rule.get("resources", []) for verb in rule["verbs"]}
+    return {verb for rule in rules or () if resource in rule.get("resources", []) for verb in rule["verbs"]}

@@ -17,7 +17,7 @@ from modelramp.analysis import HARM_GRID, OK_GRID, Block, Counts, EProcess, Metr
 from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import Calls, TailBlock, TailEvidence
-from modelramp.api.action import ActionOutcome, Verb
+from modelramp.api.action import STEPPED, ActionOutcome, Verb
 from modelramp.api.document import MLModelDeployment, revision_of, traffic_hash
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.scalars import Share
@@ -269,9 +269,10 @@ def rejection(version: str = "2", reason: Reason = Reason.ANALYSIS_FAILED) -> Re
 
 def asking(verb: str, version: str = "2", **changes: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
     """
-    The annotation by which ada asks for something about a version.
+    The annotation by which ada asks for something about a version, at step 1 where a step belongs to it.
     """
-    fields = {"id": "r-1", "verb": verb, "revision": rev(version), "by": "ada", **changes}
+    stepped = {"step": 1} if verb in STEPPED else {}
+    fields = {"id": "r-1", "verb": verb, "revision": rev(version), "by": "ada", **stepped, **changes}
     return {ANNOTATION_ACTION: json.dumps(fields)}
 
 

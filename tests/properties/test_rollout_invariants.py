@@ -21,7 +21,7 @@ from scenarios.parts import NEVER, Model, utc
 from scenarios.world import BEGIN, KEY, Crash, Faults, Turn, World, spec_of
 
 from modelramp.analysis import Block, Counts
-from modelramp.api.action import ActionRequest, Verb
+from modelramp.api.action import STEPPED, ActionRequest, Verb
 from modelramp.api.document import MLModelDeployment, parse_spec
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_ACTION, ANNOTATION_RETRY
 from modelramp.api.spec import OnInconclusive
@@ -251,7 +251,8 @@ def asks(world: World, verb: Verb) -> None:
     revision = candidate.revision if candidate else world.deployment.revision
 
     def ask(name: str, what: Verb) -> None:
-        request = {"id": name, "verb": str(what), "revision": revision, "by": "ada"}
+        step = {"step": 1} if what in STEPPED else {}
+        request = {"id": name, "verb": str(what), "revision": revision, "by": "ada", **step}
         world.apply(annotations={ANNOTATION_ACTION: json.dumps(request)})
 
     ask("first", verb)

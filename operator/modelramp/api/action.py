@@ -1,18 +1,23 @@
 """
 What somebody asks of a rollout by annotation: reading the request. It is not carried out here.
+
+Who may ask for what, and that nobody asks in another's name, is guarded where the annotation is written: by the
+admission policy of `deploy/approvals.yaml`, which knows the same verbs, keys and lengths.
 """
 
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from modelramp.api.base import ApiModel
 
 MAX_ID_LENGTH: Final = 63
 MAX_BY_LENGTH: Final = 253
+MAX_REVISION_LENGTH: Final = 253
+MAX_STEP: Final = 999_999_999  # far above any number of steps; the admission policy's pattern has nine digits
 _LINE: Final = r"^[^\x00-\x1f\x7f]+$"  # all are shown in messages and Events: one line, without control characters
 
 
@@ -33,6 +38,20 @@ class Verb(StrEnum):
     """Roll the candidate back and reject it."""
     RETRY = "retry"
     """Begin the rejected revision that the spec names again."""
+    APPROVE = "approve"
+    """Let the candidate enter the step that waits for a human's approval."""
+    REJECT = "reject"
+    """Refuse that approval: the candidate does not enter the step, and that is remembered."""
+    UNDO = "undo"
+    """Return to a kept revision that served before."""
+    RESTART = "restart"
+    """Replace the pods of the revision that serves."""
+
+
+STEPPED: Final = frozenset({Verb.APPROVE, Verb.REJECT})
+"""The verbs that answer a recommendation, and so name its step."""
+GUARDED: Final = STEPPED | {Verb.PROMOTE, Verb.PROMOTE_FULL, Verb.UNDO}
+"""The verbs that need the right to `update` `mlmodeldeployments/approve`: a human decides in place of the evidence."""
 
 
 class ActionOutcome(StrEnum):
@@ -59,10 +78,24 @@ class ActionRequest(ApiModel):
     id: ActionId
     """Chosen by whoever asks, new for each request: what tells a request from one that was answered."""
     verb: Annotated[Verb, Field(strict=False)]  # a string in JSON
-    revision: Annotated[str, Field(min_length=1, max_length=253, pattern=_LINE)]
-    """The revision it is meant for, so that it never hits another one."""
+    revision: Annotated[str, Field(min_length=1, max_length=MAX_REVISION_LENGTH, pattern=_LINE)]
+    """The revision it is meant for, so that it never hits another one: the candidate; for `retry` the rejected one that
+    the spec names, for `undo` a kept one, for `restart` the one that serves."""
     by: Annotated[str, Field(min_length=1, max_length=MAX_BY_LENGTH, pattern=_LINE)]
-    """Who asks. Shown, and not trusted."""
+    """Who asks: the user's own name where the admission policy is in force, else a claim. Shown, and not trusted."""
+    step: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
+    """The step's number as `status.recommendation` shows it, so that an answer never counts for a later step. Required
+    for `approve` and `reject`; None for all other verbs."""
+
+    @model_validator(mode="after")
+    def _names_its_step(self) -> Self:
+        """
+        Only what answers a recommendation names its step.
+        """
+        if (self.step is not None) is not (self.verb in STEPPED):
+            need = "is required for" if self.verb in STEPPED else "does not belong to"
+            raise ValueError(f"step {need} the verb {self.verb}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,14 @@ def _not_retryable(s: Situation, revision: str) -> str | None:
     return None
 
 
+def _not_for_candidate(s: Situation, verb: Verb, revision: str) -> str | None:
+    if s.candidate is None:
+        return "no rollout is in flight"
+    if revision != s.candidate:
+        return f"it is meant for revision {revision}, and the candidate is {s.candidate}"
+    return _OBSTACLES[verb](s)
+
+
 def obstacle(s: Situation) -> str | None:
     """
     Why what is asked cannot be done now; None: it can, or nothing is asked.
@@ -71,11 +79,7 @@ def obstacle(s: Situation) -> str | None:
         case ActionRequest(verb=Verb.RETRY, revision=revision):
             return _not_retryable(s, revision)
         case ActionRequest(verb=verb, revision=revision):
-            if s.candidate is None:
-                return "no rollout is in flight"
-            if revision != s.candidate:
-                return f"it is meant for revision {revision}, and the candidate is {s.candidate}"
-            return _OBSTACLES[verb](s)
+            return _not_for_candidate(s, verb, revision) if verb in _OBSTACLES else f"{verb} is not available yet"
         case unknown:
             assert_never(unknown)
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from modelramp.api.action import ActionRequest, UnreadableRequest, Verb, read_action
+from modelramp.api.action import GUARDED, STEPPED, ActionRequest, UnreadableRequest, Verb, read_action
 
 ASKED: dict[str, Any] = {"id": "r-1", "verb": "pause", "revision": "0123456789", "by": "ada"}
+
+
+APPROVAL: dict[str, Any] = {"verb": "approve", "step": 2}
 
 
 def text(**changes: Any) -> str:  # noqa: ANN401 - JSON
@@ -22,9 +25,33 @@ def text(**changes: Any) -> str:  # noqa: ANN401 - JSON
 @pytest.mark.parametrize("verb", Verb, ids=str)
 def test_each_verb_is_read(verb: Verb) -> None:
     """
-    As written in JSON.
+    As written in JSON; an answer to a recommendation names its step, and nothing else does.
     """
-    assert read_action(text(verb=str(verb))) == ActionRequest(id="r-1", verb=verb, revision="0123456789", by="ada")
+    step = 2 if verb in STEPPED else None
+    asked = ActionRequest(id="r-1", verb=verb, revision="0123456789", by="ada", step=step)
+    assert read_action(text(verb=str(verb), **({} if step is None else {"step": step}))) == asked
+    wrong = read_action(text(verb=str(verb), **({"step": 2} if step is None else {})))
+    assert isinstance(wrong, UnreadableRequest)
+    need = "does not belong to" if step is None else "is required for"
+    assert wrong == UnreadableRequest("r-1", f"Value error, step {need} the verb {verb}")
+
+
+def test_a_human_decides_by_the_guarded_verbs() -> None:
+    """
+    Those that let a candidate up, or a revision back, without evidence, and the refusal that belongs to an approval.
+    """
+    assert {"approve", "reject", "promote", "promote-full", "undo"} == GUARDED
+    assert {"approve", "reject"} == STEPPED
+
+
+@pytest.mark.parametrize("step", [1, 999_999_999])
+def test_a_step_is_counted_from_one(step: int) -> None:
+    """
+    The bounds belong to it.
+    """
+    found = read_action(text(verb="reject", step=step))
+    assert isinstance(found, ActionRequest)
+    assert found.step == step
 
 
 @pytest.mark.parametrize("empty", [None, ""], ids=["absent", "empty"])
@@ -56,6 +83,13 @@ def test_an_id_has_1_to_63_characters(length: int) -> None:
         (text(by=None), "r-1", "by: Field required"),
         (text(by="ada\nFAKE"), "r-1", "by: String should match pattern"),
         (text(by="b" * 254), "r-1", "by: String should have at most 253 characters"),
+        (text(**{**APPROVAL, "step": 0}), "r-1", "step: Input should be greater than or equal to 1"),
+        (text(**{**APPROVAL, "step": 10**9}), "r-1", "step: Input should be less than or equal to 999999999"),
+        (text(**{**APPROVAL, "step": "2"}), "r-1", "step: Input should be a valid integer"),
+        (text(**{**APPROVAL, "step": 2.0}), "r-1", "step: Input should be a valid integer"),
+        (text(**{**APPROVAL, "step": True}), "r-1", "step: Input should be a valid integer"),
+        (text(**{**APPROVAL, "step": None}), "r-1", "Value error, step is required for the verb approve"),
+        (text(revision="r" * 254), "r-1", "revision: String should have at most 253 characters"),
         (text(revision=""), "r-1", "revision: String should have at least 1 character"),
         (text(id=""), "unreadable-", "id: String should have at least 1 character"),
         (text(id="i" * 64), "unreadable-", "id: String should have at most 63 characters"),
@@ -68,7 +102,8 @@ def test_an_id_has_1_to_63_characters(length: int) -> None:
     ],
     ids=[
         "unknown verb", "unknown key", "odd key", "odd revision", "half a character", "wrong type",
-        "null", "two lines", "long by", "empty revision", "empty id",
+        "null", "two lines", "long by", "step nought", "step too high", "step in quotes", "step with a point",
+        "step a boolean", "step null", "long revision", "empty revision", "empty id",
         "long id", "two faults", "keys missing", "no JSON", "no object", "deep", "no text",
     ],
 )  # fmt: skip

@@ -102,7 +102,7 @@ def test_one_lease_is_writable(golden: str, lease: str) -> None:
 @pytest.mark.parametrize("golden", GOLDEN)
 def test_users_never_write_status(golden: str) -> None:
     """The aggregated roles let people edit objects, not what the operator says about them."""
-    for role in ("modelramp-view", "modelramp-edit"):
+    for role in ("modelramp-view", "modelramp-edit", "modelramp-approve"):
         verbs = granted(the(golden, "ClusterRole", role)["rules"])
         assert verbs.get("mlmodeldeployments/status.modelramp.io", set()) <= {"get"}
 
