@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from grpc import aio
@@ -19,8 +19,6 @@ SERVICE: Final = "soak.Model"
 LAST: Final = b"end"
 """Comes after them: without it a stream was cut short."""
 
-Call = aio.ServicerContext[bytes, bytes] if TYPE_CHECKING else Any
-
 
 def server(counts: Counts, port: int) -> aio.Server:
     """
@@ -33,15 +31,15 @@ def server(counts: Counts, port: int) -> aio.Server:
     version = counts.conduct.version
     signed = ((VERSION_HEADER, version),)
 
-    async def infer(message: bytes, call: Call) -> bytes:
+    async def infer(message: bytes, call: aio.ServicerContext[bytes, bytes]) -> bytes:
         await call.send_initial_metadata(signed)
         metadata = {key for key, _ in call.invocation_metadata() or ()}
-        if counts.draw(may_fail=CLIENT_HEADER in metadata):
-            return message
-        mine = (*signed, (FAILED_HEADER, version))
-        return await call.abort(grpc.StatusCode.INTERNAL, f"version {version} fails on this input", mine)
+        if not counts.draw(may_fail=CLIENT_HEADER in metadata):
+            mine = (*signed, (FAILED_HEADER, version))
+            await call.abort(grpc.StatusCode.INTERNAL, f"version {version} fails on this input", mine)  # raises
+        return message
 
-    async def stream(message: bytes, call: Call) -> AsyncIterator[bytes]:
+    async def stream(message: bytes, call: aio.ServicerContext[bytes, bytes]) -> AsyncIterator[bytes]:
         await call.send_initial_metadata(signed)
         for number in range(ticks(message.decode())):
             yield str(number).encode()
