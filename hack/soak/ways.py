@@ -32,8 +32,11 @@ class Way(Protocol):
     How requests get to an object.
     """
 
-    name: str
-    """As the counts name it."""
+    @property
+    def name(self) -> str:
+        """
+        As the counts name it.
+        """
 
     async def one(self, more: Mapping[str, str] = ...) -> Ending:
         """
