@@ -68,10 +68,11 @@ class Rollout:
         """
         For the terminal.
         """
+        lost = f"{self.tally.lost} lost {self.tally.losses() or ''}".rstrip()
         wrong = "" if self.as_planned else f", NOT AS PLANNED: {self.message}"
         return (
             f"{self.outcome} after {self.seconds:.0f} s{wrong};"
-            f" {self.tally.total_sent} sent, {self.tally.failed} failed by a version, {self.tally.lost} lost"
+            f" {self.tally.total_sent} sent, {self.tally.failed} failed by a version, {lost}"
         )
 
 
