@@ -15,12 +15,12 @@ from modelramp.rollout.account import PhiSource
 from modelramp.rollout.capacity import shortage, unplaced
 from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
-from modelramp.rollout.messages import frozen_message
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.rules import ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Judged
+from modelramp.rollout.waiting import frozen_message
 
 TRUE: Final = "True"
 FALSE: Final = "False"

@@ -19,13 +19,14 @@ from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import at_rest, candidate_percent, difference, retired
 from modelramp.rollout.freeze import frozen_until
-from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.messages import message
 from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.plan import Because, Plan
 from modelramp.rollout.recommend import RECOMMENDING
 from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match, held_back
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.waiting import waiting_message
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
 LONGEST_SLEEP: Final = timedelta(seconds=15)

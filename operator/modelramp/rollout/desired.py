@@ -9,7 +9,8 @@ from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
-from modelramp.rollout.guards import nothing_reaches, stable_serves
+from modelramp.rollout.ends import nothing_reaches
+from modelramp.rollout.guards import stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import (
     DeleteWorkload,

@@ -100,10 +100,10 @@ RULES: Final[tuple[Rule, ...]] = (
     # End
     Rule(PROMOTING,   when.first_revision_harmful,       Phase.STABLE,       then.promote,             Reason.ANALYSIS_FAILED),
     Rule(PROMOTING,   when.promotion_in_place,           Phase.STABLE,       then.promote,             Reason.PROMOTED),
-    Rule(ROLLING_BACK, when.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
+    Rule(ROLLING_BACK, ends.drained_and_superseded,      Phase.PREPARING,    then.begin_after_another, Reason.NEW_REVISION),
     Rule(ROLLING_BACK, ends.drained_and_reported,        Phase.REPORTED,     then.forget_candidate,    Reason.SHADOW_REPORTED),
-    Rule(ROLLING_BACK, when.drained_and_rejected,        Phase.FAILED,       then.forget_candidate,    Reason.ROLLED_BACK),
-    Rule(ROLLING_BACK, when.candidate_drained,           Phase.STABLE,       then.forget_candidate,    Reason.REVERTED),
+    Rule(ROLLING_BACK, ends.drained_and_rejected,        Phase.FAILED,       then.forget_candidate,    Reason.ROLLED_BACK),
+    Rule(ROLLING_BACK, ends.candidate_drained,           Phase.STABLE,       then.forget_candidate,    Reason.REVERTED),
     # What cannot be done is said once nothing else is to be done.
     Rule(EVERYWHERE,  actions.action_refused,            None,               then.remember_nothing,    Reason.ACTION_REFUSED),
 )

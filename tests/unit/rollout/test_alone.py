@@ -37,11 +37,12 @@ from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import NO_BASELINE, assess
 from modelramp.rollout.conditions import CONDITIONS
 from modelramp.rollout.guards import certified, first_revision_harmful, promotion_in_place
-from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.messages import message
 from modelramp.rollout.needs import CounterQuestion, history_of, needs
 from modelramp.rollout.observed import Measured, NoData, Reading
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
+from modelramp.rollout.waiting import waiting_message
 
 EVERYTHING = {"1": "0", "2": "100"}
 LIMIT = {"preset": "errors", "against": {"limit": "2%"}}

@@ -10,10 +10,10 @@ from modelramp.api.vocabulary import ConditionType, Phase, Reason
 from modelramp.rollout import capacity
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import difference, wanted_shares
-from modelramp.rollout.messages import waiting_message
 from modelramp.rollout.observed import Acceptance, Arm
 from modelramp.rollout.plan import EnsureWorkload, ScaleWorkload, SetTraffic
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.waiting import waiting_message
 
 GPU = "nvidia.com/gpu"
 WHOLE = {"canary": {"steps": [{"traffic": "100%"}]}}

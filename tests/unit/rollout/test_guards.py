@@ -21,7 +21,7 @@ from fakes.rollout import (
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout import guards
+from modelramp.rollout import ends, guards
 from modelramp.rollout.observed import Acceptance, Drain
 from modelramp.rollout.situation import Situation
 
@@ -278,7 +278,7 @@ def test_drained_means_nothing_arrives_any_more(changes: dict[str, Any], expecte
     """
     Unknown is not drained; time stands in for counters that cannot be had.
     """
-    assert guards.candidate_drained(situation(Phase.ROLLING_BACK, **changes)) is expected
+    assert ends.candidate_drained(situation(Phase.ROLLING_BACK, **changes)) is expected
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_gateway_that_does_not_follow_ends_a_rollback_after_the_deadline(
         drain=UNASKED,
         remembered={"phase_since": ago(seconds)},
     )
-    assert (guards.candidate_drained(s), guards.nothing_reaches(s, rev("2"))) == (expected, False)
+    assert (ends.candidate_drained(s), ends.nothing_reaches(s, rev("2"))) == (expected, False)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_nothing_is_unconfirmed_of_who_still_gets_copies_or_is_not_there(changes
     Copies are taken away first.
     """
     remembered = {"phase_since": ago(600), **changes.pop("remembered", {})}
-    assert not guards.unconfirmed(situation(Phase.ROLLING_BACK, remembered=remembered, **changes))
+    assert not ends.unconfirmed(situation(Phase.ROLLING_BACK, remembered=remembered, **changes))
 
 
 def test_a_retry_of_a_rejected_revision_is_acted_on_only_when_failed() -> None:

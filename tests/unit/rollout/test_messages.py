@@ -22,8 +22,9 @@ from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER
-from modelramp.rollout.messages import MESSAGES, message, waiting_message
+from modelramp.rollout.messages import MESSAGES, message
 from modelramp.rollout.observed import Acceptance, WarmUpReading
+from modelramp.rollout.waiting import waiting_message
 
 BACK = {"1": "100", "2": "0"}
 
