@@ -139,7 +139,8 @@ def _strategy() -> st.SearchStrategy[Document]:
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
     """
     cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
-    shadow = _maybe(mirror=_picked(*SHARES), soak=_picked(*SOAKS), deadline=_picked(*DEADLINES))
+    times = {"soak": _picked(*SOAKS), "deadline": _picked(*DEADLINES)}
+    shadow = _with(times, mirror=_picked(*SHARES)) | _maybe(mirror=_picked(*SHARES))
     common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
     canary = _maybe(steps=_steps(), cohort=cohort, stepDeadline=_picked(*DEADLINES), **common)
     before = _maybe(soak=_picked(*SOAKS), approval=_picked("Required", "NotRequired"), smoke=_warm_up())
@@ -149,14 +150,9 @@ def _strategy() -> st.SearchStrategy[Document]:
     blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
-    run = _maybe(
-        mirror=_picked(*SHARES),
-        soak=_picked(*SOAKS),
-        deadline=_picked(*DEADLINES),
-        onPassed=_picked("Report", "Promote"),
-        blastRadius=_picked(*RADII),
-    )
-    times = {
+    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
+    run = _with(times, mirror=_picked(*SHARES), **ends) | _maybe(mirror=_picked(*SHARES), **ends)
+    others = {
         "progressDeadline": _picked(*DURATIONS),
         "scaleDownDelay": _picked(*DURATIONS),
         "keepRevisions": _picked(0, 5),
@@ -168,7 +164,7 @@ def _strategy() -> st.SearchStrategy[Document]:
             for kind, form in zip(("canary", "blueGreen", "shadow"), (canary, blue_green, run), strict=True)
         ),
     )
-    return st.tuples(one, _maybe(**times)).map(lambda both: {**both[0], **both[1]})
+    return st.tuples(one, _maybe(**others)).map(lambda both: {**both[0], **both[1]})
 
 
 def _questions() -> st.SearchStrategy[Document]:

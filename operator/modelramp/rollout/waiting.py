@@ -112,8 +112,15 @@ def _waiting_for_traffic(s: Situation) -> str | None:
 
 
 def _waiting_in_step(s: Situation) -> str:
-    if (held := _waiting_for_traffic(s)) is not None:
+    held = _waiting_for_traffic(s)
+    if held is not None:
         return held
+    if soaked(s) and certified(s) and smoke_passed(s) and frozen_message(s) is not None:
+        return f"passed; {frozen_message(s)}"
+    return _waiting_for_evidence(s)
+
+
+def _waiting_for_evidence(s: Situation) -> str:
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
     if s.judged is Judged.ALONE and s.counted_metrics:
         return _watching(s)
@@ -123,8 +130,7 @@ def _waiting_in_step(s: Situation) -> str:
         return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
     if not smoke_passed(s):
         return "waiting for the smoke requests" + _added(smoke_findings(s))
-    frozen = frozen_message(s) if certified(s) else None
-    return "waiting for the first counts of the step" if frozen is None else f"passed; {frozen}"
+    return "waiting for the first counts of the step"
 
 
 def _added(found: str | None) -> str:
