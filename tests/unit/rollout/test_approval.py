@@ -34,6 +34,7 @@ from modelramp.rollout import approval
 from modelramp.rollout.actions import obstacle
 from modelramp.rollout.approval import ahead, needs_approval
 from modelramp.rollout.decide import LONGEST_SLEEP, decide
+from modelramp.rollout.recommend import recommend_approval
 
 BACK = route({"1": "100", "2": "0"})
 PASSED = (verdict(VerdictName.PASSED),)
@@ -340,3 +341,4 @@ def test_nothing_is_recommended_of_no_candidate() -> None:
     """
     s = situation(Phase.STABLE)
     assert approval.recommendation_outdated(s) is False
+    assert recommend_approval(s, Reason.APPROVAL_NEEDED) == s.status
