@@ -34,6 +34,7 @@ from modelramp.rollout import approval
 from modelramp.rollout.actions import obstacle
 from modelramp.rollout.approval import ahead, needs_approval
 from modelramp.rollout.decide import LONGEST_SLEEP, decide
+from modelramp.rollout.needs import needs
 from modelramp.rollout.recommend import recommend_approval
 
 BACK = route({"1": "100", "2": "0"})
@@ -261,6 +262,21 @@ def test_a_recommended_rollback_stands_until_it_is_not_left_to_people(
     Before any traffic it also ends when the candidate is ready and sound after all: what follows is asked for anyway.
     """
     assert decide(*world(Phase.PAUSED, remembered=remembered, sections=under(degree), **seen), NOW).because.rule == rule
+
+
+def test_a_candidate_that_is_late_is_still_warmed_up() -> None:
+    """
+    Else it could never be ready after all.
+    """
+    remembered = {**RECOMMENDED, "step": None, "candidate": candidate(warm=False)}
+    warm_up = {"serving": {"warmUp": {"path": "/"}}}
+    found = [
+        needs(
+            *world(Phase.PAUSED, remembered={**remembered, **at}, sections=under("HumanOnly", **warm_up)), NOW
+        ).warm_up
+        for at in ({}, {"step": step()})
+    ]
+    assert [asked is not None for asked in found] == [True, False]
 
 
 def test_inconclusive_evidence_is_never_put_before_people_as_passed() -> None:
