@@ -17,6 +17,7 @@ from fakes.rollout import (
     candidate,
     kept,
     metric_evidence,
+    percents,
     recommendation,
     route,
     situation,
@@ -288,6 +289,21 @@ def test_inconclusive_evidence_is_never_put_before_people_as_passed() -> None:
         sections = under(degree, analysis={"onInconclusive": "Advance"})
         plan = decide(*world(Phase.PROGRESSING, remembered=late, sections=sections), NOW)
         assert plan.because.rule == rule
+
+
+@pytest.mark.parametrize(("on_passed", "rule"), [("Promote", "last_inconclusive_advances"), ("Report", "step_overdue")])
+def test_a_run_for_a_report_is_not_promoted_for_want_of_evidence(on_passed: str, rule: str) -> None:
+    """
+    Users were never to reach it.
+    """
+    at = step("0", mirror=Share("100%"), entered_at=ago(10**6), in_place_since=ago(10**5))
+    remembered = {"step": at, "evidence": (kept(metric_evidence(counts=(500, 0, 500, 0))),)}
+    sections = {"strategy": {"shadow": {"onPassed": on_passed}}, "analysis": {"onInconclusive": "Advance"}}
+    copied = route({"1": "100", "2": "0"}, mirrors=percents({"2": "100"}))
+    assert (
+        decide(*world(Phase.PROGRESSING, remembered=remembered, route=copied, sections=sections), NOW).because.rule
+        == rule
+    )
 
 
 IN_STEP = waiting_for_approval(2, "25%", step=step(), verdicts=PASSED)
