@@ -320,7 +320,9 @@ def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
 
 def _warm_up(s: Situation) -> WarmUpQuestion | None:
     warm_up, candidate, arm = s.spec.serving.warm_up, s.status.candidate, s.candidate_arm
-    wanted = s.status.phase is Phase.PREPARING and candidate is not None and not candidate.warm
+    # A pause before the first step ends when the candidate is ready and warm after all.
+    before = s.status.phase is Phase.PREPARING or (s.status.phase is Phase.PAUSED and s.status.step is None)
+    wanted = before and candidate is not None and not candidate.warm
     if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < candidate_size(s):
         return None
     if candidate.revision != s.target:

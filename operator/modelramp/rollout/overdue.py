@@ -19,6 +19,7 @@ from modelramp.rollout.guards import (
 )
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.smoke import smoke_passed
+from modelramp.rollout.strategy import course_of
 
 NO_FIGHT: Final = timedelta(minutes=1)
 """The least time between two conflicts of a route: what gives too much is taken back at once, and somebody who gives it
@@ -70,9 +71,11 @@ def inconclusive_advances(s: Situation) -> bool:
     """
     The step deadline passed with the evidence neither way, its traffic in place as counted; the spec asks to go on.
 
-    Nobody is asked to approve what is not certified: where an approval is needed, people may promote.
+    Nobody is asked to approve what is not certified: where an approval is needed, people may promote. A run that ends
+    with a report has nothing to go on to.
     """
-    asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE and not needs_approval(s)
+    asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
+    asked = asked and not needs_approval(s) and not course_of(s.spec).reports
     said = {verdict.name for verdict in s.status.verdicts}
     # A metric nothing was ever said of has no data, and no data never advances.
     counted = all(metric.title in said for metric in s.counted_metrics) and not metrics_missing(s)

@@ -17,6 +17,7 @@ from fakes.rollout import (
     candidate,
     kept,
     metric_evidence,
+    percents,
     recommendation,
     route,
     situation,
@@ -34,6 +35,8 @@ from modelramp.rollout import approval
 from modelramp.rollout.actions import obstacle
 from modelramp.rollout.approval import ahead, needs_approval
 from modelramp.rollout.decide import LONGEST_SLEEP, decide
+from modelramp.rollout.needs import needs
+from modelramp.rollout.recommend import recommend_approval
 
 BACK = route({"1": "100", "2": "0"})
 PASSED = (verdict(VerdictName.PASSED),)
@@ -262,6 +265,21 @@ def test_a_recommended_rollback_stands_until_it_is_not_left_to_people(
     assert decide(*world(Phase.PAUSED, remembered=remembered, sections=under(degree), **seen), NOW).because.rule == rule
 
 
+def test_a_candidate_that_is_late_is_still_warmed_up() -> None:
+    """
+    Else it could never be ready after all.
+    """
+    remembered = {**RECOMMENDED, "step": None, "candidate": candidate(warm=False)}
+    warm_up = {"serving": {"warmUp": {"path": "/"}}}
+    found = [
+        needs(
+            *world(Phase.PAUSED, remembered={**remembered, **at}, sections=under("HumanOnly", **warm_up)), NOW
+        ).warm_up
+        for at in ({}, {"step": step()})
+    ]
+    assert [asked is not None for asked in found] == [True, False]
+
+
 def test_inconclusive_evidence_is_never_put_before_people_as_passed() -> None:
     """
     Where an approval is needed the policy to advance does not apply: it pauses, and people may promote.
@@ -271,6 +289,21 @@ def test_inconclusive_evidence_is_never_put_before_people_as_passed() -> None:
         sections = under(degree, analysis={"onInconclusive": "Advance"})
         plan = decide(*world(Phase.PROGRESSING, remembered=late, sections=sections), NOW)
         assert plan.because.rule == rule
+
+
+@pytest.mark.parametrize(("on_passed", "rule"), [("Promote", "last_inconclusive_advances"), ("Report", "step_overdue")])
+def test_a_run_for_a_report_is_not_promoted_for_want_of_evidence(on_passed: str, rule: str) -> None:
+    """
+    Users were never to reach it.
+    """
+    at = step("0", mirror=Share("100%"), entered_at=ago(10**6), in_place_since=ago(10**5))
+    remembered = {"step": at, "evidence": (kept(metric_evidence(counts=(500, 0, 500, 0))),)}
+    sections = {"strategy": {"shadow": {"onPassed": on_passed}}, "analysis": {"onInconclusive": "Advance"}}
+    copied = route({"1": "100", "2": "0"}, mirrors=percents({"2": "100"}))
+    assert (
+        decide(*world(Phase.PROGRESSING, remembered=remembered, route=copied, sections=sections), NOW).because.rule
+        == rule
+    )
 
 
 IN_STEP = waiting_for_approval(2, "25%", step=step(), verdicts=PASSED)
@@ -340,3 +373,4 @@ def test_nothing_is_recommended_of_no_candidate() -> None:
     """
     s = situation(Phase.STABLE)
     assert approval.recommendation_outdated(s) is False
+    assert recommend_approval(s, Reason.APPROVAL_NEEDED) == s.status
