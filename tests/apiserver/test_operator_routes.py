@@ -76,8 +76,7 @@ def foreign(world: OperatorWorld) -> str:
 
 def test_a_rollout_in_somebodys_route_leaves_it_as_it_was(world: OperatorWorld) -> None:
     """
-    A canary goes through it. After the object's end, which waits for an operator that is away, it is as before, byte for
-    byte.
+    A canary goes through it; after the object's end, which waits for an operator that is away, it is as it was.
     """
     before, others = shop(world), foreign(world)
     world.apply("1", traffic=ADOPTING)
