@@ -2,7 +2,7 @@
 Which router carries an object's traffic: the one its spec names. What a former one left is found and taken away.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -14,6 +14,7 @@ from modelramp.adapters.kubernetes.resources import ROUTERS, WATCHED, Kind, kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
 from modelramp.adapters.service.services import PlainServices
+from modelramp.api.names import FINALIZER_ROUTE
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import RouteState
@@ -54,12 +55,18 @@ class Routers:
     Port `Routes` over all routers, by the field of `spec.traffic` that names one.
     """
 
-    def __init__(self, store: Store, by_field: Mapping[str, Router], owned: Mapping[Kind, OwnedObjects]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        by_field: Mapping[str, Router],
+        owned: Mapping[Kind, OwnedObjects],
+        put_back: Callable[[Key], Awaitable[None]],
+    ) -> None:
         """
         `by_field` holds the routers that are switched on, by their names in `spec.traffic`; `owned` the kinds in which
-        a former one may have left something.
+        a former one may have left something; `put_back` gives routes of others back to their owners.
         """
-        self._store, self._by_field, self._owned = store, by_field, owned
+        self._store, self._by_field, self._owned, self._put_back = store, by_field, owned, put_back
 
     def state(self, key: Key) -> RouteState:
         """
@@ -68,7 +75,7 @@ class Routers:
         named = self._named(key)
         router = next((router for field, router in self._by_field.items() if named.get(field) is not None), None)
         state = RouteState() if router is None else router.state(key)
-        if not any(self._former(key)):
+        if not any(self._former(key)) and not self._left_others(key):
             return state
         return replace(state, former=True, since=self._made_at(key))
 
@@ -93,8 +100,28 @@ class Routers:
         Raises:
             ConflictError: something is another object than was last heard of.
         """
+        if self._left_others(owner.key):
+            await self._put_back(owner.key)
         for objects in tuple(self._former(owner.key)):
             await objects.remove(owner)
+
+    async def release(self, key: Key) -> None:
+        """
+        The object is being deleted: what was changed in routes of others is put back. Idempotent.
+
+        Raises:
+            PortError: not everything is; try again later.
+        """
+        await self._put_back(key)
+
+    def _left_others(self, key: Key) -> bool:
+        """
+        A route of somebody else's still sends requests for the object, which has a router outside of the Gateway API
+        now. Within it, the gateway's own adapter sees to it.
+        """
+        model, named = self._store.get(Kind.MODEL, key), self._named(key)
+        held = model is not None and FINALIZER_ROUTE in (model["metadata"].get("finalizers") or ())
+        return held and bool(named) and named.get("gatewayAPI") is None
 
     def _named(self, key: Key) -> Mapping[str, Any]:
         model = self._store.get(Kind.MODEL, key)
@@ -103,8 +130,10 @@ class Routers:
     def _former(self, key: Key) -> Iterator[OwnedObjects]:
         named = self._named(key)
         present = kind_of(named) if named else None
+        if present is None:
+            return  # of somebody else's route nothing tells since when it serves, so nothing can be said to be over
         for kind, objects in self._owned.items():
-            if named and kind is not present and objects.owned(key) is not None:
+            if kind is not present and objects.owned(key) is not None:
                 yield objects
 
     def _made_at(self, key: Key) -> datetime | None:
@@ -121,11 +150,13 @@ def routers_of(transport: Transport, store: Store, switched_on: Collection[str])
     """
     The routers of an operator with these settings.
     """
+    gateway = HttpRoutes(transport, store, switched_on)
     every: dict[str, Router] = {
-        "gatewayAPI": HttpRoutes(transport, store, switched_on),
+        "gatewayAPI": gateway,
         "service": PlainServices(transport, store),
         "istio": VirtualServices(transport, store),
     }
     by_field = {field: router for field, router in every.items() if field in {*ALWAYS_ON, *switched_on}}
     kinds = [kind for kind in kinds_with(switched_on) if kind in ROUTERS]
-    return Routers(store, by_field, {kind: OwnedObjects(transport, store, kind, WATCHED[kind]) for kind in kinds})
+    owned = {kind: OwnedObjects(transport, store, kind, WATCHED[kind]) for kind in kinds}
+    return Routers(store, by_field, owned, gateway.release)

@@ -8,14 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import (
-    ANNOTATION_HEADER,
-    ANNOTATION_SHARES,
-    ANNOTATION_TRAFFIC,
-    LABEL_DEPLOYMENT,
-    LABEL_REVISION,
-    LABEL_ROLE,
-)
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.vocabulary import GROUP
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
@@ -39,7 +33,6 @@ _METADATA: Final = (
     "ownerReferences",
 )
 _LABELS: Final = (LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, LABEL_SERVICE)
-_MARKS: Final = (ANNOTATION_TRAFFIC, ANNOTATION_SHARES, ANNOTATION_HEADER)
 _CONTAINER_STATES: Final = ("name", "restartCount", "state", "lastState")
 
 
@@ -96,7 +89,8 @@ def _writers(body: Document, *names: str) -> list[dict[str, Any]]:
 
 
 def _marked(kept: Document, body: Document, writers: list[dict[str, Any]]) -> Document:
-    marks = _some(body["metadata"].get("annotations"), _MARKS)
+    annotations = body["metadata"].get("annotations") or {}
+    marks = {name: text for name, text in annotations.items() if name.startswith(f"{GROUP}/")}
     return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}
 
 
