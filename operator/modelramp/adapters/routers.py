@@ -2,7 +2,7 @@
 Which router carries an object's traffic: the one its spec names. What a former one left is found and taken away.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -14,6 +14,7 @@ from modelramp.adapters.kubernetes.resources import ROUTERS, WATCHED, Kind, kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
 from modelramp.adapters.service.services import PlainServices
+from modelramp.api.names import FINALIZER_ROUTE
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import RouteState
@@ -21,10 +22,6 @@ from modelramp.rollout.plan import SetTraffic
 
 ALWAYS_ON: Final = frozenset({"gatewayAPI", "service"})
 """Routers that need no setting: their kinds are of Kubernetes itself, or are what the operator was made for."""
-
-
-ADOPTING: Final = "gatewayAPI"
-"""The router that changes routes of others."""
 
 
 class Router(Protocol):
@@ -53,17 +50,6 @@ def kind_of(traffic: Mapping[str, Any]) -> Kind | None:
     return Kind.SERVICE if traffic.get("service") is not None else Kind.VIRTUAL_SERVICE
 
 
-class Adopts(Protocol):
-    """
-    A router that changes routes of others.
-    """
-
-    async def release(self, key: Key) -> None:
-        """
-        What was changed for the object is put back, and nothing holds the object any more. Idempotent.
-        """
-
-
 class Routers:
     """
     Port `Routes` over all routers, by the field of `spec.traffic` that names one.
@@ -74,13 +60,13 @@ class Routers:
         store: Store,
         by_field: Mapping[str, Router],
         owned: Mapping[Kind, OwnedObjects],
-        adopts: Adopts | None = None,
+        put_back: Callable[[Key], Awaitable[None]],
     ) -> None:
         """
         `by_field` holds the routers that are switched on, by their names in `spec.traffic`; `owned` the kinds in which
-        a former one may have left something; `adopts` the one that changes routes of others, if any does.
+        a former one may have left something; `put_back` gives routes of others back to their owners.
         """
-        self._store, self._by_field, self._owned, self._adopts = store, by_field, owned, adopts
+        self._store, self._by_field, self._owned, self._put_back = store, by_field, owned, put_back
 
     def state(self, key: Key) -> RouteState:
         """
@@ -89,7 +75,7 @@ class Routers:
         named = self._named(key)
         router = next((router for field, router in self._by_field.items() if named.get(field) is not None), None)
         state = RouteState() if router is None else router.state(key)
-        if not any(self._former(key)):
+        if not any(self._former(key)) and not self._left_others(key):
             return state
         return replace(state, former=True, since=self._made_at(key))
 
@@ -106,18 +92,6 @@ class Routers:
         if router is None:
             raise RefusedError(f"spec.traffic.{field}: this operator runs without that router; see routers.{field}")
         await router.set_traffic(owner, spec, effect)
-        if field != ADOPTING:  # a route of somebody else's may still name revisions that will be removed
-            await self.release(owner.key)
-
-    async def release(self, key: Key) -> None:
-        """
-        The object is being deleted, or has another router: routes of others are put back. Idempotent.
-
-        Raises:
-            PortError: not everything is; try again later.
-        """
-        if self._adopts is not None:
-            await self._adopts.release(key)
 
     async def drop_former(self, owner: Owner) -> None:
         """
@@ -126,8 +100,28 @@ class Routers:
         Raises:
             ConflictError: something is another object than was last heard of.
         """
+        if self._left_others(owner.key):
+            await self._put_back(owner.key)
         for objects in tuple(self._former(owner.key)):
             await objects.remove(owner)
+
+    async def release(self, key: Key) -> None:
+        """
+        The object is being deleted: what was changed in routes of others is put back. Idempotent.
+
+        Raises:
+            PortError: not everything is; try again later.
+        """
+        await self._put_back(key)
+
+    def _left_others(self, key: Key) -> bool:
+        """
+        A route of somebody else's still sends requests for the object, which has a router outside of the Gateway API
+        now. Within it, the gateway's own adapter sees to it.
+        """
+        model, named = self._store.get(Kind.MODEL, key), self._named(key)
+        held = model is not None and FINALIZER_ROUTE in (model["metadata"].get("finalizers") or ())
+        return held and bool(named) and named.get("gatewayAPI") is None
 
     def _named(self, key: Key) -> Mapping[str, Any]:
         model = self._store.get(Kind.MODEL, key)
@@ -136,8 +130,10 @@ class Routers:
     def _former(self, key: Key) -> Iterator[OwnedObjects]:
         named = self._named(key)
         present = kind_of(named) if named else None
+        if present is None:
+            return  # of somebody else's route nothing tells since when it serves, so nothing can be said to be over
         for kind, objects in self._owned.items():
-            if named and kind is not present and objects.owned(key) is not None:
+            if kind is not present and objects.owned(key) is not None:
                 yield objects
 
     def _made_at(self, key: Key) -> datetime | None:
@@ -163,4 +159,4 @@ def routers_of(transport: Transport, store: Store, switched_on: Collection[str])
     by_field = {field: router for field, router in every.items() if field in {*ALWAYS_ON, *switched_on}}
     kinds = [kind for kind in kinds_with(switched_on) if kind in ROUTERS]
     owned = {kind: OwnedObjects(transport, store, kind, WATCHED[kind]) for kind in kinds}
-    return Routers(store, by_field, owned, adopts=gateway)
+    return Routers(store, by_field, owned, gateway.release)

@@ -8,6 +8,7 @@ from fakes.rollout import spec
 from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.routers import Routers, kind_of
+from modelramp.api.names import FINALIZER_ROUTE
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import Acceptance, RouteState
@@ -42,12 +43,24 @@ class Router:
         self.asked.append((owner, spec, effect))
 
 
-def routers(traffic: Mapping[str, Any] | None) -> tuple[Routers, dict[str, Router]]:
+PUT_BACK: list[Key] = []
+
+
+async def put_back(key: Key) -> None:
+    """
+    Others have their routes back.
+    """
+    PUT_BACK.append(key)
+
+
+def routers(traffic: Mapping[str, Any] | None, *finalizers: str) -> tuple[Routers, dict[str, Router]]:
+    PUT_BACK.clear()
     store, known = Store(), {name: Router(name) for name in ("gatewayAPI", "service")}
     if traffic is not None:
         meta = {"name": KEY.name, "namespace": KEY.namespace, "uid": "u", "resourceVersion": "1"}
+        meta |= {"finalizers": list(finalizers)} if finalizers else {}
         store.heard(Kind.MODEL, None, {"metadata": meta, "spec": {"traffic": traffic}})
-    return Routers(store, known, {}), known
+    return Routers(store, known, {}, put_back), known
 
 
 @pytest.mark.parametrize(
@@ -109,3 +122,34 @@ def test_the_kind_of_the_objects_own_route(traffic: Mapping[str, Any], kind: Kin
     By what the spec says as it is stored, or before a default was written.
     """
     assert kind_of(traffic) is kind
+
+
+@pytest.mark.parametrize(
+    ("traffic", "finalizers", "former"),
+    [
+        ({"service": {}}, [FINALIZER_ROUTE], True),
+        ({"service": {}}, ["other"], False),
+        ({"service": {}}, [], False),
+        ({"gatewayAPI": {"routeRef": {"name": "shop", "backend": "fraud"}}}, [FINALIZER_ROUTE], False),
+        ({"gatewayAPI": {"parentRefs": [{"name": "gw"}]}}, [FINALIZER_ROUTE], False),
+        (None, [], False),
+    ],
+)
+async def test_a_route_of_somebody_elses_is_put_back_when_the_object_left_it(
+    traffic: Mapping[str, Any] | None, finalizers: list[str], *, former: bool
+) -> None:
+    """
+    Within the Gateway API its own adapter does it.
+    """
+    several, _ = routers(traffic, *finalizers)
+    assert several.state(KEY).former is former
+    await several.drop_former(Owner(key=KEY, uid="u"))
+    assert [KEY] * former == PUT_BACK
+
+
+async def test_a_deleted_object_gives_routes_back() -> None:
+    """
+    Whatever it named last.
+    """
+    await routers({"service": {}})[0].release(KEY)
+    assert PUT_BACK == [KEY]

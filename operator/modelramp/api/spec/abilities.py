@@ -50,13 +50,8 @@ def _copies(chosen: Chosen) -> bool:
 
 
 def _reads_headers(chosen: Chosen) -> bool:
-    match chosen:
-        case Canary():
-            return chosen.cohort is not None
-        case BlueGreen():
-            return chosen.preview is not None
-        case Shadow():
-            return False
+    header = chosen.cohort if isinstance(chosen, Canary) else chosen.preview if isinstance(chosen, BlueGreen) else None
+    return header is not None
 
 
 def _in_percents(chosen: Chosen) -> bool:
