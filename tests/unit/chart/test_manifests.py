@@ -77,7 +77,7 @@ def test_limited_to_namespaces_the_rights_are_roles_there(namespace: str) -> Non
     """With watchNamespaces, the operator has no cluster-wide right at all."""
     assert "modelramp" not in {m["metadata"]["name"] for m in manifests("everything") if m["kind"] == "ClusterRole"}
     roles = [m for m in manifests("everything") if m["kind"] == "Role" and m["metadata"]["namespace"] == namespace]
-    assert [granted(role["rules"]) for role in roles] == [OPERATOR_VERBS | {"configmaps": {"get"}}]
+    assert [granted(role["rules"]) for role in roles] == [OPERATOR_VERBS | {"configmaps": {"get", "create", "delete"}}]
 
 
 def test_secrets_are_readable_by_name_only() -> None:
