@@ -130,7 +130,7 @@ def rollbacks() -> Iterator[Case]:
     preview = step("5").model_copy(update={"traffic": Share("0%"), "preview": True})
     switch = {"preSwitch": {"soak": "10s", "smoke": {"path": "/infer"}}}
     smoked = {
-        "remembered": {"step": preview, "verdicts": (), "evidence": ()}, "route": route(BACK),
+        "remembered": {"step": preview}, "route": route(BACK),
         "sections": {"strategy": {"blueGreen": switch}},
     }  # fmt: skip
     yield case(
@@ -395,7 +395,7 @@ def endings() -> Iterator[Case]:
     drained: dict[str, Any] = {
         "route": route(BACK), "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
     }  # fmt: skip
-    busy = {**drained, "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})}
+    busy = {**drained, "drain": Drain(requests={rev("2"): 1.0}, in_flight={rev("2"): 1.0})}
     yield Case(
         title="the last request to the superseded candidate has ended",
         guard="drained_and_superseded", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
