@@ -99,7 +99,16 @@ def _warm_up() -> st.SearchStrategy[Document]:
 
 def _serving() -> st.SearchStrategy[Document]:
     ports = _picked(1, 8080, 65535)
-    common = {"replicas": _picked(1, 2, 1000), "warmUp": _warm_up()}
+    limit = _with({"limit": _picked(1, 8, 1_000_000)}, resource=_picked("nvidia.com/gpu", "cpu", "example.com/a.b_c"))
+    names = st.lists(_picked(*NAMES), max_size=8, unique=True)
+    common = {
+        "replicas": _picked(1, 2, 1000),
+        "warmUp": _warm_up(),
+        "minReady": _picked(*DURATIONS),
+        "capacity": _maybe(surge=_picked("Full", "Swap"), budget=limit),
+        "drain": _maybe(preStop=_picked("0s", "5s", "1h"), timeout=_picked("0s", "1m500ms", "60m")),
+        "config": names.map(lambda some: [{"configMap": name} for name in some]),
+    }
     custom = _with({"port": ports, "template": _template()}, runtime=st.just("custom"), **common)
     known = _with({"runtime": _picked(*OTHER_RUNTIMES), "template": _template()}, port=ports, **common)
     return custom | known

@@ -704,16 +704,18 @@ def nothing_unready_gets_traffic_and_nothing_reached_is_released(turn: Turn, see
 def drained(turn: Turn, seen: Observed, since: datetime | None, revision: str) -> bool:
     """
     The gateway accepted a route that gives the revision nothing, and its counters say that nothing reaches it; without
-    counters, any request has had time to end. Or there is no route.
+    counters, or where something is still in flight, any request has had time to end. Or there is no route.
     """
     if seen.route.acceptance is Acceptance.ABSENT:
         return True
     if seen.route.acceptance is not Acceptance.ACCEPTED or seen.route.shares.get(revision, NOTHING) != 0:
         return False
+    gateway = turn.deployment.spec.traffic.gateway_api
+    assert gateway is not None
+    over = since is not None and utc(turn.at) - since >= gateway.request_timeout.timedelta
     if seen.drain is None:
-        longest = turn.deployment.spec.traffic.gateway_api.request_timeout.timedelta
-        return since is not None and utc(turn.at) - since >= longest
-    return seen.drain.requests.get(revision) == 0 and seen.drain.in_flight.get(revision, 0) == 0
+        return over
+    return seen.drain.requests.get(revision) == 0 and (over or seen.drain.in_flight.get(revision, 0) == 0)
 
 
 def keeps_traffic_safe(turn: Turn, other: Observed, which: int) -> None:

@@ -178,7 +178,7 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.PROGRESS_DEADLINE_EXCEEDED: lambda s: (
         f"{_candidate(s)}: {waited_for(s)} for longer than {s.spec.strategy.progress_deadline}"
     ),
-    Reason.SMOKE_FAILED: lambda s: f"{_candidate(s)} failed its smoke requests at {_step(s)}: {smoke_findings(s)}",
+    Reason.SMOKE_FAILED: lambda s: f"{_candidate(s)} failed its smoke requests: {smoke_findings(s)}",
     Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
     Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "

@@ -574,6 +574,28 @@ class TestWarmUp:
         assert (found.sent, found.message) == (0, str(outage))
 
 
+def test_smoke_requests_are_sent_to_a_candidate_that_was_previewed_for_long_enough() -> None:
+    """
+    And their reading is seen, not taken for a warm-up's.
+    """
+    smoke = {"requests": 3, "path": "/predict"}
+    switch = {"strategy": {"blueGreen": {"preSwitch": {"soak": "10s", "smoke": smoke}}}}
+    earlier = stamp(NOW - timedelta(minutes=1))
+    preview = {"index": 0, "display": "1/2", "traffic": "0%", "preview": True}
+    of = deployment(changes=switch, step={**preview, "enteredAt": earlier, "inPlaceSince": earlier}, evidence=[])
+    candidate = of.status.candidate
+    assert candidate is not None
+    world, names = World(), (OLD, candidate.revision)
+    world.arms = lambda _key: {  # type: ignore[method-assign]
+        name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in names
+    }
+    shares = {OLD: Decimal(100), candidate.revision: Decimal(0)}
+    world.state = lambda _key: RouteState(acceptance=Acceptance.ACCEPTED, shares=shares)  # type: ignore[method-assign]
+    found = seen(world, of)
+    assert (found.smoke, found.warm_up) == (WarmUpReading(sent=3, failed=0, p95_seconds=0.1), None)
+    assert world.warmed == [candidate.revision]
+
+
 def parse_changes(changes: Mapping[str, Any]) -> MLModelDeployment:
     """
     The deployment of such a spec.

@@ -136,7 +136,7 @@ def rollbacks() -> Iterator[Case]:
     preview = step("5").model_copy(update={"traffic": Share("0%"), "preview": True})
     switch = {"preSwitch": {"soak": "10s", "smoke": {"path": "/infer"}}}
     smoked = {
-        "remembered": {"step": preview, "verdicts": (), "evidence": ()}, "route": route(BACK),
+        "remembered": {"step": preview}, "route": route(BACK),
         "sections": {"strategy": {"blueGreen": switch}},
     }  # fmt: skip
     yield case(

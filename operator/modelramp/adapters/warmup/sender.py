@@ -114,7 +114,7 @@ class WarmUpSender:
         try:
             body = await self._body(key.namespace, warm_up)
         except PortError as error:
-            return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"serving.warmUp.body: {error}")
+            return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"the body: {error}")
         base = self._base_url(key.namespace, workload_name(key.name, revision))
         tried = await self._send_all(URL(base + warm_up.path, encoded=True), body, warm_up.requests)
         return _reading(tried, warm_up.requests, self._limits)
