@@ -75,6 +75,10 @@ figures: venv ## measure the acceptance figures on the real cluster: docs/measur
 soak: venv ## a hundred mixed rollouts under constant load, and how many requests were lost (about 25 minutes); ARGS=--sample
 	@$(VENV)/python hack/soak $(ARGS)
 
+.PHONY: histories
+histories: venv ## random histories against what must never happen; ARGS="--histories 100000 --report" (about 40 minutes)
+	@$(VENV)/python hack/histories $(ARGS)
+
 .PHONY: soak-evidence
 soak-evidence: venv ## roll out healthy and bad versions on the real cluster under load (about 35 minutes); ARGS=--report
 	@$(VENV)/python hack/soak_evidence $(ARGS)

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from apiserver.server import CRD_PATH, GROUP_PATH, Answer, ApiServer
+from rig.stories import STORIES, Told, played
 
 from modelramp.api.crd import CRD_NAME, custom_resource_definition
 
@@ -58,3 +59,12 @@ def served(api_server: ApiServer, crd_answer: Answer) -> ApiServer:
     """
     assert crd_answer.status in (200, 201), crd_answer.body.get("message")
     return api_server
+
+
+@pytest.fixture(scope="session")
+def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """
+    All stories of the rig that the chosen files tell, side by side from the first one that is asked for.
+    """
+    with played(served, tmp_path_factory.mktemp("rig"), STORIES) as ask:
+        yield ask

@@ -74,6 +74,8 @@ class OperatorWorld:
         self.server, self.namespace, self.folder = server, namespace, folder
         self.crashing: set[str] = set()
         """Images whose containers keep crashing."""
+        self.settings: dict[str, str] = {}
+        """Variables of the operator's environment beyond those that every one gets."""
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self._done = threading.Event()
@@ -180,6 +182,7 @@ class OperatorWorld:
             "MODELRAMP_WATCH_NAMESPACES": self.namespace,
             "MODELRAMP_HTTP_PORT": str(self.port),
             "MODELRAMP_LOG_LEVEL": "debug",
+            **self.settings,
         }
         environment.pop("KUBERNETES_SERVICE_HOST", None)
         with (self.folder / "operator.log").open("ab") as log:
@@ -211,7 +214,8 @@ class OperatorWorld:
         Make the namespace and a node, and begin to play.
         """
         if self.server.send("GET", f"{CRD_PATH}/{ROUTE_CRD}", None).status == 404:
-            self.send("POST", CRD_PATH, route_definition())
+            made = self.server.send("POST", CRD_PATH, route_definition())
+            assert made.status in {201, 409}, made.body  # of another world at the same moment
         eventually(lambda: self.server.send("GET", f"{ROUTES}/httproutes", None).status == 200, "routes are served", 20)
         self.server.send("POST", "/api/v1/nodes", {"kind": "Node", "apiVersion": "v1", "metadata": {"name": NODE}})
         self.send("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})

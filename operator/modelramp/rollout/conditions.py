@@ -106,7 +106,8 @@ def _traffic(s: Situation) -> Finding:
         and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.cohort == wanted_cohort(s))
     ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
-    return Finding(UNKNOWN, Reason.ROUTE_PENDING, "the gateway has not accepted the wanted shares yet")
+    why = f": {route.message}" if route.message else ""
+    return Finding(UNKNOWN, Reason.ROUTE_PENDING, f"the gateway has not accepted the wanted shares yet{why}"[:1024])
 
 
 CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {

@@ -297,11 +297,23 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
     return s.since(s.status.phase_since, max(s.spec.traffic.longest_request.timedelta, SETTLE))
 
 
+def unconfirmed(s: Situation) -> bool:
+    """
+    The route gives the candidate nothing, and the gateway has not followed it within the progress deadline.
+
+    The rollout ends without it, or a gateway that fell silent would hold up every later one; the candidate's pods stay.
+    """
+    route, candidate = s.observed.route, s.candidate
+    unsaid = route.acceptance in {Acceptance.PENDING, Acceptance.REFUSED}
+    gets_nothing = candidate is not None and not route.shares.get(candidate) and not s.reached_aside(candidate)
+    return unsaid and gets_nothing and s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
+
+
 def candidate_drained(s: Situation) -> bool:
     """
-    Nothing reaches the candidate any more.
+    Nothing reaches the candidate any more, or the gateway has not said so within the progress deadline.
     """
-    return nothing_reaches(s, s.candidate)
+    return nothing_reaches(s, s.candidate) or unconfirmed(s)
 
 
 def drained_and_superseded(s: Situation) -> bool:

@@ -11,8 +11,16 @@ from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
-from modelramp.rollout.guards import candidate_ready, certified, soaked, split_mismatched, traffic_in_place
-from modelramp.rollout.memory import DRAINING
+from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
+from modelramp.rollout.guards import (
+    candidate_ready,
+    certified,
+    soaked,
+    split_mismatched,
+    stable_serves,
+    traffic_in_place,
+    unconfirmed,
+)
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
@@ -173,14 +181,19 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     ),
     Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
     Reason.ACTION_REFUSED: _refused,
-    Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything",
+    Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything{_unconfirmed(s)}",
     Reason.SHADOW_REPORTED: lambda s: (
         f"the shadow run of {_candidate(s)} passed: {_counts(s)}"
         if s.candidate is not None and s.status.phase is Phase.PROGRESSING
         else f"the shadow run of {_target(s)} is over, its report is in the history; {_stable(s)} serves everything"
     ),
-    Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says",
+    Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says{_unconfirmed(s)}",
 }
+
+
+def _unconfirmed(s: Situation) -> str:
+    deadline = s.spec.strategy.progress_deadline
+    return f", which the gateway did not confirm within {deadline}" if unconfirmed(s) else ""
 
 
 def _uncertified(s: Situation) -> str:
@@ -226,9 +239,17 @@ def _claim(s: Situation, name: str) -> str:
             assert_never(unknown)
 
 
+def _gateway(s: Situation, awaited: str) -> str:
+    """
+    What the gateway is waited for, and what keeps it, as far as it says.
+    """
+    why = f": {s.observed.route.message}" if s.observed.route.message else ""
+    return f"waiting for the gateway to {awaited}{why}"
+
+
 def _waiting_in_step(s: Situation) -> str:
     if not traffic_in_place(s):
-        return f"waiting for the gateway to give the candidate {_given(s)}"
+        return _gateway(s, f"give the candidate {_given(s)}")
     if split_mismatched(s):
         return "holding: the counted share of requests contradicts the route's weights"
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
@@ -249,12 +270,15 @@ def _waiting(s: Situation) -> str:
                 f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
             )
             return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
+        case Phase.PREPARING:
+            return _gateway(s, "list the candidate")
         case Phase.PROGRESSING:
             return _waiting_in_step(s)
         case Phase.PROMOTING:
-            return "waiting for the gateway to give the candidate everything"
+            return _gateway(s, "give the candidate everything")
         case Phase.ROLLING_BACK:
-            return f"{s.status.message.removesuffix(DRAINING)}{DRAINING}"
+            waits_for = DRAINING if s.stable is None or stable_serves(s) else NOBODY_TO_TAKE_OVER
+            return why_it_began(s.status.message) + waits_for
         case _:
             return s.status.message
 

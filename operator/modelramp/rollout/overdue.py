@@ -2,6 +2,9 @@
 Findings about a step whose deadline passed, and what the spec says should follow.
 """
 
+from datetime import timedelta
+from typing import Final
+
 from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Reason
@@ -14,6 +17,10 @@ from modelramp.rollout.guards import (
     traffic_in_place,
 )
 from modelramp.rollout.situation import Situation
+
+NO_FIGHT: Final = timedelta(minutes=1)
+"""The least time between two conflicts of a route: what gives too much is taken back at once, and somebody who gives it
+again every few seconds must not make the rollout go and stop with each time."""
 
 
 def metrics_missing(s: Situation) -> bool:
@@ -78,8 +85,9 @@ def last_inconclusive_advances(s: Situation) -> bool:
 
 def pause_lifted(s: Situation) -> bool:
     """
-    The metrics that were missing are back, the route is ours again, or a retry is requested.
+    The metrics that were missing are back, the route is ours again and a minute has passed, or a retry is requested.
     """
     back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
-    ours = s.status.reason is Reason.ROUTE_CONFLICT and not route_contested(s)
+    quiet = s.since(s.status.phase_since, NO_FIGHT) and not route_contested(s)
+    ours = s.status.reason is Reason.ROUTE_CONFLICT and quiet
     return back or ours or retry_requested(s)

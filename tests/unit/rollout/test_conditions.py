@@ -136,6 +136,7 @@ def test_the_analysis_is_true_only_when_everything_passed(
 
 
 SHARES = {"1": "95", "2": "5"}
+SILENT = "Gateway shop/gw has not answered yet"
 WRONG = {"evidence": (kept(metric_evidence(counts=(500.0, 0.0, 500.0, 0.0))),)}
 
 
@@ -165,6 +166,15 @@ def test_traffic_is_true_only_when_the_gateway_has_the_wanted_shares(
     And what was counted does not contradict them.
     """
     assert found(ConditionType.TRAFFIC_PROGRAMMED, phase, **changes) == expected
+
+
+def test_what_keeps_the_gateway_is_told_as_it_says() -> None:
+    """
+    So that a name misspelt is found here and not in the gateway's log.
+    """
+    silent = situation(Phase.PROGRESSING, route=route(SHARES, acceptance=Acceptance.PENDING, message=SILENT))
+    told = next(c.message for c in conditions(silent) if c.type is ConditionType.TRAFFIC_PROGRAMMED)
+    assert told == f"the gateway has not accepted the wanted shares yet: {SILENT}"
 
 
 def condition(status: str) -> Condition:

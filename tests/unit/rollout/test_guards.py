@@ -10,6 +10,7 @@ from fakes.rollout import (
     candidate,
     kept,
     metric_evidence,
+    percents,
     rev,
     route,
     situation,
@@ -260,6 +261,52 @@ def test_drained_means_nothing_arrives_any_more(changes: dict[str, Any], expecte
     Unknown is not drained; time stands in for counters that cannot be had.
     """
     assert guards.candidate_drained(situation(Phase.ROLLING_BACK, **changes)) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "acceptance", "seconds", "expected"),
+    [
+        (BACK, Acceptance.PENDING, 600, True),
+        (BACK, Acceptance.REFUSED, 600, True),
+        ({"1": "100"}, Acceptance.PENDING, 600, True),
+        (BACK, Acceptance.PENDING, 599, False),
+        (SHARES, Acceptance.PENDING, 600, False),
+        (BACK, Acceptance.ACCEPTED, 600, False),
+    ],
+    ids=["silent", "refused", "not listed", "a second less", "not taken away", "accepted, and still busy"],
+)
+def test_a_gateway_that_does_not_follow_ends_a_rollback_after_the_deadline(
+    given: dict[str, str],
+    acceptance: Acceptance,
+    seconds: float,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """
+    What it does not confirm must be written at least; the pods are kept by another guard.
+    """
+    s = situation(
+        Phase.ROLLING_BACK,
+        route=route(given, acceptance=acceptance),
+        drain=UNASKED,
+        remembered={"phase_since": ago(seconds)},
+    )
+    assert (guards.candidate_drained(s), guards.nothing_reaches(s, rev("2"))) == (expected, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"route": route(BACK, acceptance=Acceptance.PENDING, mirrors=percents({"2": "100"}))},
+        {"route": route(BACK, acceptance=Acceptance.PENDING), "remembered": {"candidate": None}},
+    ],
+    ids=["copies", "nobody"],
+)
+def test_nothing_is_unconfirmed_of_who_still_gets_copies_or_is_not_there(changes: dict[str, Any]) -> None:
+    """
+    Copies are taken away first.
+    """
+    remembered = {"phase_since": ago(600), **changes.pop("remembered", {})}
+    assert not guards.unconfirmed(situation(Phase.ROLLING_BACK, remembered=remembered, **changes))
 
 
 def test_a_retry_of_a_rejected_revision_is_acted_on_only_when_failed() -> None:

@@ -21,9 +21,9 @@ from modelramp.analysis.slices import SliceEvidence
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
-from modelramp.rollout.memory import DRAINING
+from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER
 from modelramp.rollout.messages import MESSAGES, message, waiting_message
-from modelramp.rollout.observed import WarmUpReading
+from modelramp.rollout.observed import Acceptance, WarmUpReading
 
 BACK = {"1": "100", "2": "0"}
 
@@ -138,11 +138,24 @@ def test_a_preparation_tells_what_is_missing(changes: dict[str, Any], words: str
     assert waited(Phase.PREPARING, **changes) == f"waiting for the candidate: {words}"
 
 
-def test_a_ready_candidate_keeps_the_last_words() -> None:
+@pytest.mark.parametrize("reason", [Reason.ROLLED_BACK, Reason.REVERTED])
+def test_an_end_without_the_gateways_word_says_so(reason: Reason) -> None:
     """
-    It waits for the gateway only, a matter of seconds.
+    Not while the gateway has followed.
     """
-    assert waited(Phase.PREPARING, remembered={"message": "version 2 is the candidate"}) == "version 2 is the candidate"
+    silent = {"route": route(BACK, acceptance=Acceptance.PENDING), "remembered": {"phase_since": ago(600)}}
+    told = [message(reason, situation(Phase.ROLLING_BACK, **changes)) for changes in (silent, {})]
+    assert [", which the gateway did not confirm within 10m" in said for said in told] == [True, False]
+
+
+def test_a_ready_candidate_waits_for_the_gateway_only() -> None:
+    """
+    Which may say what keeps it.
+    """
+    silent = route({"1": "100"}, acceptance=Acceptance.PENDING, message="Gateway shop/gw has not answered yet")
+    assert waited(Phase.PREPARING) == "waiting for the gateway to list the candidate"
+    told = "waiting for the gateway to list the candidate: Gateway shop/gw has not answered yet"
+    assert waited(Phase.PREPARING, route=silent) == told
 
 
 def blamed_on(evidence: Any, metric: dict[str, Any], **analysis: Any) -> str:  # noqa: ANN401
@@ -309,6 +322,14 @@ def test_other_phases_tell_their_cause(phase: Phase, words: str) -> None:
     In the words the phase began with.
     """
     assert waited(phase) == words
+
+
+def test_a_rollback_without_anybody_to_take_over_says_so() -> None:
+    """
+    Stable has no endpoint: requests stay where they are answered.
+    """
+    mute = arms(arm("1", ready=0), arm("2"))
+    assert waited(Phase.ROLLING_BACK, arms=mute) == f"version 2 is worse than allowed{NOBODY_TO_TAKE_OVER}"
 
 
 def test_draining_is_told_once() -> None:

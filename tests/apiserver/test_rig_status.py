@@ -1,0 +1,111 @@
+"""
+Gateways whose status cannot be relied on: nothing hangs beyond the progress deadline, and the reason is told.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from rig.knobs import Speech
+from rig.stories import Told, story
+from rig.world import RigWorld, Traffic
+
+pytestmark = pytest.mark.apiserver
+
+DEADLINE_SECONDS = 15.0
+SLACK_SECONDS = 25.0  # what a rollout needs without any fault: pods, steps, draining
+STRATEGY = {
+    "canary": {"steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "1s"},
+    "progressDeadline": f"{DEADLINE_SECONDS:.0f}s",
+    "scaleDownDelay": "1s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    How a rollout ended, and what the client saw of it.
+    """
+
+    phase: str
+    seconds: float
+    """From the new version's appearance until no rollout was in flight."""
+    outcomes: tuple[tuple[str, str], ...]
+    rejected: tuple[tuple[str, str], ...]
+    programmed: tuple[str, str, str]
+    """Status, reason and message of TrafficProgrammed."""
+    bad: dict[str, int]
+    answers: dict[str, int]
+    """Good ones by version."""
+
+
+def at_rest(world: RigWorld) -> bool:
+    """No rollout is in flight, and version 2 was seen."""
+    status = world.status
+    return status["phase"] in {"Stable", "Failed"} and any(o["version"] == "2" for o in status["history"])
+
+
+def seen(world: RigWorld, traffic: Traffic, began: float) -> Seen:
+    """What is there now."""
+    status, programmed = world.status, world.condition("TrafficProgrammed")
+    counts = traffic.counts()
+    return Seen(
+        status["phase"],
+        time.monotonic() - began,
+        tuple((entry["version"], entry["outcome"]) for entry in status["history"]),
+        tuple((entry["version"], entry["reason"]) for entry in status.get("rejected", ())),
+        (programmed["status"], programmed["reason"], programmed["message"]),
+        traffic.bad(),
+        {version or "-": n for (version, code), n in counts.answers.items() if code == 200},
+    )
+
+
+def from_the_start(speech: Speech) -> Callable[[RigWorld], Seen]:
+    """The gateway speaks so from the moment version 2 is wanted."""
+
+    def play(world: RigWorld) -> Seen:
+        world.deploy(strategy=STRATEGY)
+        with world.traffic() as traffic:
+            world.knobs.speech = speech
+            began = time.monotonic()
+            world.apply("2", strategy=STRATEGY)
+            world.until(lambda: at_rest(world), "no rollout is in flight", 90)
+            return seen(world, traffic, began)
+
+    return play
+
+
+def silent_later(world: RigWorld) -> Seen:
+    """The gateway stops writing its status, and nothing else, while version 2 has a share."""
+    world.deploy(strategy=STRATEGY)
+    with world.traffic() as traffic:
+        world.apply("2", strategy=STRATEGY)
+        world.until(lambda: world.condition("TrafficProgrammed")["reason"] == "RouteProgrammed"
+                    and 50 in world.shares().values(), "version 2 has a share")  # fmt: skip
+        world.knobs.speech = Speech.SILENT
+        began = time.monotonic()
+        world.until(lambda: at_rest(world), "no rollout is in flight", 90)
+        return seen(world, traffic, began)
+
+
+story("silent", from_the_start(Speech.SILENT))
+story("silent later", silent_later)
+story("without generation", from_the_start(Speech.WITHOUT_GENERATION))
+story("falling back", from_the_start(Speech.FALLING_BACK))
+
+
+@pytest.mark.parametrize("name", ["silent", "silent later", "falling back"])
+def test_a_gateway_that_does_not_follow_ends_the_rollout_in_time(told: Told, name: str) -> None:
+    """Neither promoted nor stuck."""
+    ended: Seen = told(name)
+    assert ended.bad == {}
+    assert ended.rejected == (("2", "ProgressDeadlineExceeded"),)
+    assert ended.seconds < 2 * DEADLINE_SECONDS + SLACK_SECONDS
+
+
+def test_a_status_without_generations_is_taken_as_it_stands(told: Told) -> None:
+    """Such gateways hang other tools."""
+    ended: Seen = told("without generation")
+    assert ended.bad == {}
+    assert ended.outcomes == (("1", "Promoted"), ("2", "Promoted"))

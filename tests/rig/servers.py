@@ -1,0 +1,72 @@
+"""
+Model servers of the rig: one per pod, in the test's own process, each on a port of loopback.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+VERSION_HEADER: Final = "x-model-version"
+PIECE_SECONDS: Final = 0.25
+
+
+class ModelServer:
+    """
+    Answers everything with its version; a request with `?seconds=N` gets a stream of that length.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.port = 0
+        self.answered = 0
+        """Requests answered so far, streams among them."""
+        self.mirrored = 0
+        """Of these, copies of other requests: Envoy marks them in the host name."""
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+
+    async def open(self) -> None:
+        """
+        Listen; the port is known afterwards.
+        """
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self, grace_seconds: float) -> None:
+        """
+        As a server that is told to end: no new connection, idle ones are closed, what is in flight may end within
+        `grace_seconds` and is cut off then.
+        """
+        if self._runner is None or self._site is None:
+            return
+        await self._site.stop()
+        server = self._runner.server
+        if server is not None:
+            server.pre_shutdown()
+            until = asyncio.get_running_loop().time() + grace_seconds
+            while server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+            await server.shutdown(0)
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
+        self.answered += 1
+        self.mirrored += request.host.partition(":")[0].endswith("-shadow")
+        headers = {VERSION_HEADER: self.version}
+        seconds = float(request.query.get("seconds", "0"))
+        if not seconds:
+            return web.json_response({"version": self.version}, headers=headers)
+        stream = web.StreamResponse(headers=headers)
+        await stream.prepare(request)
+        for _ in range(round(seconds / PIECE_SECONDS)):
+            await asyncio.sleep(PIECE_SECONDS)
+            await stream.write(b"token ")
+        await stream.write_eof()
+        return stream
