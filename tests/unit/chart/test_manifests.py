@@ -82,7 +82,10 @@ def test_limited_to_namespaces_the_rights_are_roles_there(namespace: str) -> Non
     assert [granted(role["rules"]) for role in roles] == [
         OPERATOR_VERBS
         | ISTIO_VERBS
-        | {"configmaps": {"get", "create", "delete"}, "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"}}
+        | {
+            "configmaps": {"get", "create", "delete"},
+            "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"},
+        }
     ]
 
 
