@@ -185,7 +185,7 @@ def test_values_arrive_in_the_settings() -> None:
     assert settings.prometheus_allowed == ("https://metrics.example.com/prom", "http://10.0.0.1:9090")
     assert (settings.resync_seconds, settings.workers, settings.log_level) == (86400, 32, "debug")
     assert settings.routers == ROUTERS
-    assert Settings.from_environment(environment("default")).routers == ROUTERS - {"istio"}
+    assert Settings.from_environment(environment("default")).routers == {"grpcRoute"}
     assert (settings.namespace, settings.identity) == ("metadata.namespace", "metadata.name")
 
 
