@@ -11,14 +11,18 @@ import pytest
 from apiserver.operator_world import ROUTES, spec_of
 from rig.load import Streamed
 from rig.stories import Told, story
-from rig.world import RigWorld, Traffic
+from rig.world import RigWorld, Traffic, timeout
 
 pytestmark = pytest.mark.apiserver
 
 LAG_SECONDS = 25.0  # longer than everything but the drain that would delay a scale-down
-STREAM_SECONDS = 45.0  # longer than that and the time counters are looked back on
+STREAM_SECONDS = 60.0  # longer than that and the time counters are looked back on
 STREAMS = 6
 QUIET_SECONDS = 3.0
+LONG_STEP = {
+    "canary": {"steps": [{"traffic": "20%"}, {"traffic": "100%"}], "soak": "5m"},
+    "scaleDownDelay": "1s",
+}
 SCRAPED = {"mode": "GuardrailsOnly", "prometheus": {"delay": "1s"}}
 
 
@@ -30,7 +34,7 @@ class Ended:
 
     bad: dict[str, int]
     last_old: float
-    """When the old version answered last; monotonic seconds, as the next one."""
+    """When the version that left answered last; monotonic seconds, as the next one."""
     shrunk: float
     streams: tuple[Streamed, ...] = ()
 
@@ -67,8 +71,7 @@ def by_hand(world: RigWorld) -> tuple[dict[str, int], dict[str, int]]:
     A promotion by hand in the operator's order, then one back in the other: what was lost in each.
     """
     old = world.deploy()
-    strategy = {"canary": {"steps": [{"traffic": "20%"}, {"traffic": "100%"}], "soak": "5m"}}
-    world.apply("2", strategy=strategy)
+    world.apply("2", strategy=LONG_STEP)
     world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
     world.kill()
     (new,) = set(world.shares()) - {old}
@@ -98,11 +101,11 @@ def whole(world: RigWorld) -> Ended:
         world.apply("2", traffic=timeout("8s"))
         streams = []
         while not world.serves("2"):
-            streams.append(world.stream(2))
+            streams.append(world.stream(2))  # far below the request timeout
             time.sleep(1)
         shrunk = until_shrunk(world, old)
         world.until(lambda: len(world.wanted_replicas()) == 1, "version 1 is gone")
-    return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, tuple(s.result(30) for s in streams))
+    return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, tuple(s.result(90) for s in streams))
 
 
 def lagging(world: RigWorld) -> Ended:
@@ -117,6 +120,29 @@ def lagging(world: RigWorld) -> Ended:
         shrunk = until_shrunk(world, old)
         time.sleep(QUIET_SECONDS)
     return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk)
+
+
+def lagging_back(world: RigWorld) -> Ended:
+    """
+    The rollout is aborted, and the data plane goes on giving the candidate its share for a while.
+    """
+    spec: dict[str, Any] = {"analysis": SCRAPED, "strategy": LONG_STEP}
+    old = world.deploy(**spec)
+    with world.traffic() as traffic:
+        world.apply("2", **spec)
+        world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
+        time.sleep(QUIET_SECONDS)
+        world.knobs.route_delay_seconds = LAG_SECONDS
+        (new,) = set(world.shares()) - {old}
+        abort = {"modelramp.io/abort": world.status["candidate"]["revision"]}
+        world.send("PATCH", world.model_path, {"metadata": {"annotations": abort}}, "application/merge-patch+json")
+        world.until(lambda: world.shares()[new] == 0, "the share is taken away")
+        taken = time.monotonic()
+        shrunk = until_shrunk(world, new)
+        time.sleep(QUIET_SECONDS)
+    last = last_answer(traffic, "2", world)
+    assert last > taken + LAG_SECONDS / 2  # or there was no lag
+    return Ended(traffic.bad(), last, shrunk)
 
 
 def streaming(world: RigWorld) -> Ended:
@@ -134,15 +160,8 @@ def streaming(world: RigWorld) -> Ended:
         world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
         streams = [world.stream(STREAM_SECONDS) for _ in range(STREAMS)]
         shrunk = until_shrunk(world, old)
-    ended = tuple(s.result(STREAM_SECONDS) for s in streams)
+    ended = tuple(s.result(2 * STREAM_SECONDS) for s in streams)
     return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, ended)
-
-
-def timeout(seconds: str) -> dict[str, Any]:
-    """
-    The traffic of the spec with that request timeout.
-    """
-    return {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": seconds}}
 
 
 def until_shrunk(world: RigWorld, name: str) -> float:
@@ -161,6 +180,7 @@ def last_answer(traffic: Traffic, version: str, world: RigWorld) -> float:
 
 
 story("lagging", lagging, metrics=True)
+story("lagging back", lagging_back, metrics=True)
 story("streaming", streaming, metrics=True)
 story("by hand", by_hand)
 story("whole", whole)
@@ -182,9 +202,10 @@ def test_a_whole_rollout_loses_no_request_and_no_stream(told: Told) -> None:
     assert {stream.version for stream in ended.streams} == {"1", "2"}
 
 
-def test_scaling_down_waits_for_a_data_plane_that_lags(told: Told) -> None:
-    """The route is accepted at once, and followed much later."""
-    ended: Ended = told("lagging")
+@pytest.mark.parametrize("name", ["lagging", "lagging back"])
+def test_scaling_down_waits_for_a_data_plane_that_lags(told: Told, name: str) -> None:
+    """The route is accepted at once, and followed much later: at a promotion and at a rollback."""
+    ended: Ended = told(name)
     assert ended.bad == {}
     assert ended.shrunk > ended.last_old
 

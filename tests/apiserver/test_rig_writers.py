@@ -93,7 +93,7 @@ def contested(share: int) -> Callable[[RigWorld], Contested]:
         old = world.deploy(strategy=LONG_STEP)
         with world.traffic() as traffic:
             world.apply("2", strategy=LONG_STEP)
-            world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
+            world.until(lambda: 20 in world.written()[-1].weights.values(), "version 2 has a share")
             (new,) = set(world.shares()) - {old}
             began = time.monotonic()
             for _ in range(RESETS):
@@ -154,7 +154,7 @@ def killed(world: RigWorld) -> Killed:
         before = face(world, old)
         world.apply("2", strategy=STEPS)
         world.start()
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 300
         while not (world.serves("2") and len(world.wanted_replicas()) == 1 and len(world.shares()) == 1):
             assert time.monotonic() < deadline, world.status
             after = face(world, old)
@@ -192,9 +192,9 @@ def held(world: RigWorld, old: str, traffic: Traffic) -> Unfollowed:
     """
     What is told while the step is held, and where it ends.
     """
-    world.until(lambda: world.condition("TrafficSplitMismatch"), "the mismatch is told", 60)
+    world.until(lambda: world.condition("TrafficSplitMismatch"), "the mismatch is told")
     split, programmed = world.condition("TrafficSplitMismatch"), world.condition("TrafficProgrammed")
-    world.until(lambda: world.status["phase"] in {"Paused", "Stable", "Failed"}, "the step ends", 60)
+    world.until(lambda: world.status["phase"] in {"Paused", "Stable", "Failed"}, "the step ends")
     counts = traffic.counts()
     answers = {version or "-": n for (version, code), n in counts.answers.items() if code == 200}
     return Unfollowed(
@@ -251,7 +251,7 @@ def never_followed(world: RigWorld) -> tuple[str, str, dict[str, int]]:
     with world.traffic() as traffic:
         world.knobs.programs = False
         world.apply("2", **spec)
-        world.until(lambda: world.status["phase"] in {"Paused", "Failed"} or world.serves("2"), "the step ends", 100)
+        world.until(lambda: world.status["phase"] in {"Paused", "Failed"} or world.serves("2"), "the step ends")
     return world.status["phase"], world.status["message"], traffic.bad()
 
 
@@ -263,7 +263,7 @@ def honest(world: RigWorld) -> tuple[bool, dict[str, int]]:
     world.deploy(**spec)
     with world.traffic() as traffic:
         world.apply("2", **spec)
-        world.until(lambda: world.status["phase"] == "Paused" or world.serves("2"), "the rollout ends", 100)
+        world.until(lambda: world.status["phase"] == "Paused" or world.serves("2"), "the rollout ends")
     return world.serves("2"), traffic.bad()
 
 
@@ -297,7 +297,7 @@ def test_somebody_who_gives_the_candidate_everything_is_set_right_and_not_fought
 def test_an_operator_killed_after_each_write_lets_no_share_jump(told: Told) -> None:
     """From step to step, never back and never ahead; and the same end."""
     seen: Killed = told("killed")
-    assert seen.kills >= 8
+    assert seen.kills >= 5
     assert seen.shares == [0, 20, 100]
     assert seen.bad == {}
     assert list(seen.left.values()) == [1]

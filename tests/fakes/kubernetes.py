@@ -17,8 +17,8 @@ from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
-from modelramp.rollout.observed import Acceptance, Arm, RouteState
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
 
@@ -53,8 +53,12 @@ class FakeWorkload:
     replicas: int
     role: str
     pods: tuple[FakePod, ...] = ()
+    restart_id: str | None = None
     crash_looping: str | None = None
     out_of_memory: str | None = None
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    unsettled: bool = False
+    """The Deployment's controller has not seen the last change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,8 @@ class FakeRoute:
     version: int
     generation: int = 1
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    cohort: CohortRoute | None = None
     traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
     accepted: int = 0
@@ -181,7 +187,8 @@ class FakeCluster:
             name = workload_name(key.name, revision)
             pods = [FakePod(name=f"{name}-{index}", born=now) for index in range(workload.replicas)]
             kept = {pod.name: pod for pod in workload.pods}
-            self._change(key, revision, pods=tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods))
+            running = tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods)
+            self._change(key, revision, pods=running, unsettled=False)
 
     def ail(
         self, key: Key, revision: str, *, crash_looping: str | None = None, out_of_memory: str | None = None
@@ -222,10 +229,10 @@ class FakeCluster:
 
     def stranger_writes(self, key: Key, writer: str, shares: Mapping[str, Decimal]) -> None:
         """
-        Somebody changes the weights of our route.
+        Somebody changes the weights of our route, and whatever else it does.
         """
         generation = self.route_objects[key].generation + 1
-        self._route(key, shares=shares, writers=frozenset({writer}), generation=generation)
+        self._route(key, shares=shares, mirrors={}, cohort=None, writers=frozenset({writer}), generation=generation)
 
 
 class FakeDeployments:
@@ -308,8 +315,12 @@ class FakeWorkloads:
                 pods=len(workload.pods),
                 ready=sum(pod.ready and not pod.terminating for pod in workload.pods),
                 role=workload.role,
+                restart_id=workload.restart_id,
                 crash_looping=workload.crash_looping,
                 out_of_memory=workload.out_of_memory,
+                terminating=sum(pod.terminating for pod in workload.pods),
+                settled=not workload.unsettled,
+                asks=workload.asks,
             )
             for revision, workload in self._cluster.heard_revisions.get(key, {}).items()
             if uid in {None, workload.owner_uid}
@@ -341,7 +352,13 @@ class FakeWorkloads:
             self._keep(
                 owner,
                 effect.revision,
-                FakeWorkload(owner_uid=owner.uid, replicas=effect.replicas, role=effect.role.value, pods=pods),
+                FakeWorkload(
+                    owner_uid=owner.uid,
+                    replicas=effect.replicas,
+                    role=effect.role.value,
+                    pods=pods,
+                    unsettled=True,
+                ),
             )
 
         self._cluster.write(f"ensure {effect.revision}", write)
@@ -352,7 +369,9 @@ class FakeWorkloads:
         """
 
         def write() -> None:
-            self._keep(owner, effect.revision, replace(self._present(owner, effect), replicas=effect.replicas))
+            present = self._present(owner, effect)
+            unsettled = present.unsettled or present.replicas != effect.replicas
+            self._keep(owner, effect.revision, replace(present, replicas=effect.replicas, unsettled=unsettled))
 
         self._cluster.write(f"scale {effect.revision}", write)
 
@@ -366,6 +385,16 @@ class FakeWorkloads:
 
         self._cluster.write(f"set_role {effect.revision}", write)
 
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The template carries the request; pods follow when the test says so.
+        """
+
+        def write() -> None:
+            self._keep(owner, effect.revision, replace(self._present(owner, effect), restart_id=effect.restart_id))
+
+        self._cluster.write(f"restart {effect.revision}", write)
+
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
         """
         Deployment, Service and pods are gone.
@@ -377,7 +406,7 @@ class FakeWorkloads:
 
         self._cluster.write(f"delete {effect.revision}", write)
 
-    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole) -> FakeWorkload:
+    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole | RestartWorkload) -> FakeWorkload:
         present = self._cluster.revisions.get(owner.key, {}).get(effect.revision)
         if present is None:
             raise GoneError(f"{workload_name(owner.key.name, effect.revision)} is gone")
@@ -420,6 +449,8 @@ class FakeRoutes:
         return RouteState(
             acceptance=acceptance,
             shares=dict(route.shares),
+            mirrors=dict(route.mirrors),
+            cohort=route.cohort,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
             traffic_hash=route.traffic_hash,
@@ -431,6 +462,12 @@ class FakeRoutes:
         The route gives these shares.
         """
         assert sum(effect.shares.values()) == 100, "shares are a whole"
+        shared = sum(percent > 0 for percent in effect.shares.values()) > 1
+        if shared and any(percent < 100 for percent in effect.mirrors.values()):
+            raise RefusedError("a part of the requests cannot be copied while they are split")
+        spoken = self.state(owner.key).controller is not None
+        if spoken and any(percent < 100 for percent in effect.mirrors.values()):
+            raise RefusedError("the gateway copies all requests, whatever the percentage")
         self._cluster.write("set_traffic", lambda: self._write(owner, traffic_hash(spec), effect))
 
     def _write(self, owner: Owner, wanted: str, effect: SetTraffic) -> None:
@@ -444,11 +481,14 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        changed = before.shares != effect.shares or before.traffic_hash != wanted
+        asked = (effect.shares, effect.mirrors, effect.cohort, wanted)
+        changed = (before.shares, before.mirrors, before.cohort, before.traffic_hash) != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
+                mirrors=dict(effect.mirrors),
+                cohort=effect.cohort,
                 traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),
                 generation=before.generation + (1 if changed else 0),
@@ -476,6 +516,11 @@ class FakeRoutes:
         if document is not None and route.owner_uid == document["metadata"]["uid"]:
             return others
         return f"{others or 'somebody else'}, who made an HTTPRoute of this name"
+
+    async def drop_former(self, owner: Owner) -> None:
+        """
+        Here an object has one router in its life.
+        """
 
 
 class FakeEvents:

@@ -19,8 +19,6 @@ Fields = dict[str, Any]
 ROUTES: Final = "/apis/gateway.networking.k8s.io/v1"
 SLICES: Final = "/apis/discovery.k8s.io/v1"
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
-# The operator knows whose counters are named after clusters as ours are, and reads the drain from them.
-CONTROLLER: Final = "projectcontour.io/gateway-controller"
 LONG_AGO: Final = "2026-01-01T00:00:00Z"
 
 
@@ -61,7 +59,7 @@ class Gateway:
         self._api, self._plane, self._knobs, self._target = api, plane, knobs, target
         self.history: list[Written] = []
         """Every generation of every route, in the order in which they were heard of."""
-        self._heard: dict[str, int] = {}
+        self._heard: dict[str, Fields] = {}
         self._programmed: dict[str, Fields] = {}
         self._services: frozenset[str] = frozenset()
         self._slices: dict[str, Fields] = {}
@@ -117,15 +115,23 @@ class Gateway:
                 self._show_routes()
             return
         generation = route["metadata"]["generation"]
-        if self._heard.get(name) == generation:
-            return  # its status, or ours
-        self._heard[name] = generation
+        known = self._heard.get(name, {}).get("metadata", {})
+        self._heard[name] = route
+        if (known.get("uid"), known.get("generation")) == (route["metadata"]["uid"], generation):
+            return  # a change of its status or labels
         entries = route["metadata"].get("managedFields") or ()
         writers = [entry["manager"] for entry in entries if entry.get("subresource") != "status"]
         self.history.append(
             Written(time.monotonic(), generation, weights_in(route), route["spec"], " and ".join(sorted(set(writers))))
         )
         self._tasks.create_task(self._follow_route(route))
+
+    async def look_again(self) -> None:
+        """
+        Speak of every route as it is now, and follow it, as a gateway does that was started anew.
+        """
+        for route in [*self._heard.values()]:
+            await self._follow_route(route)
 
     async def _follow_route(self, route: Fields) -> None:
         knobs = self._knobs
@@ -163,7 +169,7 @@ class Gateway:
             generation = None
         conditions += [self._condition(kind, generation) for kind in ("Accepted", "ResolvedRefs")]
         parents = [
-            {"parentRef": parent, "controllerName": CONTROLLER, "conditions": conditions}
+            {"parentRef": parent, "controllerName": self._knobs.controller, "conditions": conditions}
             for parent in route["spec"].get("parentRefs") or ()
         ]
         path = self._api.path(ROUTES, "httproutes", route["metadata"]["name"])

@@ -4,6 +4,11 @@ What can be wrong with a gateway, to be turned while it runs.
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
+
+# The operator knows whose counters are named after clusters as the rig's are, and reads the drain from them.
+CONTOUR: Final = "projectcontour.io/gateway-controller"
+ENVOY_GATEWAY: Final = "gateway.envoyproxy.io/gatewayclass-controller"
 
 
 class Speech(Enum):
@@ -27,6 +32,8 @@ class Knobs:
     The faults in force. The defaults are a gateway without fault.
     """
 
+    controller: str = CONTOUR
+    """By whose name it answers, from the first word on."""
     speech: Speech = Speech.TRUTHFUL
     programs: bool = True
     """False: routes are accepted and never reach the data plane; a status that lies."""

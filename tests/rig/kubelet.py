@@ -36,6 +36,8 @@ class Kubelet:
         """By UID, from the server's start to its end."""
         self.ended: list[ModelServer] = []
         """Servers of pods that are gone."""
+        self.starts = True
+        """False: new pods wait, and are not ready."""
         self._made = 0
         self._leaving: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -81,6 +83,8 @@ class Kubelet:
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]
         path = self._api.path("/api/v1", "pods", pod.name)
+        while not self.starts:  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.1)
         await pod.server.open()
         if not document["spec"].get("nodeName"):
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from apiserver.operator_world import OperatorWorld, eventually
+from apiserver.operator_world import PATIENCE_SECONDS, OperatorWorld, eventually
 from apiserver.server import ApiServer
 from contracts.metric_worlds import PrometheusProcess
 from contracts.page_server import served
@@ -35,6 +35,13 @@ LONGEST_LOAD_SECONDS: Final = 300.0
 ANSWER_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.1
 USED_STATS: Final = r"^cluster\..*\.upstream_rq_(active|\dxx|pending_active)$"
+
+
+def timeout(seconds: str) -> dict[str, Any]:
+    """
+    The traffic of a spec, with that request timeout.
+    """
+    return {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": seconds}}
 
 
 class Traffic:
@@ -89,6 +96,12 @@ class RigWorld(OperatorWorld):
         super().open()
         self._ready.result(READY_SECONDS)
 
+    def apply(self, version: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """
+        As in the parent, with a longer request timeout: the machine may be busy, and a slow answer is not a lost one.
+        """
+        return super().apply(version, **{"traffic": timeout("5s"), **spec})
+
     def ask(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
         Run something on the rig's own loop and wait for it.
@@ -140,7 +153,7 @@ class RigWorld(OperatorWorld):
             item["metadata"]["name"]: item["spec"]["replicas"] for item in self.items("/apis/apps/v1", "deployments")
         }
 
-    def until(self, true: Callable[[], object], what: str, seconds: float = 60.0) -> float:
+    def until(self, true: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
         """
         Wait until something is true, looking often; the monotonic instant at which it was.
         """

@@ -5,7 +5,7 @@ Role in each of watchNamespaces.
 {{- define "modelramp.rules" -}}
 - apiGroups: [modelramp.io]
   resources: [mlmodeldeployments]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch{{ if .Values.routers.routeRef }}, patch{{ end }}]
 - apiGroups: [modelramp.io]
   resources: [mlmodeldeployments/status]
   verbs: [patch]
@@ -21,7 +21,7 @@ Role in each of watchNamespaces.
   verbs: [patch]
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -29,8 +29,13 @@ Role in each of watchNamespaces.
   resources: [endpointslices]
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes]
-  verbs: [get, list, watch, create, patch]
+  resources: [httproutes{{ if .Values.routers.grpcRoute }}, grpcroutes{{ end }}]
+  verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.routers.istio }}
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
@@ -38,6 +43,12 @@ Role in each of watchNamespaces.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]
+{{- end }}
+{{- if .Values.serving.config.enabled }}
+# Copies of the ConfigMaps that spec.serving.config names.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, delete]
 {{- end }}
 {{- with .Values.prometheus.configMapNames }}
 - apiGroups: [""]

@@ -13,7 +13,12 @@ LABEL_ROLE: Final = f"{GROUP}/role"
 ANNOTATION_ACTION: Final = f"{GROUP}/action"
 ANNOTATION_ABORT: Final = f"{GROUP}/abort"
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+ANNOTATION_RESTART: Final = f"{GROUP}/restart"
+ANNOTATION_CONFIG: Final = f"{GROUP}/config"
 ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
+ANNOTATION_SHARES: Final = f"{GROUP}/shares"
+ANNOTATION_HEADER: Final = f"{GROUP}/cohort-header"
+FINALIZER_ROUTE: Final = f"{GROUP}/restore-route"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 REVISION_LENGTH: Final = 10  # hexadecimal digits: 2^40 values, so two of a thousand revisions collide with p < 1e-6
