@@ -24,7 +24,7 @@ from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
-from modelramp.analysis.frozen import UNBOUNDED, alone, each_block, freeze_rate, freeze_tails, reserving
+from modelramp.analysis.frozen import COARSEST, alone, each_block, freeze_rate, freeze_tails, reserving
 from modelramp.analysis.gauges import GaugeSpread
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
@@ -138,9 +138,9 @@ class Account:
     @property
     def compares_nothing(self) -> bool:
         """
-        Whether it is judged alone and stable's rate is not known, so that no harm beside it can be shown.
+        Whether it is judged alone and stable's rate is not, or too coarsely, known, so that harm beside it could hide.
         """
-        return bool(self.bounds) and min(self.bounds or ()) >= UNBOUNDED
+        return bool(self.bounds) and min(self.bounds or ()) >= COARSEST
 
     @property
     def counted_until(self) -> datetime | None:
