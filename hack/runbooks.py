@@ -15,11 +15,14 @@ GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
         Reason.CANDIDATE_CRASH_LOOPING,
         Reason.CANDIDATE_OUT_OF_MEMORY,
         Reason.CANDIDATE_UNHEALTHY,
+        Reason.SMOKE_FAILED,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.ROLLED_BACK,
         Reason.SHADOW_REPORTED,
     ),
     "A rollout waits or went on without a verdict": (
+        Reason.APPROVAL_NEEDED,
+        Reason.ROLLBACK_RECOMMENDED,
         Reason.ANALYSIS_INCONCLUSIVE,
         Reason.METRICS_UNAVAILABLE,
         Reason.ADVANCED_UNCERTIFIED,
@@ -30,6 +33,7 @@ GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
     "The object cannot be carried out": (
         Reason.INVALID_SPEC,
         Reason.EFFECT_REFUSED,
+        Reason.INSUFFICIENT_CAPACITY,
         Reason.NOT_SERVING,
         Reason.ROUTE_PENDING,
     ),
@@ -46,7 +50,9 @@ GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
 }
 NEEDS_HUMAN: Final = tuple(reason for group in GROUPS.values() for reason in group)
 """Every reason with a page."""
-DECIDED_BY_PEOPLE: Final = frozenset({Reason.ABORT_REQUESTED, Reason.PROMOTED_BY_REQUEST})
+DECIDED_BY_PEOPLE: Final = frozenset(
+    {Reason.ABORT_REQUESTED, Reason.PROMOTED_BY_REQUEST, Reason.REJECTED_BY_REQUEST, Reason.UNDO_REQUESTED}
+)
 """People are warned of these, and need no page: somebody asked for just that, and the message says who."""
 
 _HEAD: Final = """<!-- Generated from hack/runbooks.py by `python hack/generate.py`; do not edit. -->
