@@ -27,7 +27,8 @@ from modelramp.analysis.histogram import Histogram
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.analysis.slices import SliceEvidence, slice_blocks
 from modelramp.analysis.targets import find_targets
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
+from modelramp.rollout.opening import Opening, PhiSource
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCRAPE_SECONDS = 20

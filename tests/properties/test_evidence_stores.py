@@ -16,10 +16,12 @@ from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.api.spec import Prometheus
 from modelramp.ports import PodTimes, SamplesQuestion
 from modelramp.reconcile.observe import _Asker
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, Selectors
-from modelramp.rollout.needs import LOOK_BACK, CounterQuestion
+from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import AnotherStore, Measured, Reading
+from modelramp.rollout.opening import Opening, PhiSource
+from modelramp.rollout.questions import CounterQuestion
 
 SCRAPE_MILLISECONDS = 15_000
 LOOKS = 16

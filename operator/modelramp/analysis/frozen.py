@@ -40,6 +40,10 @@ more than an older average."""
 UNBOUNDED: Final = 1.0
 """The bound where nothing is known: no rate is above it, so no candidate is harmful against it."""
 
+COARSEST: Final = 0.1
+"""A bound from here on says too little: a candidate that fails so much more often than stable would pass unseen. About a
+hundred requests of stable, all good, are bounded below it."""
+
 STARTED: Final = 0.5  # of what is left at the switch; the rest block by block, for harm that shows late
 EACH_BLOCK: Final = 0.05  # of what is then unstarted
 DIGITS: Final = 6  # significant, of a bound; rounded up

@@ -19,11 +19,12 @@ from modelramp.api.scalars import Share
 from modelramp.api.status import CandidateStatus, EvidenceState, StableStatus, Status, StepStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.cli.recording import Recording, ReplayError, arms_of, read_samples, read_weights
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.assess import assess, forecasts
 from modelramp.rollout.messages import message
 from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, Reading, RouteState
+from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.rules import first_match
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE, course_of, wealth_of

@@ -14,10 +14,11 @@ from modelramp.analysis.gauges import GaugeHistory
 from modelramp.analysis.histogram import NoSuchEdgeError
 from modelramp.analysis.history import RateHistory, TailHistory
 from modelramp.ports import PortError, counters_only
-from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
-from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
+from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
+from modelramp.rollout.opening import Opening, PhiSource
+from modelramp.rollout.questions import HistoryQuestion
 
 FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
 BASELINE: Final = timedelta(hours=1)  # of stable's past stands for it where the candidate is never beside it

@@ -31,7 +31,7 @@ from modelramp.ports import (
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
-from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, WarmUpQuestion, needs
+from modelramp.rollout.needs import DRAIN_WINDOW, needs
 from modelramp.rollout.observed import (
     AnotherStore,
     Drain,
@@ -42,6 +42,7 @@ from modelramp.rollout.observed import (
     Unavailable,
     WarmUpReading,
 )
+from modelramp.rollout.questions import CounterQuestion, DrainQuestion, WarmUpQuestion
 
 RESETS_DROPPED: Final = "counters fell without a known restart of their pod: what they counted meanwhile is left out"
 ANOTHER_STORE: Final = (

@@ -1,12 +1,12 @@
 """
-What is kept of one metric in one rollout: rates, durations and gauges are told apart here and nowhere else.
+What is kept of one metric in one rollout: rates, durations and gauges are told apart here, in `alone.py` where stable
+gets no request any more, and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final, Self, assert_never, cast
+from typing import Any, Final, Self, cast
 
 from modelramp.analysis import (
     Block,
@@ -24,13 +24,12 @@ from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
-from modelramp.analysis.frozen import UNBOUNDED, alone, each_block, freeze_rate, freeze_tails, reserving
-from modelramp.analysis.gauges import GaugeSpread
+from modelramp.analysis.frozen import COARSEST, each_block, reserving
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.stores import UNKNOWN_STORE, Store
-from modelramp.analysis.tailplan import TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence, TailState
+from modelramp.rollout.opening import Opening, PhiSource
 
 HALF: Final = 0.5
 RAISE: Final = 2.0  # what the overdispersion is multiplied by each time stable's pods are found to differ
@@ -39,47 +38,6 @@ NO_PODS: Final[Mapping[str, Counts]] = {}
 
 Evidence = MetricEvidence | TailEvidence | GaugeEvidence
 AnyBlock = Block | TailBlock | GaugeBlock
-
-
-class PhiSource(StrEnum):
-    """
-    Where a metric's overdispersion is from.
-    """
-
-    GIVEN = "Given"
-    """The spec says it."""
-    ESTIMATED = "Estimated"
-    """From the stable pods' history."""
-    ASSUMED = "Assumed"
-    """The history says nothing, so twice the scatter of independent events is assumed."""
-    RAISED = "Raised"
-    """Stable's pods were found to differ during the rollout by more than what it was before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """
-    What must be known before the first block of a metric is looked at, and is never changed afterwards.
-    """
-
-    phi: float
-    """Overdispersion, at least 1."""
-    source: PhiSource
-    plan: TailPlan | None = None
-    """Which bucket edges are judged; None for a rate or a gauge."""
-    spread: GaugeSpread | None = None
-    """How a gauge varies; None for a rate or durations. Of a gauge `phi` says nothing."""
-    until: datetime | None = None
-    """End of the history it was learnt from: nothing up to it may be counted. None: no history was looked at."""
-    more_pods: bool = False
-    """Lasting differences between stable's pods dominate: a candidate on more pods would be judged sooner."""
-    rps: float | None = None
-    """Stable's requests a second in the history; None: not known."""
-    rate: float | None = None
-    """Stable's share of bad events in the history, 0 to 1; None: not known, or not a rate."""
-    past: tuple[Counts, ...] = ()
-    """Stable's counts before the rollout, by the very series that are counted in it: of a rate one, of durations the
-    calls above each edge of the plan; empty: not known, or not needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +96,9 @@ class Account:
     @property
     def compares_nothing(self) -> bool:
         """
-        Whether it is judged alone and stable's rate is not known, so that no harm beside it can be shown.
+        Whether it is judged alone and stable's rate is not, or too coarsely, known, so that harm beside it could hide.
         """
-        return bool(self.bounds) and min(self.bounds or ()) >= UNBOUNDED
+        return bool(self.bounds) and min(self.bounds or ()) >= COARSEST
 
     @property
     def counted_until(self) -> datetime | None:
@@ -232,37 +190,6 @@ class Account:
     def _unstarted(self) -> float:
         harm = self.metric.harm
         return harm[0].unstarted if isinstance(harm, tuple) else harm.unstarted
-
-    def freeze(self, margins: Margins, *, delta: float) -> "Account":
-        """
-        Stable gets no request any more: from here on what was counted of it before stands for it. Once is enough.
-
-        `delta` is the probability with which that may be wrong. A gauge cannot be judged so, and stays as it is.
-        """
-        if self.bounds is not None:
-            return self
-        match self.metric:
-            case MetricEvidence() as rate:
-                past = self.past[0] if self.past else Counts()
-                metric, bounds = freeze_rate(rate, margins.harm, past, delta=delta)
-                return replace(self, metric=metric, bounds=bounds)
-            case TailEvidence() as tails:
-                frozen, bounds = freeze_tails(tails, margins.harm, self.past, delta=delta)
-                return replace(self, metric=frozen, bounds=bounds)
-            case GaugeEvidence():
-                return self
-            case unknown:
-                assert_never(unknown)
-
-    def margins_alone(self, margins: Margins) -> Margins:
-        """
-        What harm and "not worse" mean without stable: these margins for the bound on its rate. Those of durations stand
-        in their plan.
-        """
-        if not self.bounds or isinstance(self.metric, TailEvidence):
-            return margins
-        (bound,) = self.bounds
-        return Margins(harm=alone(margins.harm, bound), ok=alone(margins.ok, bound))
 
     def _due(self, wealth: Wealth) -> Wealth:
         """

@@ -24,7 +24,8 @@ from modelramp.api.status import (
     VerdictStatus,
 )
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
+from modelramp.rollout.alone import freeze, margins_alone
 from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
@@ -41,6 +42,7 @@ from modelramp.rollout.observed import (
     Reading,
     Unavailable,
 )
+from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.smoke import answered
 from modelramp.rollout.strategy import Judged, wealth_of
@@ -136,8 +138,8 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
         return kept
     kept, limits, slices = kept.skip_until(begin), s.margins_of(metric, step.next_share or 1.0), reading.slices
     if s.judged is Judged.ALONE and isinstance(limits, Margins):
-        kept = kept.freeze(limits, delta=doubt(s.weight_of(metric.title)))
-        limits = kept.margins_alone(limits)
+        kept = freeze(kept, limits, delta=doubt(s.weight_of(metric.title)))
+        limits = margins_alone(kept, limits)
         slices = {} if kept.bounds else slices  # a slice's rate is not its metric's; limits hold for both
     counted = kept.observe(reading.block, slices, limits, wealth_of(s.spec), reading.pods)
     return counted.told_by(reading.store, reading.block.end)

@@ -11,12 +11,12 @@ from modelramp.analysis import PHI_UNKNOWN
 from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
-from modelramp.rollout.account import PhiSource
 from modelramp.rollout.capacity import shortage, unplaced
 from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
+from modelramp.rollout.opening import PhiSource
 from modelramp.rollout.rules import AT_REST, ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Judged

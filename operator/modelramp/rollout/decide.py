@@ -13,7 +13,6 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.status import ActionStatus, Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.account import Opening
 from modelramp.rollout.actions import ANSWERS, obstacle
 from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
@@ -22,6 +21,7 @@ from modelramp.rollout.freeze import frozen_until
 from modelramp.rollout.messages import message
 from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
+from modelramp.rollout.opening import Opening
 from modelramp.rollout.plan import Because, Plan
 from modelramp.rollout.recommend import RECOMMENDING
 from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match, held_back

@@ -4,8 +4,8 @@ What can be foreseen before a rollout: whether the present traffic can certify i
 
 from modelramp.analysis import plan
 from modelramp.api.spec import Metric
-from modelramp.rollout.account import Opening
 from modelramp.rollout.numbers import duration_text
+from modelramp.rollout.opening import Opening
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import course_of
 

@@ -2,23 +2,20 @@
 What must be looked at beyond the cluster: decided here, asked elsewhere.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from modelramp.analysis import Window
 from modelramp.analysis.gauges import gauge_margins
 from modelramp.analysis.history import WINDOW_SECONDS
-from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit, Question
 from modelramp.api.document import MLModelDeployment
-from modelramp.api.spec import Metric, WarmUp
+from modelramp.api.spec import Metric
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.counters import (
     ArmSelectors,
     CounterTemplate,
-    Selectors,
     arm_selectors,
     filled,
     gateway_counters,
@@ -29,6 +26,7 @@ from modelramp.rollout.counters import (
 from modelramp.rollout.desired import retired
 from modelramp.rollout.guards import soaked, traffic_in_place
 from modelramp.rollout.observed import Observed
+from modelramp.rollout.questions import CounterQuestion, DrainQuestion, HistoryQuestion, Needs, WarmUpQuestion
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import Judged, course_of
@@ -37,92 +35,6 @@ EPOCH: Final = datetime.fromtimestamp(0, UTC)
 LOOK_BACK: Final = timedelta(minutes=5)  # Prometheus' own staleness limit: an older sample is no neighbour of a new one
 USUAL_GROWTH: Final = QuantileGrowth(0.99, 0.2)  # asked of durations where the spec asks nothing
 DRAIN_WINDOW: Final = timedelta(seconds=30)  # two scrapes at the usual 15 s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterQuestion:
-    """
-    One metric's new counts.
-    """
-
-    name: str
-    candidate: Selectors | None
-    """None: the operator knows no counters for it."""
-    stable: Selectors | None
-    """None: as above, or stable gets no request, and the candidate is counted alone."""
-    window: Window
-    slice_label: str | None = None
-    """The label that tells slices apart; None: no slices are looked at."""
-    slice_values: tuple[str, ...] = ()
-    tells_pods: bool = False
-    """The series tell stable's pods apart; only then are they tested against each other."""
-    short: bool = False
-    """The window is shorter than the interval: that nothing was scraped in it yet means nothing."""
-    edges: tuple[float, ...] = ()
-    """The bucket edges that are judged, in seconds; of durations only."""
-    store: Store = UNKNOWN_STORE
-    """Who told of the last block: of another store nothing is counted yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryQuestion:
-    """
-    What stable's past tells of one metric before its first block.
-    """
-
-    name: str
-    stable: Selectors | None
-    """None: the operator knows no series for it; asked of durations only, whose edges it would have to tell."""
-    until: datetime
-    look_back: timedelta
-    tells_pods: bool
-    """The series tell stable's pods apart; else they say nothing about overdispersion."""
-    baseline: ArmSelectors | None = None
-    """The very series of stable that a rate is counted by, where its past has to stand for it in the rollout; None: it
-    is counted beside the candidate first, or the metric is no rate."""
-    question: Question | None
-    """What is asked of durations; None for a rate or a gauge."""
-    field: str
-    """Where the spec asks it."""
-    block_seconds: float = WINDOW_SECONDS
-    """The past is cut into pieces of this length; a gauge's are as long as the rollout's blocks."""
-    harm: float = 0.0
-    """By how much a gauge may be above stable's before it is harm; of other metrics it says nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainQuestion:
-    """
-    What still reaches a revision.
-    """
-
-    revision: str
-    total: str
-    in_flight: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUpQuestion:
-    """
-    Send the warm-up to this revision.
-    """
-
-    revision: str
-    warm_up: WarmUp
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """
-    Everything to be asked in this cycle; empty for an object at rest.
-    """
-
-    counters: tuple[CounterQuestion, ...] = ()
-    histories: tuple[HistoryQuestion, ...] = ()
-    drain: tuple[DrainQuestion, ...] = ()
-    drain_at: datetime | None = None
-    warm_up: WarmUpQuestion | None = None
-    smoke: WarmUpQuestion | None = None
 
 
 def settled_instant(s: Situation) -> datetime:

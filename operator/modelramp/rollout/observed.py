@@ -12,7 +12,7 @@ from modelramp.analysis import Block, Counts
 from modelramp.analysis.betting import GaugeBlock
 from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tails import TailBlock
-from modelramp.rollout.account import Opening
+from modelramp.rollout.opening import Opening
 
 
 class Role(StrEnum):

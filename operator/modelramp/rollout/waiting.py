@@ -87,6 +87,9 @@ def _watching(s: Situation) -> str:
     gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
     if gone:
         return "; ".join(_collecting(s, verdict) for verdict in gone)
+    blind = [v for v in s.status.verdicts if v.name in s.evidence and s.evidence[v.name].compares_nothing]
+    if blind:
+        return "; ".join(f"{v.name}: {v.message}" for v in blind)
     if not certified(s) or s.step is None:
         return "waiting for the first counts of the step"
     return f"no harm is shown; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"

@@ -15,11 +15,11 @@ from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.status import StableStatus, Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.decide import transition, wake_at
 from modelramp.rollout.desired import wanted_shares
 from modelramp.rollout.needs import due
 from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState, WarmUpReading
+from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.rules import Rule
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import course_of

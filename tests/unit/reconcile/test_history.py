@@ -15,10 +15,11 @@ from modelramp.analysis import Pods, Series, Window
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, Question
 from modelramp.ports import DeniedError, PortError, UnreachableError
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
-from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, Selectors
-from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
+from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
+from modelramp.rollout.opening import Opening, PhiSource
+from modelramp.rollout.questions import HistoryQuestion
 
 RATE: Final = ArmSelectors(total="answers", bad="bad_answers")
 DURATIONS: Final = BucketSelectors(buckets="took", factor=0.001)

@@ -22,7 +22,6 @@ from modelramp.api.spec import WarmUp
 from modelramp.ports import DeniedError, Key, PodTimes, PortError, RefusedError, SamplesQuestion, UnreachableError
 from modelramp.reconcile.history import UNKNOWN_COUNTERS
 from modelramp.reconcile.observe import ANOTHER_STORE, Eyes, observe
-from modelramp.rollout.account import Opening
 from modelramp.rollout.observed import (
     Acceptance,
     AnotherStore,
@@ -34,6 +33,7 @@ from modelramp.rollout.observed import (
     Unavailable,
     WarmUpReading,
 )
+from modelramp.rollout.opening import Opening
 
 NOW = BEGIN
 CONTOUR = "projectcontour.io/gateway-controller"

@@ -22,10 +22,11 @@ from modelramp.api.spec import GaugeAcross
 from modelramp.ports import Key, PodTimes, UnreachableError
 from modelramp.reconcile.history import read_history
 from modelramp.reconcile.observe import Eyes, observe
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.counters import GaugeSelectors
-from modelramp.rollout.needs import HistoryQuestion
 from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, RouteState, Unavailable
+from modelramp.rollout.opening import Opening, PhiSource
+from modelramp.rollout.questions import HistoryQuestion
 
 OLD, NEW = revision_for("1"), revision_for("2")
 QUEUE = {"name": "queue", "gauge": {"value": "q{$arm}"}}

@@ -21,7 +21,7 @@ from modelramp.api.document import parse
 from modelramp.api.names import workload_name
 from modelramp.ports import Key, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
-from modelramp.rollout.account import Account, Opening
+from modelramp.rollout.account import Account
 from modelramp.rollout.observed import (
     Acceptance,
     AnotherStore,
@@ -33,6 +33,7 @@ from modelramp.rollout.observed import (
     RouteState,
     Unavailable,
 )
+from modelramp.rollout.opening import Opening
 
 OLD, NEW = revision_for("1"), revision_for("2")
 CALLS = {"name": "calls", "histogram": {"buckets": "call_seconds{$arm}"}}

@@ -16,8 +16,9 @@ from modelramp.api.document import parse
 from modelramp.api.names import workload_name
 from modelramp.ports import Key, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.observed import Acceptance, Arm, Measured, RouteState
+from modelramp.rollout.opening import Opening, PhiSource
 
 OLD, NEW = revision_for("1"), revision_for("2")
 FRESH = Account.open(Opening(phi=1.0, source=PhiSource.GIVEN), wealth_schedule(planned_blocks=9, later_steps=0))

@@ -14,7 +14,8 @@ from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.stores import UNKNOWN_STORE, Store
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
+from modelramp.rollout.opening import Opening, PhiSource
 
 WEALTH = Wealth(0.5, 0.01, 0.005)
 STORE = Store(1_767_268_770_125, 1_767_268_771_750, 1_767_268_755_000)

@@ -18,7 +18,7 @@ from modelramp.analysis.gauges import GaugeSpread, gauge_margins
 from modelramp.api.spec import GaugeAcross
 from modelramp.api.status import EvidenceState, VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.assess import NEVER_JUDGED, assess, forecasts
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.counters import BucketTemplate, GaugeSelectors, GaugeTemplate, filled, template_of
@@ -26,6 +26,7 @@ from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.messages import message
 from modelramp.rollout.needs import needs, question_of
 from modelramp.rollout.observed import Measured
+from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.strategy import wealth_of
 from modelramp.rollout.waiting import waiting_message
 

@@ -15,13 +15,14 @@ from fakes.rollout import NOW, metric_evidence, situation, world
 from modelramp.analysis import ALPHA_OK, Block, Counts, Margins, margins, wealth_schedule
 from modelramp.api.status import EvidenceState, VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
-from modelramp.rollout.account import NO_PODS, Account, Opening, PhiSource
+from modelramp.rollout.account import NO_PODS, Account
 from modelramp.rollout.assess import assess
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.counters import CounterTemplate, gateway_counters
 from modelramp.rollout.guards import certified, step_passed
 from modelramp.rollout.needs import needs
 from modelramp.rollout.observed import Measured
+from modelramp.rollout.opening import Opening, PhiSource
 
 WEALTH = wealth_schedule(planned_blocks=100, later_steps=3)
 MARGINS: Margins = margins(0.01, 0.25)

@@ -33,13 +33,16 @@ from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.stores import Store
 from modelramp.api.status import Status, VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
+from modelramp.rollout.alone import freeze, margins_alone
 from modelramp.rollout.assess import NO_BASELINE, assess
 from modelramp.rollout.conditions import CONDITIONS
 from modelramp.rollout.guards import certified, first_revision_harmful, promotion_in_place
 from modelramp.rollout.messages import message
-from modelramp.rollout.needs import CounterQuestion, history_of, needs
+from modelramp.rollout.needs import history_of, needs
 from modelramp.rollout.observed import Measured, NoData, Reading
+from modelramp.rollout.opening import Opening, PhiSource
+from modelramp.rollout.questions import CounterQuestion
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import wealth_of
 from modelramp.rollout.waiting import waiting_message
@@ -128,6 +131,18 @@ def test_where_nothing_is_known_of_stable_nothing_is_shown_and_that_is_said() ->
     assert [one.message for one in after.verdicts] == [NO_BASELINE]
 
 
+def test_a_bound_that_says_too_little_lets_nothing_pass() -> None:
+    """
+    A bad version behind a stable of some seconds would be promoted: it waits for its deadline instead, and says why.
+    """
+    for known, passes in ((Counts(20.0, 0.0), False), (Counts(5000.0, 5.0), True)):
+        counted, after = judged(mine(400, 1), account((0.0, 0.0, 0.0, 0.0), past=(known,)))
+        remembered = {"step": step("100"), "verdicts": after.verdicts, "evidence": (kept(counted),)}
+        s = situation(Phase.PROGRESSING, route=route(EVERYTHING), remembered=remembered)
+        assert certified(s) is passes
+        assert ("too little was counted of stable" in waiting_message(s)) is not passes
+
+
 def test_the_past_stands_for_stable_where_the_rollout_has_nothing() -> None:
     """
     It was read with the history.
@@ -146,7 +161,7 @@ def test_durations_are_held_against_stable_s_past() -> None:
     found, _ = judged(Measured(tail_block((100, 200), (0, 0))), Account(evidence, past=past), sections=metrics)
     assert found.bounds == (upper_rate(past[0], delta=doubt(1.0)),)
     assert found.harm_log > 5.0
-    assert found.margins_alone(MARGINS) == MARGINS
+    assert margins_alone(found, MARGINS) == MARGINS
 
 
 def test_a_gauge_is_not_judged_alone() -> None:
@@ -159,7 +174,7 @@ def test_a_gauge_is_not_judged_alone() -> None:
     )  # fmt: skip
     assert (s.counted_metrics, certified(s)) == ((), True)
     kept_as_is = Account(GaugeEvidence.begin(scale=1.0, tau=1.0))
-    assert kept_as_is.freeze(MARGINS, delta=0.1) is kept_as_is
+    assert freeze(kept_as_is, MARGINS, delta=0.1) is kept_as_is
 
 
 def test_what_it_is_held_against_survives_a_restart() -> None:
@@ -173,8 +188,8 @@ def test_what_it_is_held_against_survives_a_restart() -> None:
     ):
         assert Account.from_state(one.to_state()) == one
     assert {"past", "bounds"}.isdisjoint(account().to_state())
-    assert account(bounds=(0.02,)).margins_alone(MARGINS).harm == alone(MARGINS.harm, 0.02)
-    assert account(bounds=()).margins_alone(limit_margins(0.02)) == limit_margins(0.02)
+    assert margins_alone(account(bounds=(0.02,)), MARGINS).harm == alone(MARGINS.harm, 0.02)
+    assert margins_alone(account(bounds=()), limit_margins(0.02)) == limit_margins(0.02)
 
 
 def test_an_opening_hands_its_past_on() -> None:

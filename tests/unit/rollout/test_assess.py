@@ -32,9 +32,10 @@ from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import CandidateStatus, Status, TrafficStatus, VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
 from modelramp.rollout.observed import AnotherStore, Impossible, Measured, NoData, Unavailable, WarmUpReading
+from modelramp.rollout.opening import Opening, PhiSource
 
 PREVIEW = step("0", preview=True)
 GOOD = (50.0, 0.0, 950.0, 1.0)

@@ -20,9 +20,10 @@ from fakes.rollout import (
 
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
-from modelramp.rollout.account import Account, PhiSource
+from modelramp.rollout.account import Account
 from modelramp.rollout.conditions import ABNORMAL, conditions, refusal
 from modelramp.rollout.observed import Acceptance, Impossible, Measured
+from modelramp.rollout.opening import PhiSource
 from modelramp.rollout.rules import AT_REST
 
 ONLY = {"sections": {"analysis": {"mode": "GuardrailsOnly"}}}

@@ -5,8 +5,8 @@ from fakes.rollout import situation
 
 from modelramp.api.spec import Metric
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.account import Opening, PhiSource
 from modelramp.rollout.foresight import too_little_traffic
+from modelramp.rollout.opening import Opening, PhiSource
 
 ERRORS = Metric.model_validate({"preset": "errors"})
 

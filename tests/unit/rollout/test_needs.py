@@ -27,15 +27,8 @@ from modelramp.api.vocabulary import Phase
 from modelramp.rollout import needs
 from modelramp.rollout.account import Account
 from modelramp.rollout.counters import ArmSelectors
-from modelramp.rollout.needs import (
-    USUAL_GROWTH,
-    CounterQuestion,
-    Needs,
-    WarmUpQuestion,
-    history_of,
-    next_counts_at,
-    question_of,
-)
+from modelramp.rollout.needs import USUAL_GROWTH, history_of, next_counts_at, question_of
+from modelramp.rollout.questions import CounterQuestion, Needs, WarmUpQuestion
 
 MINUTES = timedelta(minutes=5)
 SHARES = {"1": "95", "2": "5"}

@@ -9,8 +9,9 @@ from modelramp.api.status import StepStatus
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout import decide, smoke
 from modelramp.rollout.guards import step_passed
-from modelramp.rollout.needs import WarmUpQuestion, needs
+from modelramp.rollout.needs import needs
 from modelramp.rollout.observed import WarmUpReading
+from modelramp.rollout.questions import WarmUpQuestion
 from modelramp.rollout.waiting import waiting_message
 
 SMOKE = {"path": "/infer", "requests": 5, "p95Below": "200ms"}

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from modelramp.api.scalars import Share
-from modelramp.api.spec.strategy import BlueGreen, Canary, CanaryStep, ShadowStage
+from modelramp.api.spec.stages import CanaryStep, ShadowStage
+from modelramp.api.spec.strategy import BlueGreen, Canary
 
 
 class UseCase(StrEnum):

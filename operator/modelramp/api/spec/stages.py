@@ -1,0 +1,130 @@
+"""
+The parts a strategy is made of: live steps, stages before them, and who reaches the candidate beside its share.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from modelramp.api.base import ApiModel, rules
+from modelramp.api.scalars import Duration, Share
+from modelramp.api.spec.fields import DnsLabel
+from modelramp.api.spec.serving import WarmUp
+
+STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
+MIRROR_ABOVE_ZERO: Final = "the mirrored share must be above 0%"
+STAGE_SOAK_BELOW_DEADLINE: Final = "soak must be shorter than deadline, or the stage could never pass"
+
+
+def _above_zero(share: Share) -> Share:
+    if share.percent <= 0:
+        raise ValueError(STEP_ABOVE_ZERO)
+    return share
+
+
+def _above_zero_mirror(share: Share) -> Share:
+    if share.percent <= 0:
+        raise ValueError(MIRROR_ABOVE_ZERO)
+    return share
+
+
+class Approval(StrEnum):
+    """
+    Whether somebody has to approve a step before it is entered, whatever the degree of automation.
+    """
+
+    NOT_REQUIRED = "NotRequired"
+    """The degree of automation decides."""
+    REQUIRED = "Required"
+    """Somebody has to."""
+
+
+class Cohort(ApiModel):
+    """
+    Requests that carry this header with exactly this value reach the candidate, whatever its share: for people who
+    want to try it, and for callers that must stay on one version.
+    """
+
+    header: str = Field(
+        default="x-model-cohort",
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$",
+        max_length=64,
+        description="The header's name.",
+    )
+    value: str = Field(
+        default="candidate", pattern=r"^[A-Za-z0-9._~-]+$", max_length=128, description="The header's whole value."
+    )
+
+
+class ShadowStage(ApiModel):
+    """
+    A stage in which copies of live requests reach the candidate, before users do. Its answers are dropped.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("duration(self.soak) < duration(self.deadline)", STAGE_SOAK_BELOW_DEADLINE))
+    )
+
+    mirror: Annotated[Share, AfterValidator(_above_zero_mirror)] = Field(
+        default=Share("100%"),
+        description="The share of requests that is copied, above 0%.",
+        json_schema_extra=rules(("double(self.replace('%', '')) > 0.0", MIRROR_ABOVE_ZERO)),
+    )
+    soak: Duration = Field(default=Duration("10m"), description="The least time of the stage.")
+    deadline: Duration = Field(
+        default=Duration("24h"), description="A stage without sufficient evidence after this time pauses the rollout."
+    )
+
+    @model_validator(mode="after")
+    def _soak_fits(self) -> Self:
+        if self.soak.seconds >= self.deadline.seconds:
+            raise ValueError(STAGE_SOAK_BELOW_DEADLINE)
+        return self
+
+
+class CanaryStep(ApiModel):
+    """
+    A share of live traffic for the candidate.
+    """
+
+    traffic: Annotated[Share, AfterValidator(_above_zero)] = Field(
+        description="The candidate's share of traffic in this step, above 0%.",
+        json_schema_extra=rules(("double(self.replace('%', '')) > 0.0", STEP_ABOVE_ZERO)),
+    )
+    soak: Duration | None = Field(
+        default=None,
+        description="The least time the share is in place before the next step; absent: the strategy's soak.",
+    )
+    approval: Approval = Field(
+        default=Approval.NOT_REQUIRED, description="Whether somebody has to approve before the step is entered."
+    )
+    metrics: (
+        Annotated[
+            tuple[DnsLabel, ...],
+            Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The metrics, by name, that must be certified to pass this step; absent: all. Harm shown by any "
+        "metric rolls back in every step.",
+    )
+
+
+class PreSwitch(ApiModel):
+    """
+    What must hold before users reach green: it is at full size and warm already.
+    """
+
+    soak: Duration = Field(
+        default=Duration("30s"), description="The least time green is ready and can be previewed before the switch."
+    )
+    approval: Approval = Field(
+        default=Approval.NOT_REQUIRED, description="Whether somebody has to approve the preview stage's begin."
+    )
+    smoke: WarmUp | None = Field(
+        default=None,
+        description="Requests sent to green's own Service at the end of the stage, which must all be answered with "
+        "2xx, and fast enough if p95Below is given; absent: none.",
+    )

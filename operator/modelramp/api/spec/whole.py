@@ -1,0 +1,111 @@
+"""
+The whole specification: its sections, and the rules that hold between them.
+"""
+
+from functools import cached_property
+from typing import Any, Final, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from modelramp.api import identity
+from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec.abilities import ABILITIES, obstacle
+from modelramp.api.spec.analysis import Analysis
+from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
+from modelramp.api.spec.automation import Automation
+from modelramp.api.spec.capacity import RECREATE_WHOLE, Surge
+from modelramp.api.spec.serving import ModelReference, Serving
+from modelramp.api.spec.strategy import Strategy
+from modelramp.api.spec.traffic import Traffic
+from modelramp.api.spec.usecase import UseCase
+
+_RECREATES_WHOLE: Final = (
+    "!has(self.serving.capacity) || self.serving.capacity.surge != 'Recreate' || (has(self.strategy) && "
+    "has(self.strategy.canary) && !has(self.strategy.canary.shadow) && !has(self.strategy.canary.cohort) && "
+    "self.strategy.canary.steps.size() == 1 && "
+    "double(self.strategy.canary.steps[0].traffic.replace('%', '')) == 100.0)"
+)
+
+
+STEP_METRICS_KNOWN: Final = "a step names a metric that analysis.metrics does not have"
+_TITLES_IN_CEL: Final = (
+    "s.metrics.all(n, self.analysis.metrics.exists(m, (has(m.name) ? m.name : has(m.preset) ? m.preset : '') == n))"
+)
+_STEP_METRICS_IN_CEL: Final = " && ".join(
+    f"(!has(self.strategy.{kind}) || self.strategy.{kind}.steps.all(s, !has(s.metrics) || {_TITLES_IN_CEL}))"
+    for kind in ("canary", "blueGreen")
+)
+
+
+class MLModelDeploymentSpec(ApiModel):
+    """
+    What is to be served, how traffic reaches it, and how a new version is released and judged.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            SHARES_ONLY_RULE,
+            *ABILITIES,
+            (_RECREATES_WHOLE, RECREATE_WHOLE),
+            (_STEP_METRICS_IN_CEL, STEP_METRICS_KNOWN),
+        )
+    )
+
+    model: ModelReference
+    use_case: UseCase | None = Field(
+        default=None, description="What the model is to people; picks the strategy where none is given."
+    )
+    serving: Serving
+    traffic: Traffic
+    strategy: Strategy = Strategy()
+    analysis: Analysis = Analysis()
+    automation: Automation = Automation()
+
+    @cached_property  # a spec is frozen, and asked for it many times in every decision
+    def revision(self) -> str:
+        """
+        The identity of model and serving.
+        """
+        return identity.revision(self.model, self.serving)
+
+    @cached_property
+    def traffic_hash(self) -> str:
+        """
+        The identity of what the route is rendered from, shares apart.
+        """
+        return identity.traffic_hash(self.traffic)
+
+    @model_validator(mode="after")
+    def _recreates_whole(self) -> Self:
+        if self.serving.capacity.surge is not Surge.RECREATE:
+            return self
+        canary = self.strategy.canary
+        plain = canary is not None and canary.shadow is None and canary.cohort is None
+        if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
+            raise ValueError(RECREATE_WHOLE)
+        return self
+
+    @model_validator(mode="after")
+    def _step_metrics_known(self) -> Self:
+        known = {metric.title for metric in self.analysis.metrics}
+        for stepped in (self.strategy.canary, self.strategy.blue_green):
+            steps = () if stepped is None else stepped.steps
+            if not known.issuperset(name for step in steps for name in step.metrics or ()):
+                raise ValueError(STEP_METRICS_KNOWN)
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the document holds
+        if not isinstance(value, dict | cls):
+            raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
+        return value
+
+    @model_validator(mode="after")
+    def _router_can(self) -> Self:
+        if beyond_shares(self.traffic, self.strategy, self.use_case):
+            raise ValueError(SHARES_ONLY)
+        found = obstacle(self.traffic, self.strategy, self.use_case)
+        if found is not None:
+            raise ValueError(found)
+        return self

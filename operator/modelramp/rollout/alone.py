@@ -1,0 +1,45 @@
+"""
+What an account is held against once stable gets no request any more.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from modelramp.analysis import Counts, Margins, MetricEvidence
+from modelramp.analysis.betting import GaugeEvidence
+from modelramp.analysis.frozen import alone, freeze_rate, freeze_tails
+from modelramp.analysis.tails import TailEvidence
+from modelramp.rollout.account import Account
+
+
+def freeze(account: Account, margins: Margins, *, delta: float) -> Account:
+    """
+    Stable gets no request any more: from here on what was counted of it before stands for it. Once is enough.
+
+    `delta` is the probability with which that may be wrong. A gauge cannot be judged so, and stays as it is.
+    """
+    if account.bounds is not None:
+        return account
+    match account.metric:
+        case MetricEvidence() as rate:
+            past = account.past[0] if account.past else Counts()
+            metric, bounds = freeze_rate(rate, margins.harm, past, delta=delta)
+            return replace(account, metric=metric, bounds=bounds)
+        case TailEvidence() as tails:
+            frozen, bounds = freeze_tails(tails, margins.harm, account.past, delta=delta)
+            return replace(account, metric=frozen, bounds=bounds)
+        case GaugeEvidence():
+            return account
+        case unknown:
+            assert_never(unknown)
+
+
+def margins_alone(account: Account, margins: Margins) -> Margins:
+    """
+    What harm and "not worse" mean without stable: these margins for the bound on its rate. Those of durations stand
+    in their plan.
+    """
+    if not account.bounds or isinstance(account.metric, TailEvidence):
+        return margins
+    (bound,) = account.bounds
+    return Margins(harm=alone(margins.harm, bound), ok=alone(margins.ok, bound))
