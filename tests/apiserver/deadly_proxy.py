@@ -80,8 +80,12 @@ class DeadlyProxy:
         self._loop.close()
 
     async def _close(self) -> None:
-        await self._session.close()
         await self._runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._session.close()
 
     async def _open(self) -> None:
         known = self.server._client.configuration
