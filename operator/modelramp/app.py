@@ -19,6 +19,7 @@ from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
+from modelramp.adapters.kubernetes.lists import Lists
 from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
 from modelramp.adapters.kubernetes.resources import LABELLED, Kind
 from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
@@ -65,6 +66,7 @@ FIRST_LIST_AGAIN_SECONDS: Final = 2
 OPENING_SECONDS: Final = 5  # kopf lists and opens its streams within a second or two
 
 WATCHED: Final = tuple(_watched(kind) for kind in RESOURCES)
+"""Every kind that an operator with all its routers watches."""
 
 
 class Watch(Protocol):
@@ -95,8 +97,15 @@ class Watch(Protocol):
         It is watching.
         """
 
+    def renew(self) -> None:
+        """
+        Begin anew, with the kinds there are now; returns at once.
+        """
 
-WatchFactory = Callable[[Heard, tuple[str, ...]], Watch]
+
+Kinds = Callable[[], tuple[WatchedKind, ...]]
+"""The kinds to be watched, asked for whenever a watch begins."""
+WatchFactory = Callable[[Heard, tuple[str, ...], Kinds], Watch]
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:
@@ -117,6 +126,7 @@ class Operator:
         self._settings, self._transport = settings, transport
         self._store, self._clock = Store(), SystemClock()
         self._loop = asyncio.get_running_loop()
+        self._lists = Lists(transport, self._store, settings.routers, settings.watch_namespaces)
         self._synced = False
         self._opened = 0
         self.stopping = asyncio.Event()
@@ -138,7 +148,7 @@ class Operator:
 
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
-        routes = HttpRoutes(self._transport, self._store)
+        routes = HttpRoutes(self._transport, self._store, self._settings.routers)
         events = KubernetesEvents(
             self._transport,
             self._clock,
@@ -189,11 +199,14 @@ class Operator:
         The watch begins after it: of a kind that the API server does not know yet it would never hear anything.
         """
         while True:
+            found = self._lists.found
             try:
                 await self._list_everything()
             except PortError as error:
                 log.warning("the periodic list failed: %s", error)
             else:
+                if self._synced and self._lists.found != found:
+                    watch.renew()
                 if not self._synced:
                     watch.start()
                     self._synced = True
@@ -217,12 +230,11 @@ class Operator:
                 return
 
     async def _list_everything(self) -> None:
-        for kind in Kind:
-            for namespace in self._settings.watch_namespaces or (None,):
-                labels = LABEL_DEPLOYMENT if kind in LABELLED else None
-                listing = await self._transport.list(RESOURCES[kind], namespace=namespace, labels=labels)
-                for key in self._store.replace_all(kind, listing.items, listing.resource_version, namespace):
-                    self._engine.queue.add(key)
+        for key in await self._lists.repair():
+            self._engine.queue.add(key)
+
+    def _kinds(self) -> tuple[WatchedKind, ...]:
+        return tuple(_watched(kind) for kind in self._lists.found)
 
     def _look_at_everything(self) -> None:
         for key in self._store.keys():  # noqa: SIM118 - a Store is no mapping
@@ -248,7 +260,7 @@ class Operator:
         """
         Run until `stopping` is set.
         """
-        watch = watch_of(self.heard, self._settings.watch_namespaces)
+        watch = watch_of(self.heard, self._settings.watch_namespaces, self._kinds)
         endpoints = Endpoints(
             self._settings.http_port,
             healthy=lambda: watch.is_alive() or not self._synced,

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import kopf
 
-from modelramp.app import WATCHED, Heard
+from modelramp.app import WATCHED, Heard, Kinds, WatchedKind
 
 log = logging.getLogger("modelramp.watch")
 
@@ -43,7 +43,7 @@ class _EndlessBackoffs:
         return (min(30.0, 2.0**n) * random.uniform(0.7, 1.0) for n in itertools.count())  # noqa: S311 - jitter
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(kinds: tuple[WatchedKind, ...]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.posting.loggers = False
@@ -57,7 +57,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = _EndlessBackoffs()
     settings.persistence.finalizer = "modelramp.io/unused"
     settings.process.ultimate_exiting_timeout = None
-    for kind in WATCHED:
+    for kind in kinds:
         if kind.selector:
             settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
     return settings
@@ -76,10 +76,10 @@ def _handing_on(heard: Heard, kind: str) -> Callable[..., Awaitable[None]]:
     return hand_on
 
 
-def _registry(heard: Heard) -> kopf.OperatorRegistry:
+def _registry(heard: Heard, kinds: tuple[WatchedKind, ...]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_login)
-    for kind in WATCHED:
+    for kind in kinds:
         on_event = kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"heard-{kind.plural}")
         on_event(_handing_on(heard, kind.name))
     return registry
@@ -90,12 +90,12 @@ class Watcher(threading.Thread):
     kopf in its thread, started again whenever it ends, until stopped.
     """
 
-    def __init__(self, heard: Heard, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, heard: Heard, namespaces: tuple[str, ...], kinds: Kinds = lambda: WATCHED) -> None:
         """
         `heard` is called in this thread, for every event; no namespaces means all.
         """
         super().__init__(name="kopf", daemon=True)
-        self._heard, self._namespaces = heard, namespaces
+        self._heard, self._namespaces, self._kinds = heard, namespaces, kinds
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flag: asyncio.Event | None = None
@@ -126,9 +126,10 @@ class Watcher(threading.Thread):
         self._loop, self._flag = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping.is_set():
             return
+        kinds = self._kinds()
         await kopf.operator(
-            registry=_registry(self._heard),
-            settings=_settings(),
+            registry=_registry(self._heard, kinds),
+            settings=_settings(kinds),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
@@ -141,6 +142,12 @@ class Watcher(threading.Thread):
         End the watch; returns at once, `join` waits.
         """
         self._stopping.set()
+        self.renew()
+
+    def renew(self) -> None:
+        """
+        End what is watched now; it begins anew, with the kinds there are then, unless it is to stop.
+        """
         if self._loop is not None and self._flag is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended by itself
                 self._loop.call_soon_threadsafe(self._flag.set)

@@ -6,7 +6,10 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
+
+ROUTERS: Final = frozenset({"grpcRoute", "routeRef"})
+"""Ways to route that can be switched off: each needs a kind, or a right, beyond those of HTTPRoutes of its own."""
 
 
 class InvalidSettingError(ValueError):
@@ -33,6 +36,21 @@ def _list(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
 
 
+def _routers(environment: Mapping[str, str]) -> frozenset[str]:
+    """
+    Those of the variable, which may be empty: none; without the variable all.
+    """
+    known = ", ".join(sorted(ROUTERS))
+    if "MODELRAMP_ROUTERS" not in environment:
+        return ROUTERS
+    asked = frozenset(_list(environment, "MODELRAMP_ROUTERS"))
+    if not asked <= ROUTERS:
+        raise InvalidSettingError(
+            f"MODELRAMP_ROUTERS must be some of {known}, not {', '.join(sorted(asked - ROUTERS))}"
+        )
+    return asked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
@@ -56,6 +74,8 @@ class Settings:
     """Time between two LISTs that repair what a watch missed."""
     workers: int
     """Objects worked on at the same time."""
+    routers: frozenset[str]
+    """Ways to route beside HTTPRoutes of its own."""
     log_level: str
     kubeconfig: str | None
     """For an operator outside of a cluster; None: the credentials of the pod it runs in."""
@@ -82,6 +102,7 @@ class Settings:
             http_port=_number(environment, "MODELRAMP_HTTP_PORT", 8080, (0, 65535)),
             resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, (5, 86400)),
             workers=_number(environment, "MODELRAMP_WORKERS", 8, (1, 256)),
+            routers=_routers(environment),
             log_level=level,
             kubeconfig=None if in_pod else environment.get("KUBECONFIG") or "~/.kube/config",
         )

@@ -111,6 +111,7 @@ def _traffic() -> st.SearchStrategy[Document]:
         hostnames=st.lists(_picked("a.example", "*.example.com", "localhost"), max_size=16),
         path=_picked("/", "/v1/models"),
         requestTimeout=_picked(*DURATIONS),
+        kind=_picked("HTTPRoute", "GRPCRoute"),
     )
     return st.fixed_dictionaries({"gatewayAPI": gateway})
 
@@ -239,6 +240,10 @@ def valid_documents() -> st.SearchStrategy[Document]:
     spec = spec | _with(
         {"model": model, "serving": _serving(), "traffic": _traffic(), "analysis": _analysis()}, strategy=_strategy()
     )
+    reference = st.fixed_dictionaries({"name": _picked(*NAMES), "backend": _picked(*NAMES)})
+    adopted = st.fixed_dictionaries({"gatewayAPI": _with({"routeRef": reference}, kind=_picked("GRPCRoute"))})
+    shares_only = _picked({}, {"canary": {}}, {"blueGreen": {}}, {"canary": {"soak": "1s"}})
+    spec = spec | _with({"model": model, "serving": _serving(), "traffic": adopted}, strategy=shares_only)
     names = _picked("a", "fraud", "fraud-2", "x" * 48)
     return st.tuples(names, spec).map(
         lambda both: {

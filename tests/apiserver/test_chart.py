@@ -90,6 +90,19 @@ def test_golden(golden: str) -> None:
     assert parsed(helm_template("modelramp", GOLDEN_NAMESPACE, *OPTIONS[golden])) == parsed(path.read_text())
 
 
+def test_routers_that_are_switched_off_need_no_right() -> None:
+    """Neither on their kind, nor to write objects; and the operator is told."""
+    off = render("default", "--set", "routers.grpcRoute=false", "--set", "routers.routeRef=false")
+    rules = next(m for m in off if m["kind"] == "ClusterRole" and m["metadata"]["name"] == FULL_NAME)["rules"]
+    assert not [rule for rule in rules if "grpcroutes" in rule["resources"]]
+    assert [rule["verbs"] for rule in rules if rule["resources"] == ["mlmodeldeployments"]] == [
+        ["get", "list", "watch"]
+    ]
+    deployment = next(m for m in off if m["kind"] == "Deployment")
+    told = {one["name"]: one.get("value") for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert told["MODELRAMP_ROUTERS"] == ""
+
+
 def test_lint() -> None:
     """Helm finds nothing to warn of."""
     succeed("helm", "lint", "--strict", str(CHART))
@@ -130,6 +143,7 @@ def test_approvals_are_guarded_unless_told_otherwise(guard: str, found: int) -> 
         ("prometheus.allowedAddresses={http://a\\,http://b}", "allowedAddresses"),
         ("prometheus.secretNames={*}", "secretNames"),
         ("watchNamespaces={Team A}", "watchNamespaces"),
+        ("routers.istioo=true", "istioo"),
         ("logLevel=verbose", "logLevel"),
         ("resyncSeconds=1", "resyncSeconds"),
         ("crds.keep=maybe", "keep"),

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from contracts.kubernetes_worlds import ApiServerWorld, MemoryWorld, World
 
-from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, MODELS, Resource
+from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, MODELS, Resource
 from modelramp.adapters.kubernetes.transport import Transport, _Request
 from modelramp.api.crd import custom_resource_definition
 from modelramp.ports import PortError
@@ -30,9 +30,9 @@ _CRDS: Final = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "
 _GATEWAY_API: Final = Path(__file__).parents[2] / "hack" / "cluster" / "go" / "gateway-api"
 
 
-def _http_route_definition() -> dict[str, Any]:
+def _route_definition(resource: Resource) -> dict[str, Any]:
     """
-    The HTTPRoute's definition, from the module the local cluster takes it from.
+    The definition of a kind of route, from the module the local cluster takes it from.
     """
     found = subprocess.run(
         ["go", "list", "-m", "-json", "sigs.k8s.io/gateway-api"],
@@ -42,7 +42,9 @@ def _http_route_definition() -> dict[str, Any]:
         timeout=120,
     )
     folder = Path(json.loads(found.stdout)["Dir"]) / "config" / "crd" / "standard"
-    definition: dict[str, Any] = yaml.safe_load((folder / "gateway.networking.k8s.io_httproutes.yaml").read_text())
+    definition: dict[str, Any] = yaml.safe_load(
+        (folder / f"gateway.networking.k8s.io_{resource.plural}.yaml").read_text()
+    )
     return definition
 
 
@@ -75,8 +77,9 @@ async def _prepare(kubeconfig: str) -> None:
     transport = await Transport.connect(kubeconfig=kubeconfig)
     try:
         await _define(transport, custom_resource_definition(), MODELS)
-        if not await _served(transport, HTTP_ROUTES):
-            await _define(transport, _http_route_definition(), HTTP_ROUTES)
+        for resource in (HTTP_ROUTES, GRPC_ROUTES):
+            if not await _served(transport, resource):
+                await _define(transport, _route_definition(resource), resource)
     finally:
         await transport.close()
 

@@ -1,14 +1,16 @@
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
 
-from modelramp.adapters.gateway.rendering import http_route
-from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, Kind
+from modelramp.adapters.gateway.rendering import own_route
+from modelramp.adapters.gateway.routes import HttpRoutes
+from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, Kind
 from modelramp.api.document import traffic_hash
-from modelramp.ports import ConflictError, Key, Owner
-from modelramp.rollout.observed import Acceptance, RouteState
+from modelramp.ports import ConflictError, GoneError, Key, Owner, RefusedError
+from modelramp.rollout.observed import Acceptance, CohortRoute, RouteState
 from modelramp.rollout.plan import SetTraffic
 
 STABLE, CANDIDATE = "a" * 10, "b" * 10
@@ -18,12 +20,19 @@ def shares(candidate: str) -> dict[str, Decimal]:
     return {STABLE: 100 - Decimal(candidate), CANDIDATE: Decimal(candidate)}
 
 
+COHORT = CohortRoute(header="x-model-cohort", value="candidate", revision=CANDIDATE)
+
+
 def raising(candidate: str) -> SetTraffic:
     return SetTraffic(shares=shares(candidate), raises_exposure=True)
 
 
 def lowering(candidate: str) -> SetTraffic:
     return SetTraffic(shares=shares(candidate), raises_exposure=False)
+
+
+def copying(percent: str) -> SetTraffic:
+    return SetTraffic(shares=shares("0"), mirrors={CANDIDATE: Decimal(percent)}, raises_exposure=True)
 
 
 async def owner_of(cluster: World) -> Owner:
@@ -57,6 +66,59 @@ async def test_a_revision_that_is_left_out_is_not_listed_any_more(cluster: World
     only = SetTraffic(shares={CANDIDATE: Decimal(100)}, raises_exposure=False)
     await cluster.routes.set_traffic(owner, parsed(SPEC), only)
     assert cluster.routes.state(owner.key).shares == {CANDIDATE: Decimal(100)}
+
+
+@pytest.mark.parametrize("percent", ["100", "10", "0.25", "33.3333"])
+async def test_copies_come_back_exactly_as_given(cluster: World, percent: str) -> None:
+    """Beside the shares, and gone when they are asked for no more."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), copying(percent))
+    for _ in range(2):
+        state = cluster.routes.state(owner.key)
+        assert (state.shares, state.mirrors, state.cohort) == (shares("0"), {CANDIDATE: Decimal(percent)}, None)
+        await cluster.catch_up()
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    await cluster.catch_up()
+    assert cluster.routes.state(owner.key).mirrors == {}
+
+
+@pytest.mark.parametrize("candidate", ["0", "5"])
+async def test_a_cohort_comes_back_as_given_and_is_no_share(cluster: World, candidate: str) -> None:
+    """Its rule sends everything it matches to one revision, which is no 100 % of the traffic."""
+    owner = await owner_of(cluster)
+    wanted = SetTraffic(shares=shares(candidate), cohort=COHORT, raises_exposure=True)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), wanted)
+    for _ in range(2):
+        state = cluster.routes.state(owner.key)
+        assert (state.shares, state.mirrors, state.cohort) == (shares(candidate), {}, COHORT)
+        await cluster.catch_up()
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    await cluster.catch_up()
+    assert cluster.routes.state(owner.key).cohort is None
+
+
+async def test_a_part_is_not_copied_beside_a_split(cluster: World) -> None:
+    """Nothing is written: the copies would nearly all be of one revision's requests."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), raising("5"))
+    before = await cluster.route_version(owner.key)
+    both = SetTraffic(shares=shares("5"), mirrors={CANDIDATE: Decimal(10)}, raises_exposure=True)
+    with pytest.raises(RefusedError):
+        await cluster.routes.set_traffic(owner, parsed(SPEC), both)
+    assert await cluster.route_version(owner.key) == before
+
+
+async def test_a_gateway_that_ignores_percentages_gets_none(cluster: World) -> None:
+    """It would copy everything; all of it is what it can do."""
+    owner = await owner_of(cluster)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    await cluster.accept(owner.key)
+    await cluster.catch_up()
+    with pytest.raises(RefusedError, match="whatever the percentage"):
+        await cluster.routes.set_traffic(owner, parsed(SPEC), copying("10"))
+    assert cluster.routes.state(owner.key).mirrors == {}
+    await cluster.routes.set_traffic(owner, parsed(SPEC), copying("100"))
+    assert cluster.routes.state(owner.key).mirrors == {CANDIDATE: Decimal(100)}
 
 
 async def test_the_same_traffic_twice_changes_nothing(cluster: World) -> None:
@@ -239,7 +301,7 @@ async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServe
     owner = await owner_of(real)
     await real.routes.set_traffic(owner, parsed(SPEC), raising("0.25"))
     spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
-    assert spec == http_route(owner, parsed(SPEC).traffic.gateway_api, shares("0.25"))["spec"]
+    assert spec == own_route(owner, parsed(SPEC).traffic.gateway_api, raising("0.25"))["spec"]
     assert spec == {
         "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}],
         "hostnames": ["fraud.example.com"],
@@ -254,6 +316,12 @@ async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServe
             }
         ],
     }
+    everything = SetTraffic(
+        shares=shares("0"), mirrors={CANDIDATE: Decimal("0.25")}, cohort=COHORT, raises_exposure=False
+    )
+    await real.routes.set_traffic(owner, parsed(SPEC), everything)
+    spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
+    assert spec == own_route(owner, parsed(SPEC).traffic.gateway_api, everything)["spec"]
     applied = next(
         entry
         for entry in (await real.transport.get(HTTP_ROUTES, owner.key))["metadata"]["managedFields"]
@@ -271,3 +339,35 @@ async def test_the_repair_list_finds_a_route_that_no_event_told_of(real: ApiServ
     listing = await real.transport.list(HTTP_ROUTES, namespace=real.namespace)
     woken = real.store.replace_all(Kind.HTTP_ROUTE, listing.items, listing.resource_version)
     assert woken == {owner.key}
+
+
+GRPC: dict[str, Any] = {**SPEC, "traffic": {"gatewayAPI": {**SPEC["traffic"]["gatewayAPI"], "kind": "GRPCRoute"}}}
+
+
+@pytest.mark.apiserver
+async def test_a_grpc_route_is_another_kind_with_the_same_life(real: ApiServerWorld) -> None:
+    """Shares, copies and the cohort come back; it has neither paths nor timeouts, and nothing that is filled in."""
+    owner = await real.put(Key(real.namespace, "fraud"), GRPC)
+    await real.deployments.read(owner.key)
+    wanted = SetTraffic(shares=shares("0"), mirrors={CANDIDATE: Decimal(10)}, cohort=COHORT, raises_exposure=True)
+    await real.routes.set_traffic(owner, parsed(GRPC), wanted)
+    spec = (await real.transport.get(GRPC_ROUTES, owner.key))["spec"]
+    assert spec == own_route(owner, parsed(GRPC).traffic.gateway_api, wanted)["spec"]
+    assert [sorted(rule) for rule in spec["rules"]] == [["backendRefs", "matches"], ["backendRefs", "filters"]]
+    for _ in range(2):
+        state = real.routes.state(owner.key)
+        assert (state.shares, state.mirrors, state.cohort) == (shares("0"), {CANDIDATE: Decimal(10)}, COHORT)
+        await real.catch_up()
+    with pytest.raises(GoneError):
+        await real.transport.get(HTTP_ROUTES, owner.key)
+
+
+@pytest.mark.apiserver
+async def test_a_kind_that_is_switched_off_is_not_written(real: ApiServerWorld) -> None:
+    """Nobody would hear of it."""
+    owner = await real.put(Key(real.namespace, "fraud"), GRPC)
+    routes = HttpRoutes(real.transport, real.store, routers=())
+    with pytest.raises(RefusedError, match=r"gatewayAPI\.kind: this operator was told"):
+        await routes.set_traffic(owner, parsed(GRPC), lowering("0"))
+    with pytest.raises(GoneError):
+        await real.transport.get(GRPC_ROUTES, owner.key)

@@ -17,7 +17,7 @@ from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
-from modelramp.rollout.observed import Acceptance, Arm, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
@@ -67,6 +67,8 @@ class FakeRoute:
     version: int
     generation: int = 1
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    cohort: CohortRoute | None = None
     traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
     accepted: int = 0
@@ -222,10 +224,10 @@ class FakeCluster:
 
     def stranger_writes(self, key: Key, writer: str, shares: Mapping[str, Decimal]) -> None:
         """
-        Somebody changes the weights of our route.
+        Somebody changes the weights of our route, and whatever else it does.
         """
         generation = self.route_objects[key].generation + 1
-        self._route(key, shares=shares, writers=frozenset({writer}), generation=generation)
+        self._route(key, shares=shares, mirrors={}, cohort=None, writers=frozenset({writer}), generation=generation)
 
 
 class FakeDeployments:
@@ -420,6 +422,8 @@ class FakeRoutes:
         return RouteState(
             acceptance=acceptance,
             shares=dict(route.shares),
+            mirrors=dict(route.mirrors),
+            cohort=route.cohort,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
             traffic_hash=route.traffic_hash,
@@ -431,6 +435,12 @@ class FakeRoutes:
         The route gives these shares.
         """
         assert sum(effect.shares.values()) == 100, "shares are a whole"
+        shared = sum(percent > 0 for percent in effect.shares.values()) > 1
+        if shared and any(percent < 100 for percent in effect.mirrors.values()):
+            raise RefusedError("a part of the requests cannot be copied while they are split")
+        spoken = self.state(owner.key).controller is not None
+        if spoken and any(percent < 100 for percent in effect.mirrors.values()):
+            raise RefusedError("the gateway copies all requests, whatever the percentage")
         self._cluster.write("set_traffic", lambda: self._write(owner, traffic_hash(spec), effect))
 
     def _write(self, owner: Owner, wanted: str, effect: SetTraffic) -> None:
@@ -444,11 +454,14 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        changed = before.shares != effect.shares or before.traffic_hash != wanted
+        asked = (effect.shares, effect.mirrors, effect.cohort, wanted)
+        changed = (before.shares, before.mirrors, before.cohort, before.traffic_hash) != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
+                mirrors=dict(effect.mirrors),
+                cohort=effect.cohort,
                 traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),
                 generation=before.generation + (1 if changed else 0),

@@ -739,10 +739,22 @@ def shadow_then_canary(world: World) -> None:
     deployed(world)
     steps = [{"traffic": "25%"}, {"traffic": "100%"}]
     canary = {
-        "shadow": {"mirror": "50%", "soak": "20s", "deadline": "5m"},
+        "shadow": {"mirror": "100%", "soak": "20s", "deadline": "5m"},
         "steps": steps, "soak": "20s", "stepDeadline": "5m", "blastRadius": "1%",
     }  # fmt: skip
     then(world, "2", strategy={"canary": canary, "progressDeadline": "60s", "scaleDownDelay": "10s"})
+    world.run(900)
+
+
+def shadow_beyond_the_gateway(world: World) -> None:
+    """
+    Contour copies everything whatever the percentage, so a tenth is refused: the candidate gets nothing, and the
+    object says what is possible until somebody asks for that.
+    """
+    deployed(world)
+    then(world, "2", strategy=strategy("shadow", mirror="10%"))
+    world.run(900)
+    then(world, "2", strategy=strategy("shadow"))
     world.run(900)
 
 
@@ -824,6 +836,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_then_promoted,
     bad_shadow,
     shadow_then_canary,
+    shadow_beyond_the_gateway,
     shadow_loses_its_pods,
     canary_with_a_cohort,
 )

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from unit.reconcile.virtual_time import run
 
-from modelramp.adapters.kubernetes.resources import HTTP_ROUTES, MODELS, Resource
+from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, MODELS, Resource
 from modelramp.adapters.kubernetes.transport import Listing
-from modelramp.app import WATCHED, Heard, Operator
-from modelramp.ports import ConflictError, Document, GoneError, Key, UnreachableError
+from modelramp.app import WATCHED, Heard, Kinds, Operator
+from modelramp.ports import ConflictError, DeniedError, Document, GoneError, Key, RefusedError, UnreachableError
 from modelramp.settings import Settings
 
 SETTINGS = Settings.from_environment({"MODELRAMP_HTTP_PORT": "0", "MODELRAMP_POD_NAME": "me", "KUBECONFIG": "none"})
@@ -37,6 +37,7 @@ class Server:
         self.routes = asyncio.Event()
         self.lease: dict[str, Any] | None = None
         self.outage = False
+        self.has_grpc = True
         self.calls: list[str] = []
         self.slow_write: float = 0.0
 
@@ -44,6 +45,8 @@ class Server:
         self.calls.append(f"list {resource.kind}")
         if self.outage:
             raise UnreachableError("no answer")
+        if resource == GRPC_ROUTES and not self.has_grpc:
+            raise RefusedError("the API server does not know this kind")
         if resource == HTTP_ROUTES:
             await self.routes.wait()
         return Listing(items=[OBJECT] if resource == MODELS else [], resource_version="7")
@@ -88,7 +91,9 @@ class SilentWatch:
 
     latest: "SilentWatch"
 
-    def __init__(self, _heard: Heard, _namespaces: tuple[str, ...]) -> None:
+    def __init__(self, _heard: Heard, _namespaces: tuple[str, ...], kinds: Kinds) -> None:
+        self.kinds = kinds
+        self.renewed = 0
         self.running = False
         self.opened = 0
         SilentWatch.latest = self
@@ -99,6 +104,9 @@ class SilentWatch:
 
     def stop(self) -> None:
         self.running = False
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     def join(self, _timeout: float | None = None) -> None:
         assert not self.running
@@ -252,6 +260,57 @@ def test_a_part_that_breaks_ends_the_process_loudly(monkeypatch: pytest.MonkeyPa
     run(main)
 
 
+def test_a_router_the_cluster_lacks_is_left_out_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    It is said once and stops nothing; when it is defined later, the watch begins anew with it.
+    """
+
+    async def main() -> None:
+        server = Server()
+        server.has_grpc = False
+        server.routes.set()
+        operator, running = await started(server)
+        await asyncio.sleep(3)
+        watch = SilentWatch.latest
+        assert (watch.opened, {kind.name for kind in watch.kinds()} ^ {kind.name for kind in WATCHED}) == (
+            1,
+            {"GRPCRoute"},
+        )
+        await asyncio.sleep(2 * SETTINGS.resync_seconds)
+        assert watch.renewed == 0
+        assert caplog.text.count("GRPCRoute is left out") == 1
+        server.has_grpc = True
+        await asyncio.sleep(SETTINGS.resync_seconds + 1)
+        assert (watch.renewed, watch.kinds()) == (1, WATCHED)
+        await stopped(operator, running)
+
+    run(main)
+
+
+def test_a_kind_that_is_no_switched_router_is_never_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without its route an object looks as if nothing reached its candidate.
+    """
+
+    async def main() -> None:
+        server = Server()
+        server.routes.set()
+        listed = server.list
+
+        async def denied(resource: Resource, **options: object) -> Listing:
+            if resource == HTTP_ROUTES:
+                raise DeniedError("not allowed to list httproutes")
+            return await listed(resource, **options)
+
+        monkeypatch.setattr(server, "list", denied)
+        operator, running = await started(server)
+        await asyncio.sleep(10)
+        assert SilentWatch.latest.opened == 0
+        await stopped(operator, running)
+
+    run(main)
+
+
 def test_children_are_watched_by_label_and_objects_and_routes_are_not() -> None:
     """
     A cluster's other pods are none of our business; a stranger's route of our name is.
@@ -264,4 +323,5 @@ def test_children_are_watched_by_label_and_objects_and_routes_are_not() -> None:
         "Pod": label,
         "EndpointSlice": label,
         "HTTPRoute": None,
+        "GRPCRoute": None,
     }

@@ -4,7 +4,8 @@ The operator's environment.
 
 import pytest
 
-from modelramp.settings import InvalidSettingError, Settings
+from modelramp.adapters.kubernetes.resources import SWITCHED
+from modelramp.settings import ROUTERS, InvalidSettingError, Settings
 
 
 def test_an_empty_environment_has_working_defaults() -> None:
@@ -16,6 +17,7 @@ def test_an_empty_environment_has_working_defaults() -> None:
     assert (found.prometheus_address, found.prometheus_allowed) == (None, ())
     assert (found.http_port, found.resync_seconds, found.workers, found.log_level) == (8080, 300, 8, "info")
     assert found.kubeconfig == "~/.kube/config"
+    assert found.routers == ROUTERS > set(SWITCHED)
 
 
 def test_each_variable_is_read() -> None:
@@ -34,6 +36,7 @@ def test_each_variable_is_read() -> None:
             "MODELRAMP_RESYNC_SECONDS": "60",
             "MODELRAMP_WORKERS": "3",
             "MODELRAMP_LOG_LEVEL": "DEBUG",
+            "MODELRAMP_ROUTERS": "",
             "KUBECONFIG": "/a:/b",
         }
     )
@@ -48,6 +51,7 @@ def test_each_variable_is_read() -> None:
         resync_seconds=60,
         workers=3,
         log_level="debug",
+        routers=frozenset(),
         kubeconfig="/a:/b",
     )
 
@@ -55,6 +59,7 @@ def test_each_variable_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
+        ("MODELRAMP_ROUTERS", "grpcRoute,nginx", "must be some of grpcRoute, routeRef, not nginx"),
         ("MODELRAMP_HTTP_PORT", "http", "must be a whole number, not 'http'"),
         ("MODELRAMP_HTTP_PORT", "-1", "must be at least 0, not -1"),
         ("MODELRAMP_HTTP_PORT", "65536", "must be at most 65535, not 65536"),

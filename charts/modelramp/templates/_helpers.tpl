@@ -55,3 +55,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   name: {{ include "modelramp.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* The routers that are switched on, by commas. */}}
+{{- define "modelramp.routers" -}}
+{{- $on := list -}}
+{{- range $name, $enabled := .Values.routers }}{{ if $enabled }}{{ $on = append $on $name }}{{ end }}{{ end -}}
+{{- join "," $on -}}
+{{- end }}

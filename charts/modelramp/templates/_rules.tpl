@@ -5,7 +5,7 @@ Role in each of watchNamespaces.
 {{- define "modelramp.rules" -}}
 - apiGroups: [modelramp.io]
   resources: [mlmodeldeployments]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch{{ if .Values.routers.routeRef }}, patch{{ end }}]
 - apiGroups: [modelramp.io]
   resources: [mlmodeldeployments/status]
   verbs: [patch]
@@ -29,7 +29,7 @@ Role in each of watchNamespaces.
   resources: [endpointslices]
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes]
+  resources: [httproutes{{ if .Values.routers.grpcRoute }}, grpcroutes{{ end }}]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -19,6 +19,7 @@ from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.rollout.account import Account
+from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
 
@@ -131,10 +132,11 @@ class Situation:
     @property
     def impossible(self) -> str | None:
         """
-        What the spec asks and stable's past shows to be impossible, with the field; None: nothing.
+        What the spec asks and the gateway cannot do, or stable's past shows to be impossible, with the field; None:
+        nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        return next(found, None)
+        return impossible(self.spec, self.observed.route.controller) or next(found, None)
 
     def metric(self, name: str) -> Metric | None:
         """

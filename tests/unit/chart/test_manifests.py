@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelramp.settings import Settings
+from modelramp.settings import ROUTERS, Settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -43,7 +43,7 @@ def granted(rules: list[Object]) -> dict[str, set[str]]:
 
 
 OPERATOR_VERBS = {
-    "mlmodeldeployments.modelramp.io": {"get", "list", "watch"},
+    "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"},
     "mlmodeldeployments/status.modelramp.io": {"patch"},
     "mlmodeldeployments/finalizers.modelramp.io": {"update"},
     "deployments.apps": {"get", "list", "watch", "create", "patch", "delete"},
@@ -52,6 +52,7 @@ OPERATOR_VERBS = {
     "pods": {"list", "watch"},
     "endpointslices.discovery.k8s.io": {"list", "watch"},
     "httproutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
+    "grpcroutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
     "events.events.k8s.io": {"create"},
 }
 
@@ -175,6 +176,7 @@ def test_values_arrive_in_the_settings() -> None:
     assert settings.prometheus_address == "http://prometheus.monitoring:9090"
     assert settings.prometheus_allowed == ("https://metrics.example.com/prom", "http://10.0.0.1:9090")
     assert (settings.resync_seconds, settings.workers, settings.log_level) == (86400, 32, "debug")
+    assert settings.routers == ROUTERS
     assert (settings.namespace, settings.identity) == ("metadata.namespace", "metadata.name")
 
 

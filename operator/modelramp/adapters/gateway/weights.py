@@ -10,7 +10,10 @@ WHOLE: Final = Decimal(100)
 LARGEST_WEIGHT: Final = 1_000_000  # the API's maximum; a share has at most four digits after the point, so it suffices
 
 
-def _places(percent: Decimal) -> int:
+def places(percent: Decimal) -> int:
+    """
+    Digits after the point.
+    """
     exponent = percent.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
@@ -25,7 +28,7 @@ def weights_of(shares: Mapping[str, Decimal]) -> dict[str, int]:
     """
     if sum(shares.values()) != WHOLE or min(shares.values()) < 0:
         raise ValueError(f"shares must add up to 100 %: {dict(shares)}")
-    scale = 10 ** max(_places(percent) for percent in shares.values())
+    scale = 10 ** max(places(percent) for percent in shares.values())
     weights = {name: int(percent * scale) for name, percent in shares.items()}
     if max(weights.values()) > LARGEST_WEIGHT:
         raise ValueError(f"shares are finer than a gateway's weights: {dict(shares)}")

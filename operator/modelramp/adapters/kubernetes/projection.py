@@ -69,7 +69,7 @@ def _writes_rules(entry: Mapping[str, Any]) -> bool:
     return "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
-def _http_route(body: Document) -> Document:
+def _route(body: Document) -> Document:
     """
     With the writers of `spec.rules`: whoever else is among them fights over the traffic.
     """
@@ -88,7 +88,8 @@ _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {
     Kind.DEPLOYMENT: _deployment,
     Kind.POD: _pod,
     Kind.ENDPOINT_SLICE: _endpoint_slice,
-    Kind.HTTP_ROUTE: _http_route,
+    Kind.HTTP_ROUTE: _route,
+    Kind.GRPC_ROUTE: _route,
 }
 
 

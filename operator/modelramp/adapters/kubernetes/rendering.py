@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from modelramp.adapters.kubernetes.ownership import LABEL_VERSION, common_labels, owner_reference
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, workload_name
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import MLModelDeploymentSpec, RouteKind
 from modelramp.ports import Owner
 from modelramp.rollout.counters import SERVICE_PORT
 from modelramp.rollout.plan import EnsureWorkload
@@ -17,6 +17,7 @@ Fields = dict[str, Any]
 
 COMPONENT: Final = "model-server"
 PORT_NAME: Final = "http"
+H2C: Final = "kubernetes.io/h2c"  # KEP-3726
 # Proxies learn of a leaving endpoint only after the pod was told to stop, so the server keeps answering for a moment.
 PRE_STOP_SECONDS: Final = 5
 GRACE_SECONDS: Final = 45
@@ -111,6 +112,14 @@ def deployment_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkl
     }
 
 
+def _protocol(spec: MLModelDeploymentSpec) -> str:
+    """
+    What the gateway speaks to the pods: gRPC needs HTTP/2, which without TLS nothing else tells it.
+    """
+    gateway = spec.traffic.gateway_api
+    return H2C if gateway is not None and gateway.kind is RouteKind.GRPC_ROUTE else "http"
+
+
 def service_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> Fields:
     """
     The revision's Service: its name and selector never change, the route moves between such Services.
@@ -128,7 +137,7 @@ def service_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload
                     "port": SERVICE_PORT,
                     "protocol": "TCP",
                     "targetPort": spec.serving.http_port,
-                    "appProtocol": "http",
+                    "appProtocol": _protocol(spec),
                 }
             ],
         },

@@ -2,7 +2,7 @@
 The kinds of objects the adapters deal with, and where the API server keeps them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -45,6 +45,7 @@ SERVICES: Final = Resource("v1", "Service", "services")
 PODS: Final = Resource("v1", "Pod", "pods")
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 HTTP_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+GRPC_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
@@ -59,6 +60,7 @@ class Kind(StrEnum):
     POD = "Pod"
     ENDPOINT_SLICE = "EndpointSlice"
     HTTP_ROUTE = "HTTPRoute"
+    GRPC_ROUTE = "GRPCRoute"
 
 
 WATCHED: Final[Mapping[Kind, Resource]] = {
@@ -67,8 +69,23 @@ WATCHED: Final[Mapping[Kind, Resource]] = {
     Kind.POD: PODS,
     Kind.ENDPOINT_SLICE: ENDPOINT_SLICES,
     Kind.HTTP_ROUTE: HTTP_ROUTES,
+    Kind.GRPC_ROUTE: GRPC_ROUTES,
 }
 
 # Watched only where they carry our label. HTTPRoutes are not among them: a stranger's route of the object's name
 # stands in the way and has no label of ours.
 LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE})
+
+# Kinds that split traffic under the object's own name.
+ROUTERS: Final = frozenset({Kind.HTTP_ROUTE, Kind.GRPC_ROUTE})
+
+# Kinds of routers that an operator may be told to leave alone, by the setting's name; a cluster may lack them.
+SWITCHED: Final[Mapping[str, Kind]] = {"grpcRoute": Kind.GRPC_ROUTE}
+
+
+def kinds_with(routers: Collection[str]) -> tuple[Kind, ...]:
+    """
+    The kinds that an operator with these routers watches.
+    """
+    off = {kind for name, kind in SWITCHED.items() if name not in routers}
+    return tuple(kind for kind in Kind if kind not in off)

@@ -11,7 +11,7 @@ from typing import Final
 
 from modelramp.adapters.kubernetes.ownership import controller_of
 from modelramp.adapters.kubernetes.projection import project, same_but_version
-from modelramp.adapters.kubernetes.resources import Kind
+from modelramp.adapters.kubernetes.resources import ROUTERS, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.vocabulary import KIND
 from modelramp.ports import Document, Key
@@ -151,7 +151,7 @@ class Store:
         if kind is Kind.MODEL:
             return key_of(document)
         parent = parent_of(document)
-        if parent is None and kind is Kind.HTTP_ROUTE and key_of(document) in self._shelves[Kind.MODEL].objects:
+        if parent is None and kind in ROUTERS and key_of(document) in self._shelves[Kind.MODEL].objects:
             return key_of(document)  # a stranger's route stands where ours should be
         return parent
 

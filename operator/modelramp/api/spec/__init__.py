@@ -7,9 +7,9 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
@@ -31,6 +31,7 @@ from modelramp.api.spec.analysis import (
     SecretKey,
     Slices,
 )
+from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
 from modelramp.api.spec.fields import (
     DNS_LABEL,
     DNS_NAME,
@@ -143,6 +144,7 @@ __all__ = [
     "OWN_ROUTE_ONLY",
     "RATES_ONLY",
     "RUNTIME_PORTS",
+    "SHARES_ONLY",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
     "STAGE_SOAK_BELOW_DEADLINE",
@@ -236,6 +238,8 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE))
+
     model: ModelReference
     use_case: UseCase | None = Field(
         default=None, description="What the model is to people; picks the strategy where none is given."
@@ -266,3 +270,9 @@ class MLModelDeploymentSpec(ApiModel):
         if not isinstance(value, dict | cls):
             raise ValueError("must be an object")  # noqa: TRY004 - pydantic collects ValueError, not TypeError
         return value
+
+    @model_validator(mode="after")
+    def _router_can(self) -> Self:
+        if beyond_shares(self.traffic, self.strategy, self.use_case):
+            raise ValueError(SHARES_ONLY)
+        return self

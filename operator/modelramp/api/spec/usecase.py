@@ -2,6 +2,7 @@
 The strategy of each use case, where the spec gives none.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -26,7 +27,7 @@ def _canary(*shares: str, shadow: ShadowStage | None = None) -> Canary:
     return Canary(steps=tuple(CanaryStep(traffic=Share(share)) for share in shares), shadow=shadow)
 
 
-BY_USE_CASE: Final = {
+BY_USE_CASE: Final[Mapping[UseCase | None, Canary | BlueGreen]] = {
     None: Canary(),
     UseCase.NEW_CAPABILITY: _canary("1%", "5%", "25%", "50%", "100%"),
     UseCase.ASSIST_HUMAN: _canary("5%", "25%", "50%", "100%", shadow=ShadowStage()),

@@ -3,10 +3,13 @@ from typing import Any
 
 import pytest
 
-from modelramp.adapters.gateway.rendering import gateway_duration
-from modelramp.adapters.gateway.routes import contested_by, shares_in
+from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in
+from modelramp.adapters.gateway.rendering import gateway_duration, mirrored, own_route
 from modelramp.api.scalars import Duration
-from modelramp.ports import Key
+from modelramp.api.spec import GatewayApi
+from modelramp.ports import Key, Owner
+from modelramp.rollout.observed import CohortRoute
+from modelramp.rollout.plan import SetTraffic
 
 KEY = Key("ml", "fraud")
 OURS = {"apiVersion": "modelramp.io/v1alpha1", "kind": "MLModelDeployment", "name": "fraud", "uid": "u1"}
@@ -72,7 +75,7 @@ def test_shares_are_the_most_that_may_reach_a_revision(rules: list[Any], expecte
 )
 def test_who_contests_the_route(document: Any, expected: str | None) -> None:  # noqa: ANN401 - a document
     """None when nobody does."""
-    assert contested_by(document, KEY, "u1") == expected
+    assert contested_by(document, KEY, "u1", "HTTPRoute") == expected
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,122 @@ def test_who_contests_the_route(document: Any, expected: str | None) -> None:  #
 def test_durations_as_the_gateway_api_writes_them(written: str, expected: str) -> None:
     """It takes few digits."""
     assert gateway_duration(Duration(written)) == expected
+
+
+COHORT = CohortRoute(header="x-model-cohort", value="candidate", revision="b")
+HEADER = {"type": "Exact", "name": "x-model-cohort", "value": "candidate"}
+ALL = {"path": {"type": "PathPrefix", "value": "/"}}
+
+
+def with_rules(*rules: dict[str, Any]) -> Any:  # noqa: ANN401 - a document
+    return {**route(), "spec": {"rules": list(rules)}}
+
+
+def cohort_rule(*backends: dict[str, Any], **match: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a document
+    return {"matches": [{**ALL, "headers": [HEADER], **match}], "backendRefs": list(backends or [backend("fraud-b")])}
+
+
+@pytest.mark.parametrize(
+    ("rule", "cohort", "share"),
+    [
+        pytest.param(cohort_rule(), COHORT, None, id="a header's way"),
+        pytest.param(cohort_rule(headers=[{**HEADER, "type": "RegularExpression"}]), None, "100", id="a pattern"),
+        pytest.param(
+            cohort_rule(headers=[{"name": "x-model-cohort", "value": "candidate"}]), COHORT, None, id="exact by default"
+        ),
+        pytest.param(cohort_rule(headers=[HEADER, HEADER]), None, "100", id="two headers"),
+        pytest.param(cohort_rule(headers=[]), None, "100", id="no header"),
+        pytest.param(cohort_rule(queryParams=[{"name": "a", "value": "b"}]), None, "100", id="and a parameter"),
+        pytest.param({"matches": [ALL, ALL], "backendRefs": [backend("fraud-b")]}, None, "100", id="two matches"),
+        pytest.param({"backendRefs": [backend("fraud-b")]}, None, "100", id="whatever comes"),
+        pytest.param(cohort_rule(backend("fraud-b", 0)), None, "0", id="without weight"),
+        pytest.param(cohort_rule(backend("theirs")), None, None, id="to a stranger"),
+        pytest.param(cohort_rule(backend("fraud-b"), backend("fraud-c")), None, "50", id="to two"),
+    ],
+)
+def test_the_cohorts_rule_is_told_from_a_share(
+    rule: dict[str, Any], cohort: CohortRoute | None, share: str | None
+) -> None:
+    """Every other rule may let that much reach a revision."""
+    document = with_rules(rule, {"backendRefs": [backend("fraud-a", 1)]})
+    assert cohort_in(document, KEY) == cohort
+    assert shares_in(document, KEY).get("b") == (None if share is None else Decimal(share))
+    assert shares_in(document, KEY)["a"] == 100
+
+
+def test_a_second_cohort_counts_as_a_share() -> None:
+    """We write one."""
+    second = cohort_rule(backend("fraud-c"), headers=[{**HEADER, "value": "other"}])
+    document = with_rules(cohort_rule(), second, {"backendRefs": [backend("fraud-a", 1)]})
+    assert (cohort_in(document, KEY), shares_in(document, KEY)) == (COHORT, {"c": 100, "a": 100})
+
+
+def mirror(name: str, **part: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a document
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name}, **part}}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        pytest.param([mirror("fraud-b")], {"b": "100"}, id="all"),
+        pytest.param([mirror("fraud-b", percent=10)], {"b": "10"}, id="a percentage"),
+        pytest.param(
+            [mirror("fraud-b", fraction={"numerator": 1, "denominator": 400})], {"b": "0.25"}, id="a fraction"
+        ),
+        pytest.param([mirror("fraud-b", fraction={"numerator": 3})], {"b": "3"}, id="of a hundred"),
+        pytest.param([mirror("fraud-b", percent=0)], {}, id="none"),
+        pytest.param([mirror("theirs")], {}, id="to a stranger"),
+        pytest.param([{"type": "URLRewrite", "urlRewrite": {}}], {}, id="another filter"),
+        pytest.param([mirror("fraud-b", percent=10), mirror("fraud-c")], {"b": "10", "c": "100"}, id="several"),
+        pytest.param([mirror("fraud-b", percent=10), mirror("fraud-b", percent=5)], {"b": "10"}, id="twice"),
+    ],
+)
+@pytest.mark.parametrize("of_backend", [True, False])
+def test_copies_are_read_wherever_they_are_asked_for(
+    filters: list[Any],
+    expected: dict[str, str],
+    of_backend: bool,  # noqa: FBT001 - a case
+) -> None:
+    """On the rule, or on one backend of it."""
+    rule = {"backendRefs": [{**backend("fraud-a", 1), "filters": filters}]} if of_backend else {"filters": filters}
+    document = with_rules({"backendRefs": [backend("fraud-a", 1)], **rule})
+    assert mirrors_in(document, KEY) == {name: Decimal(percent) for name, percent in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"),
+    [
+        ("100", {}),
+        ("1E+2", {}),
+        ("10", {"percent": 10}),
+        ("1E+1", {"percent": 10}),
+        ("0.25", {"fraction": {"numerator": 25, "denominator": 10_000}}),
+        ("33.3333", {"fraction": {"numerator": 333_333, "denominator": 1_000_000}}),
+    ],
+)
+def test_the_copied_part_as_the_gateway_api_writes_it(percent: str, expected: dict[str, Any]) -> None:
+    """All of it is written as nothing: who does not know the field copies everything."""
+    assert mirrored(Decimal(percent)) == expected
+
+
+def test_the_cohort_comes_first_and_nothing_of_it_is_copied() -> None:
+    """The rule of the weights holds the mirror."""
+    effect = SetTraffic(
+        shares={"a": Decimal(100), "b": Decimal(0)},
+        mirrors={"b": Decimal(10)},
+        cohort=COHORT,
+        raises_exposure=True,
+    )
+    gateway = GatewayApi.model_validate({"parentRefs": [{"name": "gw"}]}, by_alias=True, by_name=False)
+    first, second = own_route(Owner(key=KEY, uid="u1"), gateway, effect)["spec"]["rules"]
+    target = {"group": "", "kind": "Service", "name": "fraud-b", "port": 80}
+    assert first == {
+        "matches": [{**ALL, "headers": [HEADER]}],
+        "timeouts": {"request": "1m"},
+        "backendRefs": [{**target, "weight": 1}],
+    }
+    assert second["matches"] == [ALL]
+    assert second["filters"] == [
+        {"type": "RequestMirror", "requestMirror": {"backendRef": target, "percent": 10}},
+    ]
+    assert [one["weight"] for one in second["backendRefs"]] == [100, 0]

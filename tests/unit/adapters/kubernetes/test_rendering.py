@@ -142,3 +142,13 @@ def test_the_service_selects_the_revision_for_ever() -> None:
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 80, 8080)
     standard = {"name", "instance", "version", "component", "managed-by", "part-of"}
     assert {f"app.kubernetes.io/{name}" for name in standard} <= set(rendered["metadata"]["labels"])
+
+
+@pytest.mark.parametrize(("kind", "protocol"), [("HTTPRoute", "http"), ("GRPCRoute", "kubernetes.io/h2c")])
+def test_grpc_needs_http_2_to_the_pods(kind: str, protocol: str) -> None:
+    """Nothing else tells the gateway: there is no TLS to agree on it."""
+    document = spec().to_wire()
+    document["traffic"]["gatewayAPI"]["kind"] = kind
+    asked = MLModelDeploymentSpec.model_validate(document, by_alias=True, by_name=False)
+    (port,) = service_of(OWNER, asked, EFFECT)["spec"]["ports"]
+    assert port["appProtocol"] == protocol
