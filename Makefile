@@ -71,6 +71,10 @@ bench: venv ## measure the core and the operator's start
 soak: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
 	@$(VENV)/python hack/soak $(ARGS)
 
+.PHONY: histories
+histories: venv ## random histories against what must never happen; ARGS="--histories 100000 --report" (about 40 minutes)
+	@$(VENV)/python hack/histories $(ARGS)
+
 .PHONY: soak-evidence
 soak-evidence: venv ## roll out healthy and bad versions on the real cluster under load (about 35 minutes); ARGS=--report
 	@$(VENV)/python hack/soak_evidence $(ARGS)

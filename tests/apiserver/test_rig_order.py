@@ -11,7 +11,7 @@ import pytest
 from apiserver.operator_world import ROUTES, spec_of
 from rig.load import Streamed
 from rig.stories import Told, story
-from rig.world import RigWorld, Traffic
+from rig.world import RigWorld, Traffic, timeout
 
 pytestmark = pytest.mark.apiserver
 
@@ -162,13 +162,6 @@ def streaming(world: RigWorld) -> Ended:
         shrunk = until_shrunk(world, old)
     ended = tuple(s.result(STREAM_SECONDS) for s in streams)
     return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, ended)
-
-
-def timeout(seconds: str) -> dict[str, Any]:
-    """
-    The traffic of the spec with that request timeout.
-    """
-    return {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": seconds}}
 
 
 def until_shrunk(world: RigWorld, name: str) -> float:

@@ -13,7 +13,7 @@ from rig.world import RigWorld, Traffic
 
 pytestmark = pytest.mark.apiserver
 
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 20.0
 SLACK_SECONDS = 25.0  # what a rollout needs without any fault: pods, steps, draining
 STRATEGY = {
     "canary": {"steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "1s"},

@@ -93,7 +93,7 @@ def contested(share: int) -> Callable[[RigWorld], Contested]:
         old = world.deploy(strategy=LONG_STEP)
         with world.traffic() as traffic:
             world.apply("2", strategy=LONG_STEP)
-            world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
+            world.until(lambda: 20 in world.written()[-1].weights.values(), "version 2 has a share")
             (new,) = set(world.shares()) - {old}
             began = time.monotonic()
             for _ in range(RESETS):
@@ -297,7 +297,7 @@ def test_somebody_who_gives_the_candidate_everything_is_set_right_and_not_fought
 def test_an_operator_killed_after_each_write_lets_no_share_jump(told: Told) -> None:
     """From step to step, never back and never ahead; and the same end."""
     seen: Killed = told("killed")
-    assert seen.kills >= 8
+    assert seen.kills >= 5
     assert seen.shares == [0, 20, 100]
     assert seen.bad == {}
     assert list(seen.left.values()) == [1]

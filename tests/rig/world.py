@@ -37,6 +37,13 @@ LOOK_SECONDS: Final = 0.1
 USED_STATS: Final = r"^cluster\..*\.upstream_rq_(active|\dxx|pending_active)$"
 
 
+def timeout(seconds: str) -> dict[str, Any]:
+    """
+    The traffic of a spec, with that request timeout.
+    """
+    return {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": seconds}}
+
+
 class Traffic:
     """
     A load under way, as the test's thread sees it.
@@ -88,6 +95,12 @@ class RigWorld(OperatorWorld):
         """
         super().open()
         self._ready.result(READY_SECONDS)
+
+    def apply(self, version: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """
+        As in the parent, with a longer request timeout: the machine may be busy, and a slow answer is not a lost one.
+        """
+        return super().apply(version, **{"traffic": timeout("5s"), **spec})
 
     def ask(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """

@@ -178,6 +178,7 @@ class ActionStatus(StatusModel):
     )
     verb: Verb | None = Field(default=None, description="What was asked; absent: the request could not be read.")
     revision: Revision | None = None
+    step: int | None = Field(default=None, ge=1, description="The step that was meant; absent: the verb names none.")
     by: Word | None = Field(default=None, description="Who asked, as the request says; not verified.")
     at: Instant = Field(description="When it was answered.")
     outcome: ActionOutcome = Field(description="Whether it was carried out or refused.")

@@ -34,7 +34,7 @@ def _answer(s: Situation, request: ActionRequest | UnreadableRequest, said: str)
     The request as it is remembered, with what was said of it.
     """
     outcome = ActionOutcome.DONE if obstacle(s) is None else ActionOutcome.REFUSED
-    shown = {} if isinstance(request, UnreadableRequest) else request.model_dump(exclude={"id"})
+    shown = {} if isinstance(request, UnreadableRequest) else request.model_dump(exclude={"id"}, exclude_none=True)
     return ActionStatus(id=request.id, at=s.now, outcome=outcome, message=said, **shown)
 
 

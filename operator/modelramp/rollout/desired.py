@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
-from modelramp.api.vocabulary import Phase
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.guards import nothing_reaches, stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
@@ -160,7 +160,8 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
-    if ready and not (raises and route.contested_by):
+    held = route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+    if ready and not (raises and held):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 

@@ -16,10 +16,9 @@ from modelramp.api.status import (
     StepStatus,
 )
 from modelramp.api.vocabulary import Reason
+from modelramp.rollout.draining import why_it_began
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import course_of, wealth_of
-
-DRAINING = "; draining"  # appended to the reason of a rollback while the candidate's last requests end
 
 
 def _cleared(status: Status, **changes: object) -> Status:
@@ -98,13 +97,6 @@ def restart_step_clock(s: Situation, _reason: Reason) -> Status:
     return s.status.model_copy(update={"step": step, "retry_seen": _retry_seen(s)})
 
 
-def _why(s: Situation) -> str:
-    """
-    Why the rollback began, without what it was waiting for.
-    """
-    return s.status.message.removesuffix(DRAINING)
-
-
 def _ended(s: Situation, outcome: Reason, message: str) -> tuple[Outcome, ...]:
     candidate = s.status.candidate
     if candidate is None:
@@ -147,11 +139,11 @@ def forget_candidate(s: Situation, reason: Reason) -> Status:
     """
     The candidate is no candidate any more; its workload is removed once nothing needs it.
     """
-    return _cleared(s.status, history=_ended(s, reason, _why(s)))
+    return _cleared(s.status, history=_ended(s, reason, why_it_began(s.status.message)))
 
 
 def begin_after_another(s: Situation, reason: Reason) -> Status:
     """
     The drained candidate goes into the history and the spec's revision becomes the candidate.
     """
-    return begin(s, reason).model_copy(update={"history": _ended(s, Reason.SUPERSEDED, _why(s))})
+    return begin(s, reason).model_copy(update={"history": _ended(s, Reason.SUPERSEDED, why_it_began(s.status.message))})

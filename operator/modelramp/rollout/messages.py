@@ -11,15 +11,16 @@ from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
+from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
 from modelramp.rollout.guards import (
     candidate_ready,
     certified,
     soaked,
     split_mismatched,
+    stable_serves,
     traffic_in_place,
     unconfirmed,
 )
-from modelramp.rollout.memory import DRAINING
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import count_text, duration_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
@@ -276,7 +277,8 @@ def _waiting(s: Situation) -> str:
         case Phase.PROMOTING:
             return _gateway(s, "give the candidate everything")
         case Phase.ROLLING_BACK:
-            return f"{s.status.message.removesuffix(DRAINING)}{DRAINING}"
+            waits_for = DRAINING if s.stable is None or stable_serves(s) else NOBODY_TO_TAKE_OVER
+            return why_it_began(s.status.message) + waits_for
         case _:
             return s.status.message
 

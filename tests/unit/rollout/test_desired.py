@@ -3,10 +3,18 @@ from typing import Any
 import pytest
 from fakes.rollout import NO_ROUTE, NOW, ago, arm, arms, percents, rev, route, situation, step, world
 
-from modelramp.api.vocabulary import Phase
+from modelramp.api.scalars import Share
+from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout import decide
-from modelramp.rollout.desired import candidate_percent, difference, retired, wanted_shares
-from modelramp.rollout.observed import Acceptance, Arm, Drain, Role, RouteState
+from modelramp.rollout.desired import (
+    candidate_percent,
+    difference,
+    retired,
+    wanted_cohort,
+    wanted_mirrors,
+    wanted_shares,
+)
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Drain, Role, RouteState
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 
 EVERYTHING = {"1": "0", "2": "100"}
@@ -263,3 +271,75 @@ def test_without_an_accepted_route_nothing_is_listed_as_drained() -> None:
         route=route({"1": "100", "3": "0"}, acceptance=Acceptance.PENDING),
     )  # fmt: skip
     assert difference(s) == ()
+
+
+COPIES = {"step": step("0", mirror=Share("20%")), "reason": Reason.CANDIDATE_READY}
+SHADOW = {"strategy": {"shadow": {"mirror": "20%"}}}
+COHORT = {"strategy": {"canary": {"cohort": {"value": "ml"}}}}
+TO_CANDIDATE = CohortRoute(header="x-model-cohort", value="ml", revision=rev("2"))
+
+
+@pytest.mark.parametrize(
+    ("phase", "workloads", "expected"),
+    [
+        (Phase.PROGRESSING, [arm("1"), arm("2")], {"2": "20"}),
+        (Phase.PAUSED, [arm("1"), arm("2")], {"2": "20"}),
+        (Phase.PROGRESSING, [arm("1"), arm("2", ready=0)], {}),
+        (Phase.ROLLING_BACK, [arm("1"), arm("2")], {}),
+        (Phase.PROMOTING, [arm("1"), arm("2")], {}),
+    ],
+    ids=["in its step", "paused", "without endpoints", "rolled back", "promoted"],
+)
+def test_copies_go_only_to_pods_that_are_ready_and_only_in_their_step(
+    phase: Phase, workloads: list[Arm], expected: dict[str, str]
+) -> None:
+    """
+    An empty target of copies broke live traffic at two gateways.
+    """
+    found = wanted_mirrors(situation(phase, remembered=COPIES, sections=SHADOW, arms=arms(*workloads)))
+    assert found == percents(expected)
+
+
+@pytest.mark.parametrize(
+    ("phase", "workloads", "expected"),
+    [
+        (Phase.PROGRESSING, [arm("1"), arm("2")], TO_CANDIDATE),
+        (Phase.PROGRESSING, [arm("1"), arm("2", ready=0)], None),
+        (Phase.PROGRESSING, [arm("1", ready=0), arm("2")], None),
+        (Phase.ROLLING_BACK, [arm("1"), arm("2")], None),
+    ],
+    ids=["in its step", "without endpoints", "stable breaks", "rolled back"],
+)
+def test_a_cohort_reaches_the_candidate_only_in_its_step(
+    phase: Phase, workloads: list[Arm], expected: CohortRoute | None
+) -> None:
+    """
+    By the header that the spec names.
+    """
+    assert wanted_cohort(situation(phase, sections=COHORT, arms=arms(*workloads))) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "raises"),
+    [({}, True), ({"cohort": CohortRoute(header="x", value="y", revision=rev("2"))}, True), ({"cohort": None}, True)],
+    ids=["no cohort", "another header", "none"],
+)
+def test_a_header_that_sends_more_raises_exposure(given: dict[str, Any], *, raises: bool) -> None:
+    """
+    Though the shares stay.
+    """
+    at = situation(Phase.PROGRESSING, sections=COHORT, route=route({"1": "95", "2": "5"}, **given))
+    assert [effect.raises_exposure for effect in difference(at) if isinstance(effect, SetTraffic)] == [raises]
+
+
+def test_what_a_person_paused_gets_nothing_more() -> None:
+    """
+    Not even the share of its step, where the gateway never gave it; what it has too much is taken back.
+    """
+    by_request = {"reason": Reason.PAUSED_BY_REQUEST}
+    below, above = route({"1": "100", "2": "0"}), route({"1": "50", "2": "50"})
+    assert difference(situation(Phase.PAUSED, remembered=by_request, route=below)) == ()
+    assert [type(one) for one in difference(situation(Phase.PAUSED, remembered=by_request, route=above))] == [
+        SetTraffic
+    ]
+    assert [type(one) for one in difference(situation(Phase.PAUSED, route=below))] == [SetTraffic]

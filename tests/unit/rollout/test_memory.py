@@ -18,6 +18,7 @@ from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.status import MAX_HISTORY, MAX_REJECTED, CandidateStatus, Outcome, Rejection, StableStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout import memory
+from modelramp.rollout.draining import DRAINING
 
 PASSED = Reason.STEP_PASSED
 
@@ -144,7 +145,7 @@ def test_the_history_tells_why_a_rollback_began() -> None:
     """
     Not that it was draining.
     """
-    s = situation(Phase.ROLLING_BACK, remembered={"message": "it was worse" + memory.DRAINING})
+    s = situation(Phase.ROLLING_BACK, remembered={"message": "it was worse" + DRAINING})
     assert memory.forget_candidate(s, Reason.ROLLED_BACK).history[0].message == "it was worse"
 
 

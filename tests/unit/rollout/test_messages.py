@@ -21,7 +21,7 @@ from modelramp.analysis.slices import SliceEvidence
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
-from modelramp.rollout.memory import DRAINING
+from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER
 from modelramp.rollout.messages import MESSAGES, message, waiting_message
 from modelramp.rollout.observed import Acceptance, WarmUpReading
 
@@ -322,6 +322,14 @@ def test_other_phases_tell_their_cause(phase: Phase, words: str) -> None:
     In the words the phase began with.
     """
     assert waited(phase) == words
+
+
+def test_a_rollback_without_anybody_to_take_over_says_so() -> None:
+    """
+    Stable has no endpoint: requests stay where they are answered.
+    """
+    mute = arms(arm("1", ready=0), arm("2"))
+    assert waited(Phase.ROLLING_BACK, arms=mute) == f"version 2 is worse than allowed{NOBODY_TO_TAKE_OVER}"
 
 
 def test_draining_is_told_once() -> None:

@@ -1,0 +1,522 @@
+"""
+Random histories of one object at the speed of the core: no event loop, no JSON but where it is the point.
+
+A history is what users, gateways, pods, the metric source and the operator's own mishaps do to one object, drawn from a
+seed; the operator is `transition` and `difference` behind the same order as the shell: memory first, on the condition
+that the object is still the one that was decided on, then the effects one by one, any of which may be the last.
+Everything that must never happen is checked after every write, against the gateway's real state.
+"""
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from modelramp.analysis import Block, Counts
+from modelramp.api.action import Verb
+from modelramp.api.document import MLModelDeployment
+from modelramp.api.names import ANNOTATION_ACTION
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.status import Status
+from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.decide import transition
+from modelramp.rollout.desired import difference
+from modelramp.rollout.needs import due
+from modelramp.rollout.observed import (
+    Acceptance,
+    Arm,
+    CohortRoute,
+    Drain,
+    Measured,
+    NoData,
+    Observed,
+    Reading,
+    RouteState,
+    Unavailable,
+    WarmUpReading,
+)
+from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.rules import Rule
+from modelramp.rollout.situation import Situation
+
+BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+NOTHING: Final = Decimal(0)
+NEVER: Final = math.inf
+NEVER_GIVEN: Final = (NOTHING, NOTHING, 0)
+SPINS: Final = 40  # passes that may change something at one instant; more is a loop
+SECOND_VERSION_AT: Final = 20.0
+EVENTFUL_SECONDS: Final = 240
+CALM_SECONDS: Final = 1500  # three step deadlines, two progress deadlines, a drain
+PODS: Final = 2
+READY_AFTER: Final = 4.0
+LINGER: Final = 8.0
+NAMED_WAITS: Final = frozenset(
+    {
+        Reason.METRICS_UNAVAILABLE,
+        Reason.ANALYSIS_INCONCLUSIVE,
+        Reason.ROUTE_CONFLICT,
+        Reason.PAUSED_BY_REQUEST,
+    }
+)
+AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED, Phase.REPORTED, Phase.PENDING})
+
+_STAGE: Final = {"mirror": "50%", "soak": "10s", "deadline": "90s"}
+STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "canary": {"canary": {"steps": [{"traffic": "10%"}, {"traffic": "50%"}], "soak": "8s", "stepDeadline": "90s"}},
+    "to the end": {"canary": {"steps": [{"traffic": "25%"}, {"traffic": "100%"}], "soak": "8s", "stepDeadline": "90s"}},
+    "cohort": {"canary": {"steps": [{"traffic": "20%"}], "cohort": {}, "soak": "8s", "stepDeadline": "90s"}},
+    "shadow first": {
+        "canary": {"shadow": _STAGE, "steps": [{"traffic": "20%"}], "soak": "8s", "stepDeadline": "90s"}
+    },
+    "blue-green": {
+        "blueGreen": {
+            "preview": {}, "preSwitch": {"soak": "6s"}, "soak": "8s", "bake": "20s", "stepDeadline": "90s"
+        }
+    },
+    "in parts": {
+        "blueGreen": {
+            "preSwitch": {"soak": "6s"}, "steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "8s",
+            "bake": "20s", "stepDeadline": "90s",
+        }
+    },
+    "report": {"shadow": _STAGE},
+    "shadow": {"shadow": {**_STAGE, "onPassed": "Promote"}},
+}  # fmt: skip
+
+
+@cache
+def spec_of(version: int, strategy: str, mode: str, policy: str) -> MLModelDeploymentSpec:
+    """
+    A spec with times of seconds.
+    """
+    return MLModelDeploymentSpec.model_validate(
+        {
+            "model": {"version": str(version)},
+            "serving": {
+                "port": 8080,
+                "replicas": PODS,
+                "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}},
+            },
+            "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "20s"}},
+            "strategy": {**STRATEGIES[strategy], "progressDeadline": "60s", "scaleDownDelay": "6s"},
+            "analysis": {
+                "mode": mode,
+                "interval": "5s",
+                "metrics": [{"preset": "errors"}],
+                "overdispersion": "1",
+                "onInconclusive": policy,
+                "guardrails": {"notReadyFor": "15s"},
+            },
+        }
+    )
+
+
+@dataclass(kw_only=True)
+class Load:
+    """
+    One revision's pods: a number of them with one birth and one fate.
+    """
+
+    version: int
+    wanted: int
+    role: str
+    born: float
+    gone_at: float = NEVER
+    fate: str = "good"
+
+    def arm(self, revision: str, now: float) -> Arm:
+        """
+        As the caches see it.
+        """
+        age = now - self.born
+        alive = now < self.gone_at
+        broken = (self.fate == "crashes" and age > 30) or self.fate == "never ready"
+        ready = self.wanted if alive and age >= READY_AFTER and not broken else 0
+        crashing = "container m restarted 5 times" if self.fate == "crashes" and age > 30 and self.wanted else None
+        pods = self.wanted if alive else 0
+        lingering = PODS if self.wanted == 0 and now < self.gone_at else 0
+        return Arm(
+            revision=revision,
+            wanted_replicas=self.wanted,
+            pods=max(pods, lingering),
+            ready=ready,
+            role=self.role,
+            crash_looping=crashing,
+        )
+
+
+@dataclass(kw_only=True)
+class Route:
+    """
+    What was written, and what the gateway does by now.
+    """
+
+    shares: Mapping[str, Decimal] = field(default_factory=dict)
+    mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    cohort: CohortRoute | None = None
+    hash: str | None = None
+    follows_at: float = NEVER
+    real: tuple[Mapping[str, Decimal], Mapping[str, Decimal], CohortRoute | None] = field(
+        default_factory=lambda: ({}, {}, None)
+    )
+
+    def reaches(self, revision: str) -> bool:
+        """
+        The gateway really sends something there.
+        """
+        shares, mirrors, cohort = self.real
+        aside = mirrors.get(revision, NOTHING) > 0 or (cohort is not None and cohort.revision == revision)
+        return shares.get(revision, NOTHING) > 0 or aside
+
+    def given(self, revision: str) -> tuple[Decimal, Decimal, int]:
+        """
+        What was written for the revision, in the order of exposure.
+        """
+        header = int(self.cohort is not None and self.cohort.revision == revision)
+        return self.shares.get(revision, NOTHING), self.mirrors.get(revision, NOTHING), header
+
+
+class History:
+    """
+    One history; `faults` holds everything that must never happen and did.
+    """
+
+    def __init__(self, seed: int, *, fenced: bool = True) -> None:
+        """
+        Draw how the world is. `fenced` False: effects are carried out although the memory was refused, a mistake that
+        the checks must find.
+        """
+        self.fenced = fenced
+        self.random = random.Random(seed)
+        self.seed = seed
+        draw = self.random
+        self.strategy = draw.choice(list(STRATEGIES))
+        self.mode = draw.choice(["Evidence", "Evidence", "GuardrailsOnly"])
+        self.policy = draw.choice(["Pause", "Rollback", "Advance"])
+        self.events = draw.choice([0.01, 0.04, 0.1])
+        """The chance that something happens in two seconds."""
+        self.disturbed = draw.random() < 0.6
+        self.fates = {
+            version: draw.choice(["good", "good", "good", "fails", "crashes", "never ready"]) for version in range(2, 6)
+        }
+        self.now = 0.0
+        self.version = 1
+        self.loads: dict[str, Load] = {}
+        self.route = Route()
+        self.versions = [Status()]
+        self.annotations: dict[str, str] = {}
+        self.contested = False
+        self.metrics_up = True
+        self.deaf = False
+        self.generation = 1
+        self.requests = 0
+        self.stopped: str | None = None
+        """A candidate a person paused, aborted or rejected: nothing raises it by itself."""
+        self.cycles = 0
+        self.rules: set[str] = set()
+        self.faults: list[str] = []
+
+    # -- the world
+
+    @property
+    def spec(self) -> MLModelDeploymentSpec:
+        """
+        What the user asks for now.
+        """
+        return spec_of(self.version, self.strategy, self.mode, self.policy)
+
+    def deployment(self, status: Status) -> MLModelDeployment:
+        """
+        The object with a memory.
+        """
+        return MLModelDeployment(
+            namespace="ml", name="fraud", uid="u", generation=self.generation, spec=self.spec, status=status,
+            annotations=dict(self.annotations),
+        )  # fmt: skip
+
+    def observed(self) -> Observed:
+        """
+        The cluster as it is.
+        """
+        acceptance = Acceptance.ABSENT
+        if self.route.shares:
+            acceptance = Acceptance.ACCEPTED if self.now >= self.route.follows_at else Acceptance.PENDING
+        route = RouteState(
+            acceptance=acceptance, shares=self.route.shares, mirrors=self.route.mirrors, cohort=self.route.cohort,
+            contested_by="flux" if self.contested else None, traffic_hash=self.route.hash,
+        )  # fmt: skip
+        arms = {name: load.arm(name, self.now) for name, load in self.loads.items()}
+        idle = {name: 0.0 if not self.route.reaches(name) else 5.0 for name in self.loads}
+        drain = Drain(requests=idle, in_flight=idle) if self.metrics_up else None
+        return Observed(arms=arms, route=route, drain=drain, warm_up=WarmUpReading(sent=9, failed=0, p95_seconds=0.1))
+
+    def readings(self, deployment: MLModelDeployment, seen: Observed, now: datetime) -> Mapping[str, Reading]:
+        """
+        Blocks of many requests, so that a few decide.
+        """
+        asked = Situation(deployment=deployment, status=deployment.status, observed=seen, now=now)
+        found: dict[str, Reading] = {}
+        for metric, window in due(asked):
+            if not self.metrics_up:
+                found[metric.title] = Unavailable("away")
+                continue
+            candidate = deployment.status.candidate
+            load = self.loads.get(candidate.revision) if candidate else None
+            share = float(asked.step_percent / 100) or float((asked.step.mirror if asked.step else NOTHING) / 100)
+            total = 4000 * (window.until - window.after).total_seconds() / 5
+            mine = total * share
+            bad = 0.2 if load is not None and load.fate == "fails" else 0.0
+            if share == 0:
+                found[metric.title] = NoData("nothing")
+                continue
+            rest = total if asked.step_percent == 0 else total - mine
+            counts = Counts(float(int(mine)), float(int(mine * bad))), Counts(float(int(rest)), 0.0)
+            found[metric.title] = Measured(Block(window.after, window.until, *counts))
+        return found
+
+    # -- the operator
+
+    def cycle(self, *, skew: float = 0.0) -> bool:
+        """
+        One pass; whether it changed anything.
+        """
+        self.cycles += 1
+        behind = self.random.randint(1, 3) if self._strikes(0.15) else 0
+        behind = min(behind, len(self.versions) - 1)
+        status = self.versions[-1 - behind]
+        now = BEGIN + timedelta(seconds=int(self.now + skew))
+        deployment, seen = self.deployment(status), self.observed()
+        seen = replace(seen, readings=self.readings(deployment, seen, now))
+        after, rule = transition(deployment, seen, now)
+        effects = difference(after)
+        self._check_decision(deployment, after, rule, effects, skew)
+        if self._strikes(0.04):
+            return True  # dies before the first write
+        if after.status != status:
+            if behind and self.fenced:
+                return True  # refused: somebody knows more
+            self._remember(after.status)
+        elif (
+            behind
+            and self.fenced
+            and any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in effects)
+        ):
+            return True  # the live read shows another object
+        for effect in effects:
+            if self._strikes(0.05):
+                return True  # dies, or the write fails
+            self._carry_out(effect, after)
+        return bool(effects) or after.status != status
+
+    def _remember(self, status: Status) -> None:
+        if self.random.random() < 0.05:
+            again = Status.model_validate(json.loads(json.dumps(status.to_wire())), by_alias=True, by_name=False)
+            if again != status:
+                self._fault("the memory does not survive its wire form")
+            status = again
+        self.versions = [*self.versions[-3:], status]
+
+    def _carry_out(self, effect: Effect, s: Situation) -> None:
+        match effect:
+            case EnsureWorkload():
+                fate = "good" if self.version == 1 else self.fates[self.version]
+                self.loads.setdefault(
+                    effect.revision,
+                    Load(version=self.version, wanted=effect.replicas, role=str(effect.role), born=self.now, fate=fate),
+                )
+            case ScaleWorkload():
+                self._scale(effect)
+            case SetTraffic():
+                self._set_traffic(effect, s)
+            case SetRole():
+                self.loads[effect.revision].role = str(effect.role)
+            case DeleteWorkload():
+                if self.route.reaches(effect.revision):
+                    self._fault(f"deleted {effect.revision} while the gateway sends requests there")
+                self.loads.pop(effect.revision, None)
+
+    def _scale(self, effect: ScaleWorkload) -> None:
+        load = self.loads[effect.revision]
+        if effect.replicas < load.wanted and self.route.reaches(effect.revision):
+            self._fault(f"scaled {effect.revision} down while the gateway sends requests there")
+        if effect.replicas == 0:
+            load.gone_at = self.now + LINGER
+        elif load.wanted == 0:
+            load.born, load.gone_at = self.now, NEVER
+        load.wanted = effect.replicas
+
+    def _set_traffic(self, effect: SetTraffic, s: Situation) -> None:
+        if sum(effect.shares.values()) != 100 or min(effect.shares.values()) < 0:
+            self._fault(f"shares are no whole: {effect.shares}")
+        before = {name: self.route.given(name) for name in self.loads}
+        real = self.route.real if self.now < self.route.follows_at else self._written()
+        self.route = Route(
+            shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort,
+            hash=s.deployment.traffic_hash, real=real,
+            follows_at=NEVER if self.deaf else self.now + self.random.choice([0.0, 1.0, 3.0]),
+        )  # fmt: skip
+        self._check_raise(before)
+
+    def _written(self) -> tuple[Mapping[str, Decimal], Mapping[str, Decimal], CohortRoute | None]:
+        return self.route.shares, self.route.mirrors, self.route.cohort
+
+    # -- what must never happen
+
+    def _fault(self, what: str) -> None:
+        self.faults.append(f"seed {self.seed} at {self.now:.0f} s: {what}")
+
+    def _check_raise(self, before: Mapping[str, tuple[Decimal, Decimal, int]]) -> None:
+        status = self.versions[-1]
+        stable = status.stable.revision if status.stable else None
+        on_trial = status.candidate.revision if status.candidate and status.phase is not Phase.ROLLING_BACK else None
+        rejected = {known.revision for known in status.rejected}
+        for name, load in self.loads.items():
+            raised = any(
+                now > then for now, then in zip(self.route.given(name), before.get(name, NEVER_GIVEN), strict=True)
+            )
+            if not raised:
+                continue
+            if load.arm(name, self.now).ready == 0:
+                self._fault(f"{name} gets more and has nothing ready")
+            if name in rejected and name not in {on_trial, stable}:
+                self._fault(f"{name} was rejected and gets more")
+            if name == self.stopped and name != stable:
+                self._fault(f"{name} was stopped by a person and gets more")
+
+    def _check_decision(
+        self,
+        deployment: MLModelDeployment,
+        after: Situation,
+        rule: Rule | None,
+        effects: tuple[Effect, ...],
+        skew: float,
+    ) -> None:
+        if rule is not None:
+            self.rules.add(f"{rule.when.__name__}/{rule.because}")
+        if skew < 0 and rule is not None and rule.when.__name__ in {"step_passed", "last_step_passed"}:
+            entered = deployment.status.step.in_place_since if deployment.status.step else None
+            if entered is not None and entered > after.now:
+                self._fault(f"advanced by {rule.when.__name__} on a clock that went backwards")
+        if self.cycles % 16 == 0:
+            again, same = transition(deployment, after.observed, after.now)
+            if same is not rule or again.status != after.status or difference(again) != effects:
+                self._fault("the same look was decided otherwise")
+
+    # -- what happens
+
+    def _strikes(self, chance: float) -> bool:
+        return self.disturbed and self.now < EVENTFUL_SECONDS and self.random.random() < chance
+
+    def _ask(self, verb: Verb) -> None:
+        status = self.versions[-1]
+        named = status.candidate.revision if status.candidate else self.spec.revision
+        self.requests += 1
+        request: dict[str, Any] = {"id": f"r-{self.requests}", "verb": str(verb), "revision": named, "by": "ada"}
+        self.annotations[ANNOTATION_ACTION] = json.dumps(request)
+        self.stopped = None
+
+    def event(self) -> None:
+        """
+        Somebody does something.
+        """
+        what = self.random.choice(EVENTS)
+        acts: dict[str, Callable[[], None]] = {
+            "new version": self._new_version,
+            "strategy": self._new_strategy,
+            "contested": lambda: setattr(self, "contested", not self.contested),
+            "outage": lambda: setattr(self, "metrics_up", not self.metrics_up),
+            "deaf": self._deaf,
+            "pods die": self._pods_die,
+        }
+        acts[what]() if what in acts else self._ask(Verb(what))
+
+    def _new_version(self) -> None:
+        self.version, self.generation = self.random.randint(1, 5), self.generation + 1
+        self.stopped = None
+
+    def _new_strategy(self) -> None:
+        self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
+
+    def _deaf(self) -> None:
+        self.deaf = not self.deaf
+        if not self.deaf and self.route.follows_at == NEVER:
+            self.route.follows_at = self.now + 1
+
+    def _pods_die(self) -> None:
+        for load in self.loads.values():
+            load.born = self.now if self.random.random() < 0.3 else load.born
+
+    def _remember_stops(self) -> None:
+        status, action = self.versions[-1], self.versions[-1].action
+        if action is not None and action.outcome == "Done" and action.verb in {Verb.PAUSE, Verb.ABORT}:
+            asked = json.loads(self.annotations.get(ANNOTATION_ACTION, "{}"))
+            if asked.get("id") == action.id and status.phase in {Phase.PAUSED, Phase.ROLLING_BACK, Phase.FAILED}:
+                self.stopped = action.revision
+
+    def _happen(self) -> None:
+        """
+        What others do now: anything in the eventful time, and nothing bad any more in the calm one.
+        """
+        if self.now >= EVENTFUL_SECONDS:
+            self.contested = self.deaf = False
+            self.metrics_up = True
+            if self.route.follows_at == NEVER and self.route.shares:
+                self.route.follows_at = self.now
+        elif self.now == SECOND_VERSION_AT:
+            self.version, self.generation = 2, self.generation + 1
+        elif self.now > SECOND_VERSION_AT and self.random.random() < self.events:
+            self.event()
+
+    def _work(self) -> None:
+        """
+        Passes until nothing changes any more at this instant.
+        """
+        spins = 0
+        while self.cycle(skew=-40.0 if self._strikes(0.03) else 0.0):
+            spins += 1
+            if spins > SPINS:
+                self._fault("does not come to rest at one instant")
+                return
+
+    def run(self) -> "History":
+        """
+        Live through it: an eventful time, then a calm one, at whose end it rests or waits for something named.
+        """
+        while self.now < EVENTFUL_SECONDS + CALM_SECONDS and not self.faults:
+            self._happen()
+            self._work()
+            self._remember_stops()
+            if self.now >= EVENTFUL_SECONDS and self._over():
+                return self
+            self.now += 2.0 if self.now < EVENTFUL_SECONDS else 5.0
+            if self.now >= self.route.follows_at:
+                self.route.real = self._written()
+        status = self.versions[-1]
+        if not self.faults and not self._waits_for_somebody():
+            self._fault(f"neither ends nor waits for anything named: {status.phase} {status.reason} {status.message}")
+        return self
+
+    def _waits_for_somebody(self) -> bool:
+        """
+        A pause says what ends it; where stable has no endpoint there is nobody to return to.
+        """
+        status = self.versions[-1]
+        stable = self.loads.get(status.stable.revision) if status.stable else None
+        broken = stable is None or stable.arm("", self.now).ready == 0
+        return broken or (status.phase is Phase.PAUSED and status.reason in NAMED_WAITS)
+
+    def _over(self) -> bool:
+        status = self.versions[-1]
+        serving = {name for name, load in self.loads.items() if load.wanted}
+        return status.phase in AT_REST and serving <= ({status.stable.revision} if status.stable else set())
+
+
+EVENTS: Final = (
+    *("new version",) * 5, *("strategy",) * 2, "contested", "contested", "outage", "outage", "deaf", "deaf", "pods die",
+    *(str(verb) for verb in (Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.PROMOTE_FULL, Verb.ABORT, Verb.RETRY)),
+)  # fmt: skip
