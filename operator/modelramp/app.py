@@ -9,7 +9,7 @@ import gc
 import logging
 import random  # noqa: TID251 - jitter against herds
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,7 +23,7 @@ from modelramp.adapters.kubernetes.lists import Lists
 from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
 from modelramp.adapters.kubernetes.resources import LABELLED, Kind
 from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
-from modelramp.adapters.kubernetes.store import Store
+from modelramp.adapters.kubernetes.store import Store, key_of
 from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
@@ -167,6 +167,7 @@ class Operator:
             hands=Hands(workloads=workloads, routes=routes),
             events=events,
             clock=self._clock,
+            farewell=routes.release,
             moved=lambda reason: self._measures.transition(reason),  # noqa: PLW0108 - built later than this
         )
 
@@ -184,12 +185,13 @@ class Operator:
         Take in what a watch tells; called in the watch's thread.
         """
         woken = self._store.heard(Kind(kind), change, body)
+        others = self._store.adopters(Kind(kind), key_of(body)) if woken is not None else ()
         with contextlib.suppress(RuntimeError):  # the loop is closed: we are on the way out
-            self._loop.call_soon_threadsafe(self._wake, kind, woken)
+            self._loop.call_soon_threadsafe(self._wake, kind, () if woken is None else {woken, *others})
 
-    def _wake(self, kind: str, key: Key | None) -> None:
+    def _wake(self, kind: str, keys: Iterable[Key]) -> None:
         self._measures.heard(kind)
-        if key is not None:
+        for key in keys:
             self._engine.queue.add(key)
 
     async def _resync(self, watch: Watch) -> None:

@@ -301,7 +301,7 @@ async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServe
     owner = await owner_of(real)
     await real.routes.set_traffic(owner, parsed(SPEC), raising("0.25"))
     spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
-    assert spec == own_route(owner, parsed(SPEC).traffic.gateway_api, raising("0.25"))["spec"]
+    assert spec == own_route(owner, parsed(SPEC), raising("0.25"))["spec"]
     assert spec == {
         "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}],
         "hostnames": ["fraud.example.com"],
@@ -321,7 +321,7 @@ async def test_everything_the_server_would_fill_in_is_written_out(real: ApiServe
     )
     await real.routes.set_traffic(owner, parsed(SPEC), everything)
     spec = (await real.transport.get(HTTP_ROUTES, owner.key))["spec"]
-    assert spec == own_route(owner, parsed(SPEC).traffic.gateway_api, everything)["spec"]
+    assert spec == own_route(owner, parsed(SPEC), everything)["spec"]
     applied = next(
         entry
         for entry in (await real.transport.get(HTTP_ROUTES, owner.key))["metadata"]["managedFields"]
@@ -352,7 +352,7 @@ async def test_a_grpc_route_is_another_kind_with_the_same_life(real: ApiServerWo
     wanted = SetTraffic(shares=shares("0"), mirrors={CANDIDATE: Decimal(10)}, cohort=COHORT, raises_exposure=True)
     await real.routes.set_traffic(owner, parsed(GRPC), wanted)
     spec = (await real.transport.get(GRPC_ROUTES, owner.key))["spec"]
-    assert spec == own_route(owner, parsed(GRPC).traffic.gateway_api, wanted)["spec"]
+    assert spec == own_route(owner, parsed(GRPC), wanted)["spec"]
     assert [sorted(rule) for rule in spec["rules"]] == [["backendRefs", "matches"], ["backendRefs", "filters"]]
     for _ in range(2):
         state = real.routes.state(owner.key)

@@ -14,6 +14,7 @@ ANNOTATION_ACTION: Final = f"{GROUP}/action"
 ANNOTATION_ABORT: Final = f"{GROUP}/abort"
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
 ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
+FINALIZER_ROUTE: Final = f"{GROUP}/restore-route"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 REVISION_LENGTH: Final = 10  # hexadecimal digits: 2^40 values, so two of a thousand revisions collide with p < 1e-6

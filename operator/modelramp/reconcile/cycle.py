@@ -11,7 +11,7 @@ One pass over one object: observe, decide, commit, act, explain. The order is th
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -48,6 +48,12 @@ def _uncounted(_reason: str) -> None:
     """
 
 
+async def _nothing_to_undo(_key: Key) -> None:
+    """
+    Everything that was done for an object is owned by it.
+    """
+
+
 @dataclass(slots=True, kw_only=True)
 class Cycle:
     """
@@ -59,6 +65,9 @@ class Cycle:
     hands: Hands
     events: EventSink
     clock: Clock
+    farewell: Callable[[Key], Awaitable[None]] = _nothing_to_undo
+    """Undoes what was done for an object outside of what it owns: called while the object is being deleted and
+    something holds it."""
     moved: Callable[[str], None] = _uncounted
     """Told the reason of every committed transition."""
     refusals: dict[Key, tuple[int, str]] = field(default_factory=dict)
@@ -74,6 +83,8 @@ class Cycle:
         document = self.deployments.known(key)
         if document is None or document["metadata"].get("deletionTimestamp"):
             self.refusals.pop(key, None)  # what it owned is removed by the garbage collector
+            if document is not None and document["metadata"].get("finalizers"):
+                await self.farewell(key)
             return None
         now = self.clock.now()
         try:

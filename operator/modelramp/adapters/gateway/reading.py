@@ -112,7 +112,7 @@ def mirrors_in(route: Document, key: Key) -> dict[str, Decimal]:
     return mirrors
 
 
-def _writers(route: Document) -> list[str]:
+def writers_of(route: Document) -> list[str]:
     """
     Who else writes `spec.rules`. It is one atomic list, so whoever writes a part of it writes all of it.
     """
@@ -127,7 +127,7 @@ def stranger(route: Document, kind: str) -> str:
     reference = ownership.controller_of(route)
     if reference is not None:
         return f"{reference['kind']} {reference['name']}, which owns an {kind} of this name"
-    writers = " and ".join(_writers(route)) or "somebody else"
+    writers = " and ".join(writers_of(route)) or "somebody else"
     return f"{writers}, who made an {kind} of this name"
 
 
@@ -137,4 +137,4 @@ def contested_by(route: Document, key: Key, uid: str | None, kind: str) -> str |
     """
     if not ownership.owned_by(route, key, uid):
         return stranger(route, kind)
-    return " and ".join(_writers(route)) or None
+    return " and ".join(writers_of(route)) or None

@@ -13,7 +13,7 @@ from modelramp.adapters.gateway.weights import WHOLE, places, weights_of
 from modelramp.adapters.kubernetes.ownership import common_labels, owner_reference
 from modelramp.api.names import workload_name
 from modelramp.api.scalars import Duration
-from modelramp.api.spec import GatewayApi, ParentRef
+from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec, ParentRef
 from modelramp.ports import Owner
 from modelramp.rollout.counters import SERVICE_PORT
 from modelramp.rollout.observed import CohortRoute
@@ -96,13 +96,16 @@ def _rules(form: RouteForm, owner: Owner, gateway: GatewayApi, effect: SetTraffi
     }
 
 
-def own_route(owner: Owner, gateway: GatewayApi, effect: SetTraffic) -> Fields:
+def own_route(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> Fields:
     """
     The whole route. Revisions at 0 % are listed too: so the gateway knows their endpoints before the first request.
 
     Raises:
-        ValueError: the shares are no whole, or too fine for the API's weights.
+        ValueError: the shares are no whole, or too fine for the API's weights; or the spec asks for another router.
     """
+    gateway = spec.traffic.gateway_api
+    if gateway is None:
+        raise ValueError("spec.traffic.gatewayAPI is not given")
     form = FORMS[gateway.kind]
     hostnames: Fields = {"hostnames": list(gateway.hostnames)} if gateway.hostnames else {}
     return {

@@ -1,53 +1,22 @@
 """
-The route that splits traffic between revisions. It has the object's name, and one writer: us.
+Routes of the Gateway API: an object's own, or one that exists.
 """
 
-from collections.abc import Collection
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable, Collection
 
-from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of
-from modelramp.adapters.gateway.forms import FORMS, RouteForm, form_of
-from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in, stranger
-from modelramp.adapters.gateway.rendering import own_route
-from modelramp.adapters.gateway.weights import WHOLE
-from modelramp.adapters.kubernetes import ownership
-from modelramp.adapters.kubernetes.resources import SWITCHED, Kind, kinds_with
+from modelramp.adapters.clock import monotonic as machine
+from modelramp.adapters.gateway.adopted import AdoptedRoutes
+from modelramp.adapters.gateway.forms import FORMS, form_of
+from modelramp.adapters.gateway.own import OwnRoutes
+from modelramp.adapters.kubernetes.adoptions import route_named_by
+from modelramp.adapters.kubernetes.resources import Kind, kinds_with
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.api.document import traffic_hash
-from modelramp.api.names import ANNOTATION_TRAFFIC
-from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec
-from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
-from modelramp.rollout.capabilities import cannot_copy
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
-
-# A resourceVersion that no object has. An apply with it creates an absent object and conflicts with a present one.
-_ABSENT: Final = "1"
-
-
-def _own(spec: MLModelDeploymentSpec) -> GatewayApi:
-    gateway = spec.traffic.gateway_api
-    if gateway is None or gateway.parent_refs is None:
-        raise RefusedError("this version routes through a route of its own only")
-    return gateway
-
-
-def _check(effect: SetTraffic, controller: str | None) -> None:
-    """
-    A copy is refused that the gateway would not make as asked: nothing would tell of it afterwards.
-
-    Envoy draws one random number for the split and for the copies, so that of copies in percent beside a split nearly
-    all would come from one revision's requests.
-    """
-    shared = sum(percent > 0 for percent in effect.shares.values()) > 1
-    if shared and any(percent < WHOLE for percent in effect.mirrors.values()):
-        raise RefusedError("a part of the requests cannot be copied while they are split: the copies would be biased")
-    for percent in effect.mirrors.values():
-        reason = cannot_copy(controller, percent) if controller is not None else None
-        if reason is not None:
-            raise RefusedError(reason)
+from modelramp.settings import ROUTERS
 
 
 class HttpRoutes:
@@ -55,93 +24,58 @@ class HttpRoutes:
     Port `Routes` over the Gateway API and what was last heard of it.
     """
 
-    def __init__(self, transport: Transport, store: Store, routers: Collection[str] = tuple(SWITCHED)) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        store: Store,
+        routers: Collection[str] = ROUTERS,
+        monotonic: Callable[[], float] = machine,
+    ) -> None:
         """
         `store` is also told what is written here, so that a cycle sees the effects of the one before. `routers` are
-        those that may be used beside HTTPRoutes.
+        the ways that may be used beside HTTPRoutes of its own; `monotonic` tells seconds.
         """
-        self._transport = transport
-        self._store = store
-        self._kinds = kinds_with(routers)
+        self._store, self._routers, self._kinds = store, routers, kinds_with(routers)
+        self._own = OwnRoutes(transport, store)
+        self._adopted = AdoptedRoutes(transport, store, monotonic)
 
     def state(self, key: Key) -> RouteState:
         """
         As last heard of.
         """
-        form = form_of(self._store.get(Kind.MODEL, key))
-        route = self._store.get(form.kind, key)
-        if route is None:
-            return RouteState()
-        acceptance, message = acceptance_of(route)
-        return RouteState(
-            acceptance=acceptance,
-            shares=shares_in(route, key),
-            mirrors=mirrors_in(route, key),
-            cohort=cohort_in(route, key),
-            message=message,
-            contested_by=contested_by(route, key, self._uid(key), form.resource.kind),
-            traffic_hash=(route["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC),
-            controller=controller_of(route),
-        )
+        model = self._store.get(Kind.MODEL, key)
+        form, named = form_of(model), route_named_by(model) if model is not None else None
+        return self._own.state(key, form) if named is None else self._adopted.state(key, form, named[1].name)
 
     async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
         """
         The route gives, copies and sends by header what the effect says, and lists no other revision. Idempotent.
 
-        A route of another owner is never touched. What lowers exposure takes the rules back from another writer; what
-        raises it does not, and only follows the very route that was last heard of.
-
         Raises:
-            RefusedError: a part of the requests is to be copied while they are split, or by a gateway that cannot.
+            RefusedError: this way to route is switched off, or the gateway or the route cannot do it.
             ConflictError: the route belongs to another owner, or is not the one last heard of; or the effect would
                 raise exposure, and somebody else writes the rules.
         """
-        gateway = _own(spec)
-        form = self._usable(FORMS[gateway.kind])
-        body = own_route(owner, gateway, effect)
-        body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
-        known = self._store.get(form.kind, owner.key)
-        _check(effect, controller_of(known) if known is not None else None)
-        if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
-            await self._refresh(form, owner.key)
-            raise ConflictError(f"not ours: {stranger(known, form.resource.kind)}")
-        try:
-            written = await self._apply(form, body, known, raises=effect.raises_exposure)
-        except ConflictError:
-            await self._refresh(form, owner.key)
-            raise
-        self._store.heard(form.kind, None, written)
-
-    def _usable(self, form: RouteForm) -> RouteForm:
+        gateway = spec.traffic.gateway_api
+        if gateway is None:
+            raise RefusedError("spec.traffic.gatewayAPI: these routes are of the Gateway API only")
+        form = FORMS[gateway.kind]
         if form.kind not in self._kinds:
             raise RefusedError(f"spec.traffic.gatewayAPI.kind: this operator was told to leave {form.kind}s alone")
-        return form
-
-    async def _apply(self, form: RouteForm, body: dict[str, Any], known: Document | None, *, raises: bool) -> Document:
-        if known is None:
-            expected = {"resourceVersion": _ABSENT}
+        if gateway.route_ref is None:
+            await self._own.set_traffic(owner, spec, form, effect)
+            await self._adopted.leave(owner.key)
+        elif "routeRef" not in self._routers:
+            raise RefusedError("spec.traffic.gatewayAPI.routeRef: this operator was told to leave others' routes alone")
         else:
-            expected = {"uid": known["metadata"]["uid"]}
-            if raises:
-                expected["resourceVersion"] = known["metadata"]["resourceVersion"]
-        guarded = {**body, "metadata": {**body["metadata"], **expected}}
-        try:
-            return await self._transport.apply(form.resource, guarded, force=known is not None and not raises)
-        except RefusedError as error:
-            if "metadata.uid" in str(error):  # so the API server says that the object is another one
-                raise ConflictError(str(error)) from error
-            raise
+            await self._adopted.set_traffic(owner, spec, form, gateway.route_ref, effect)
 
-    async def _refresh(self, form: RouteForm, key: Key) -> None:
+    async def release(self, key: Key) -> None:
         """
-        So that the next look is a fresh one.
-        """
-        with suppress(PortError):
-            try:
-                self._store.heard(form.kind, None, await self._transport.get(form.resource, key))
-            except GoneError:
-                self._store.forget(form.kind, key)
+        The object is being deleted: what was changed in routes of others is put back, and nothing holds it any more.
+        Idempotent.
 
-    def _uid(self, key: Key) -> str | None:
-        model = self._store.get(Kind.MODEL, key)
-        return model["metadata"]["uid"] if model is not None else None
+        Raises:
+            PortError: not everything is; try again later.
+        """
+        await self._adopted.release(key)

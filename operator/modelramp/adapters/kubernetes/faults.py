@@ -14,6 +14,9 @@ _REFUSALS: Final = frozenset({_BAD_REQUEST, 405, 406, 413, 415, _UNPROCESSABLE})
 # Server-side apply answers 500 for a document that does not fit the schema, though no repetition helps.
 _UNTYPABLE: Final = "failed to create typed patch object"
 
+UNTESTED: Final = "the server rejected our request due to an error in our request"
+"""All that the API server says of a JSON Patch whose tests do not hold."""
+
 
 class ExistsError(ConflictError):
     """

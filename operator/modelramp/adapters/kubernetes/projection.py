@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import ANNOTATION_TRAFFIC, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.vocabulary import GROUP
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
@@ -79,8 +80,9 @@ def _route(body: Document) -> Document:
         if _writes_rules(entry)
     ]
     kept = _kept(body, spec=body.get("spec") or {}, status=_some(body.get("status"), ("parents",)))
-    mark = _some(body["metadata"].get("annotations"), (ANNOTATION_TRAFFIC,))
-    return {**kept, "metadata": {**kept["metadata"], "annotations": mark, "managedFields": writers}}
+    annotations = body["metadata"].get("annotations") or {}
+    marks = {name: text for name, text in annotations.items() if name.startswith(f"{GROUP}/")}
+    return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}
 
 
 _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {

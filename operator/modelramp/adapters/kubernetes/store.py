@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Final
 
+from modelramp.adapters.kubernetes.adoptions import Adoptions
 from modelramp.adapters.kubernetes.ownership import controller_of
 from modelramp.adapters.kubernetes.projection import project, same_but_version
 from modelramp.adapters.kubernetes.resources import ROUTERS, Kind
@@ -82,6 +83,7 @@ class Store:
         self._lock = Lock()
         self._shelves: Mapping[Kind, _Shelf] = {kind: _Shelf() for kind in Kind}
         self._graves: OrderedDict[str, None] = OrderedDict()
+        self._adoptions = Adoptions()
 
     def get(self, kind: Kind, key: Key) -> Document | None:
         """
@@ -105,11 +107,32 @@ class Store:
         with self._lock:
             return tuple(sorted(self._shelves[Kind.MODEL].objects))
 
+    def marked(self, kind: Kind, namespace: str, annotation: str) -> tuple[Key, ...]:
+        """
+        The objects of a namespace that carry this annotation of ours, by name.
+        """
+        with self._lock:
+            return tuple(
+                sorted(
+                    key
+                    for key, document in self._shelves[kind].objects.items()
+                    if key.namespace == namespace and annotation in (document["metadata"].get("annotations") or {})
+                )
+            )
+
+    def adopters(self, kind: Kind, route: Key) -> tuple[Key, ...]:
+        """
+        The `MLModelDeployment` objects that name this route of somebody else's, by name.
+        """
+        with self._lock:
+            return self._adoptions.of(kind, route)
+
     def heard(self, kind: Kind, change: str | None, body: Document) -> Key | None:
         """
         Take in an event of a watch (`change` None, ADDED, MODIFIED or DELETED), or the answer to a write.
 
-        Returns the `MLModelDeployment` that is to be looked at; None: nothing that matters has changed.
+        Returns the `MLModelDeployment` that is to be looked at; None: nothing that matters has changed. Of several that
+        share a route it is one; `adopters` tells the others.
         """
         with self._lock:
             if change == DELETED:
@@ -145,6 +168,8 @@ class Store:
                 and not _older(resource_version, document["metadata"].get("resourceVersion", ""))
             ]
             woken |= {self._bury(kind, document) for document in missed}
+            if kind in ROUTERS and woken - {None}:
+                woken |= {key for name in names for key in self._adoptions.of(kind, name)}
         return {key for key in woken if key is not None}
 
     def _concerns(self, kind: Kind, document: Document) -> Key | None:
@@ -153,7 +178,7 @@ class Store:
         parent = parent_of(document)
         if parent is None and kind in ROUTERS and key_of(document) in self._shelves[Kind.MODEL].objects:
             return key_of(document)  # a stranger's route stands where ours should be
-        return parent
+        return parent or next(iter(self._adoptions.of(kind, key_of(document))), None)
 
     def _keep(self, kind: Kind, document: Document) -> Key | None:
         shelf, key, metadata = self._shelves[kind], key_of(document), document["metadata"]
@@ -169,6 +194,8 @@ class Store:
         elif known is not None:
             self._dig(known["metadata"]["uid"])  # names are unique, so the earlier object must be gone
         shelf.put(document, parent_of(document) if kind is not Kind.MODEL else None)
+        if kind is Kind.MODEL:
+            self._adoptions.put(key, document)
         return self._concerns(kind, document)
 
     def _bury(self, kind: Kind, body: Document) -> Key | None:
@@ -179,6 +206,8 @@ class Store:
             return None
         concerned = self._concerns(kind, known)
         shelf.take(key)
+        if kind is Kind.MODEL:
+            self._adoptions.put(key, None)
         return concerned
 
     def _dig(self, uid: str) -> None:

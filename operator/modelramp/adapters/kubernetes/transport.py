@@ -14,10 +14,10 @@ from kubernetes.aio import config as loader
 from kubernetes.aio.client import ApiClient, Configuration
 
 from modelramp import __version__
-from modelramp.adapters.kubernetes.faults import fault
+from modelramp.adapters.kubernetes.faults import UNTESTED, fault
 from modelramp.adapters.kubernetes.resources import LEASES, Resource
 from modelramp.api.names import FIELD_MANAGER
-from modelramp.ports import Document, Key, UnreachableError
+from modelramp.ports import ConflictError, Document, Key, RefusedError, UnreachableError
 
 TIMEOUT_SECONDS: Final = 10.0  # below the 15 s of the leader's lease, so that no write outlives the right to make it
 PAGE: Final = 500  # objects per answer of a list, as kubectl and client-go ask
@@ -25,6 +25,7 @@ USER_AGENT: Final = f"modelramp/{__version__}"
 
 _JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
+_JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 _SUCCESS: Final = range(200, 300)
 _READS: Final = frozenset({"get", "list"})
@@ -49,7 +50,7 @@ class _Request:
     name: str | None = None
     subresource: str | None = None
     query: tuple[tuple[str, str], ...] = ()
-    body: Document | None = None
+    body: Document | Sequence[Document] | None = None
     content_type: str = _JSON
 
     @property
@@ -204,6 +205,33 @@ class Transport:
                 content_type=_MERGE,
             )
         )
+
+    async def json_patch(self, resource: Resource, key: Key, operations: Sequence[Document]) -> Document:
+        """
+        Carry out these operations, all or none; the object as written.
+
+        Raises:
+            ConflictError: one of its tests does not hold, or names what is not there.
+            GoneError: there is no such object.
+            RefusedError: the object would not be valid; the message names the field.
+        """
+        try:
+            return await self._send(
+                _Request(
+                    method="PATCH",
+                    verb="patch",
+                    resource=resource,
+                    namespace=key.namespace,
+                    name=key.name,
+                    query=(("fieldManager", FIELD_MANAGER),),
+                    body=operations,
+                    content_type=_JSON_PATCH,
+                )
+            )
+        except RefusedError as error:
+            if UNTESTED in str(error):
+                raise ConflictError(f"patch {key}: it is not as it was last seen") from error
+            raise
 
     async def delete(self, resource: Resource, key: Key, *, uid: str | None = None) -> None:
         """

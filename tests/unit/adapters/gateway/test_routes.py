@@ -6,12 +6,19 @@ import pytest
 from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in
 from modelramp.adapters.gateway.rendering import gateway_duration, mirrored, own_route
 from modelramp.api.scalars import Duration
-from modelramp.api.spec import GatewayApi
+from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner
 from modelramp.rollout.observed import CohortRoute
 from modelramp.rollout.plan import SetTraffic
 
 KEY = Key("ml", "fraud")
+SPEC = MLModelDeploymentSpec.model_validate(
+    {
+        "model": {"version": "1"},
+        "serving": {"port": 8080, "template": {"spec": {"containers": [{"name": "m", "image": "i"}]}}},
+        "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
+    }
+)
 OURS = {"apiVersion": "modelramp.io/v1alpha1", "kind": "MLModelDeployment", "name": "fraud", "uid": "u1"}
 
 
@@ -191,8 +198,7 @@ def test_the_cohort_comes_first_and_nothing_of_it_is_copied() -> None:
         cohort=COHORT,
         raises_exposure=True,
     )
-    gateway = GatewayApi.model_validate({"parentRefs": [{"name": "gw"}]}, by_alias=True, by_name=False)
-    first, second = own_route(Owner(key=KEY, uid="u1"), gateway, effect)["spec"]["rules"]
+    first, second = own_route(Owner(key=KEY, uid="u1"), SPEC, effect)["spec"]["rules"]
     target = {"group": "", "kind": "Service", "name": "fraud-b", "port": 80}
     assert first == {
         "matches": [{**ALL, "headers": [HEADER]}],

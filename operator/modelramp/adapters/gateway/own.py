@@ -1,0 +1,129 @@
+"""
+The route that splits traffic between revisions. It has the object's name, and one writer: us.
+"""
+
+from contextlib import suppress
+from typing import Any, Final
+
+from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of
+from modelramp.adapters.gateway.forms import RouteForm
+from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in, stranger
+from modelramp.adapters.gateway.rendering import own_route
+from modelramp.adapters.gateway.weights import WHOLE
+from modelramp.adapters.kubernetes import ownership
+from modelramp.adapters.kubernetes.resources import Kind
+from modelramp.adapters.kubernetes.store import Store
+from modelramp.adapters.kubernetes.transport import Transport
+from modelramp.api.document import traffic_hash
+from modelramp.api.names import ANNOTATION_TRAFFIC
+from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
+from modelramp.rollout.capabilities import cannot_copy
+from modelramp.rollout.observed import RouteState
+from modelramp.rollout.plan import SetTraffic
+
+# A resourceVersion that no object has. An apply with it creates an absent object and conflicts with a present one.
+_ABSENT: Final = "1"
+
+
+def _check(effect: SetTraffic, controller: str | None) -> None:
+    """
+    A copy is refused that the gateway would not make as asked: nothing would tell of it afterwards.
+
+    Envoy draws one random number for the split and for the copies, so that of copies in percent beside a split nearly
+    all would come from one revision's requests.
+    """
+    shared = sum(percent > 0 for percent in effect.shares.values()) > 1
+    if shared and any(percent < WHOLE for percent in effect.mirrors.values()):
+        raise RefusedError("a part of the requests cannot be copied while they are split: the copies would be biased")
+    for percent in effect.mirrors.values():
+        reason = cannot_copy(controller, percent) if controller is not None else None
+        if reason is not None:
+            raise RefusedError(reason)
+
+
+class OwnRoutes:
+    """
+    Port `Routes` over routes that the operator makes.
+    """
+
+    def __init__(self, transport: Transport, store: Store) -> None:
+        """
+        `store` is also told what is written here.
+        """
+        self._transport = transport
+        self._store = store
+
+    def state(self, key: Key, form: RouteForm) -> RouteState:
+        """
+        As last heard of.
+        """
+        route = self._store.get(form.kind, key)
+        if route is None:
+            return RouteState()
+        acceptance, message = acceptance_of(route)
+        return RouteState(
+            acceptance=acceptance,
+            shares=shares_in(route, key),
+            mirrors=mirrors_in(route, key),
+            cohort=cohort_in(route, key),
+            message=message,
+            contested_by=contested_by(route, key, self._uid(key), form.resource.kind),
+            traffic_hash=(route["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC),
+            controller=controller_of(route),
+        )
+
+    async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, form: RouteForm, effect: SetTraffic) -> None:
+        """
+        The route gives, copies and sends by header what the effect says, and lists no other revision. Idempotent.
+
+        A route of another owner is never touched. What lowers exposure takes the rules back from another writer; what
+        raises it does not, and only follows the very route that was last heard of.
+
+        Raises:
+            RefusedError: a part of the requests is to be copied while they are split, or by a gateway that cannot.
+            ConflictError: the route belongs to another owner, or is not the one last heard of; or the effect would
+                raise exposure, and somebody else writes the rules.
+        """
+        body = own_route(owner, spec, effect)
+        body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
+        known = self._store.get(form.kind, owner.key)
+        _check(effect, controller_of(known) if known is not None else None)
+        if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
+            await self._refresh(form, owner.key)
+            raise ConflictError(f"not ours: {stranger(known, form.resource.kind)}")
+        try:
+            written = await self._apply(form, body, known, raises=effect.raises_exposure)
+        except ConflictError:
+            await self._refresh(form, owner.key)
+            raise
+        self._store.heard(form.kind, None, written)
+
+    async def _apply(self, form: RouteForm, body: dict[str, Any], known: Document | None, *, raises: bool) -> Document:
+        if known is None:
+            expected = {"resourceVersion": _ABSENT}
+        else:
+            expected = {"uid": known["metadata"]["uid"]}
+            if raises:
+                expected["resourceVersion"] = known["metadata"]["resourceVersion"]
+        guarded = {**body, "metadata": {**body["metadata"], **expected}}
+        try:
+            return await self._transport.apply(form.resource, guarded, force=known is not None and not raises)
+        except RefusedError as error:
+            if "metadata.uid" in str(error):  # so the API server says that the object is another one
+                raise ConflictError(str(error)) from error
+            raise
+
+    async def _refresh(self, form: RouteForm, key: Key) -> None:
+        """
+        So that the next look is a fresh one.
+        """
+        with suppress(PortError):
+            try:
+                self._store.heard(form.kind, None, await self._transport.get(form.resource, key))
+            except GoneError:
+                self._store.forget(form.kind, key)
+
+    def _uid(self, key: Key) -> str | None:
+        model = self._store.get(Kind.MODEL, key)
+        return model["metadata"]["uid"] if model is not None else None
