@@ -7,10 +7,11 @@ No operator runs here; the objects are made by hand.
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from apiserver.operator_world import MERGE, ROUTES
+from rig.hand import make, put, rule
 from rig.knobs import Speech
 from rig.load import answer_of
 from rig.stories import Told, story
@@ -21,41 +22,6 @@ pytestmark = pytest.mark.apiserver
 RATE: Final = 100.0
 SIGMAS: Final = 4.0  # of the binomial deviation: about one false alarm in ten thousand runs
 COHORT: Final = {"x-model-cohort": "candidate"}
-
-
-def make(world: RigWorld, version: str) -> str:
-    """
-    A Deployment and its Service; the name of both.
-    """
-    name, labels = f"hand-{version}", {"hand": version}
-    spec = {"containers": [{"name": "model", "image": f"registry.example/hand:{version}"}]}
-    template = {"metadata": {"labels": labels}, "spec": {**spec, "terminationGracePeriodSeconds": 1}}
-    deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-    meta = {"metadata": {"name": name}}
-    world.send("POST", world.path("/apis/apps/v1", "deployments"), {**meta, "spec": deployment})
-    service = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}
-    world.send("POST", world.path("/api/v1", "services"), {**meta, "spec": service})
-    return name
-
-
-def rule(weights: dict[str, int], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """
-    A rule of a route by weights.
-    """
-    return {"backendRefs": [{"name": name, "port": 80, "weight": weight} for name, weight in weights.items()], **more}
-
-
-def put(world: RigWorld, *rules: dict[str, Any]) -> None:
-    """
-    Make the route, or replace its rules.
-    """
-    path = world.path(ROUTES, "httproutes", "hand")
-    if world.server.send("GET", path, None).status == 404:
-        body = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "hand"}}
-        spec = {"parentRefs": [{"name": "gw"}], "rules": list(rules)}
-        world.send("POST", world.path(ROUTES, "httproutes"), {**body, "spec": spec})
-    else:
-        world.send("PATCH", path, {"spec": {"rules": list(rules)}}, MERGE)
 
 
 def served_by(world: RigWorld, headers: dict[str, str] | None = None) -> str:
@@ -69,8 +35,8 @@ def opened(world: RigWorld) -> tuple[str, str]:
     """
     Two versions up, and a route that gives the first one everything.
     """
-    one, two = make(world, "1"), make(world, "2")
-    put(world, rule({one: 1}))
+    one, two = make(world, "hand-1", "1"), make(world, "hand-2", "2")
+    put(world, "hand", rule({one: 1}))
     world.until(lambda: len(world.kubelet.pods) == 2 and served_by(world) == "1/200", "version 1 answers", 30)
     return one, two
 
@@ -93,7 +59,7 @@ def split(world: RigWorld) -> Split:
     one, two = opened(world)
     mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": two, "port": 80}, "percent": 25}}
     cohort = {"matches": [{"headers": [{"name": name, "value": value} for name, value in COHORT.items()]}]}
-    put(world, rule({one: 90, two: 10}, filters=[mirror]), rule({two: 1}, **cohort))
+    put(world, "hand", rule({one: 90, two: 10}, filters=[mirror]), rule({two: 1}, **cohort))
     world.until(lambda: served_by(world, COHORT) == "2/200", "the cohort's rule is in force", 10)
     before = {server.version: server.mirrored for server in world.kubelet.servers}
     with world.traffic(RATE) as traffic:
@@ -113,7 +79,7 @@ def faults(world: RigWorld) -> dict[str, list[str]]:
 
     def move(name: str, to: str) -> None:
         """Give the version everything and see who answers 0.5 s and 3 s later."""
-        put(world, rule({to: 1 + len(found)}))  # another weight is another generation
+        put(world, "hand", rule({to: 1 + len(found)}))  # another weight is another generation
         time.sleep(0.5)
         found[name] = [served_by(world)]
         time.sleep(2.5)
@@ -134,7 +100,7 @@ def faults(world: RigWorld) -> dict[str, list[str]]:
     world.knobs.speech = Speech.SILENT
     move("silent", one)
     world.knobs.speech, world.knobs.endpoint_delay_seconds = Speech.TRUTHFUL, 5.0
-    put(world, rule({one: 1, two: 0}))
+    put(world, "hand", rule({one: 1, two: 0}))
     path = world.path("/apis/apps/v1", "deployments", one)
     world.send("PATCH", path, {"spec": {"replicas": 0}}, MERGE)
     time.sleep(3)
@@ -150,7 +116,7 @@ def conditions(world: RigWorld) -> dict[str, list[tuple[str, bool, bool]]]:
     path, found = world.path(ROUTES, "httproutes", "hand"), {}
     for speech, to in zip(Speech, (two, one, two, one), strict=True):
         world.knobs.speech = speech
-        put(world, rule({to: 1}))
+        put(world, "hand", rule({to: 1}))
         time.sleep(1)
         route = world.send("GET", path)
         generation = route["metadata"]["generation"]
