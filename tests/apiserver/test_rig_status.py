@@ -72,11 +72,11 @@ def from_the_start(speech: Speech) -> Callable[[RigWorld], Seen]:
             world.knobs.speech = speech
             began = time.monotonic()
             world.apply("2", strategy=STRATEGY)
-            world.until(lambda: at_rest(world), "no rollout is in flight", 90)
+            world.until(lambda: at_rest(world), "no rollout is in flight", 150)
             ended = seen(world, traffic, began)
             world.knobs.speech = Speech.TRUTHFUL
             world.ask(world.gateway.look_again())
-            world.until(lambda: len(world.wanted_replicas()) == 1, "one version is left", 60)
+            world.until(lambda: len(world.wanted_replicas()) == 1, "one version is left")
             return ended if traffic.bad() == {} else seen(world, traffic, began)
 
     return play
@@ -89,13 +89,13 @@ def unanswered(world: RigWorld) -> tuple[str, str, str]:
     world.knobs.speech = Speech.SILENT
     world.apply("1", strategy=STRATEGY)
     world.start()
-    world.until(lambda: world.status.get("phase") == "Promoting", "version 1 is ready", 60)
+    world.until(lambda: world.status.get("phase") == "Promoting", "version 1 is ready")
     time.sleep(DEADLINE_SECONDS + 5)
     programmed = world.condition("TrafficProgrammed")
     told = world.status["message"], programmed["reason"], programmed["message"]
     world.knobs.speech = Speech.TRUTHFUL
     world.ask(world.gateway.look_again())
-    world.until(lambda: world.serves("1"), "version 1 is stable", 60)
+    world.until(lambda: world.serves("1"), "version 1 is stable")
     return told
 
 
@@ -108,7 +108,7 @@ def silent_later(world: RigWorld) -> Seen:
                     and 50 in world.shares().values(), "version 2 has a share")  # fmt: skip
         world.knobs.speech = Speech.SILENT
         began = time.monotonic()
-        world.until(lambda: at_rest(world), "no rollout is in flight", 90)
+        world.until(lambda: at_rest(world), "no rollout is in flight", 150)
         return seen(world, traffic, began)
 
 

@@ -192,9 +192,9 @@ def held(world: RigWorld, old: str, traffic: Traffic) -> Unfollowed:
     """
     What is told while the step is held, and where it ends.
     """
-    world.until(lambda: world.condition("TrafficSplitMismatch"), "the mismatch is told", 60)
+    world.until(lambda: world.condition("TrafficSplitMismatch"), "the mismatch is told")
     split, programmed = world.condition("TrafficSplitMismatch"), world.condition("TrafficProgrammed")
-    world.until(lambda: world.status["phase"] in {"Paused", "Stable", "Failed"}, "the step ends", 60)
+    world.until(lambda: world.status["phase"] in {"Paused", "Stable", "Failed"}, "the step ends")
     counts = traffic.counts()
     answers = {version or "-": n for (version, code), n in counts.answers.items() if code == 200}
     return Unfollowed(
@@ -251,7 +251,7 @@ def never_followed(world: RigWorld) -> tuple[str, str, dict[str, int]]:
     with world.traffic() as traffic:
         world.knobs.programs = False
         world.apply("2", **spec)
-        world.until(lambda: world.status["phase"] in {"Paused", "Failed"} or world.serves("2"), "the step ends", 100)
+        world.until(lambda: world.status["phase"] in {"Paused", "Failed"} or world.serves("2"), "the step ends")
     return world.status["phase"], world.status["message"], traffic.bad()
 
 
@@ -263,7 +263,7 @@ def honest(world: RigWorld) -> tuple[bool, dict[str, int]]:
     world.deploy(**spec)
     with world.traffic() as traffic:
         world.apply("2", **spec)
-        world.until(lambda: world.status["phase"] == "Paused" or world.serves("2"), "the rollout ends", 100)
+        world.until(lambda: world.status["phase"] == "Paused" or world.serves("2"), "the rollout ends")
     return world.serves("2"), traffic.bad()
 
 

@@ -15,7 +15,7 @@ from rig.programs import envoy_binary
 from rig.world import RigWorld
 
 AT_ONCE = 6
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 500.0
 
 Play = Callable[[RigWorld], Any]
 Told = Callable[[str], Any]

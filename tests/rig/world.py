@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from apiserver.operator_world import OperatorWorld, eventually
+from apiserver.operator_world import PATIENCE_SECONDS, OperatorWorld, eventually
 from apiserver.server import ApiServer
 from contracts.metric_worlds import PrometheusProcess
 from contracts.page_server import served
@@ -153,7 +153,7 @@ class RigWorld(OperatorWorld):
             item["metadata"]["name"]: item["spec"]["replicas"] for item in self.items("/apis/apps/v1", "deployments")
         }
 
-    def until(self, true: Callable[[], object], what: str, seconds: float = 60.0) -> float:
+    def until(self, true: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
         """
         Wait until something is true, looking often; the monotonic instant at which it was.
         """
