@@ -96,7 +96,7 @@ def not_there(world: RigWorld) -> tuple[str, str, str, int, list[int]]:
     world.deploy()
     with world.traffic() as traffic:
         world.apply("2", **shadow(SHARE))
-        world.until(lambda: world.condition("Accepted").get("status") == "False", "it is refused", 30)
+        world.until(lambda: world.condition("Accepted").get("status") == "False", "it is refused")
         time.sleep(5)
         accepted = world.condition("Accepted")
     assert traffic.bad() == {}
@@ -130,10 +130,10 @@ def emptied(world: RigWorld) -> Emptied:
         path = world.path("/apis/apps/v1", "deployments", name)
         world.send("PATCH", path, {"spec": {"replicas": 0}}, MERGE)
         scaled = time.monotonic()
-        removed = world.until(lambda: not copies(world.written()[-1]), "no copies are asked for", 20)
+        removed = world.until(lambda: not copies(world.written()[-1]), "no copies are asked for")
         time.sleep(3)
         world.kubelet.starts = True
-        world.until(lambda: copies(world.written()[-1]), "copies are asked for again", 40)
+        world.until(lambda: copies(world.written()[-1]), "copies are asked for again")
     return Emptied(removed - scaled, back=bool(copies(world.written()[-1])), bad=traffic.bad())
 
 
@@ -146,7 +146,7 @@ def test_a_tenth_of_the_requests_is_copied_and_users_see_nothing_of_it(told: Tol
     """Within the binomial deviation, and only to the candidate."""
     seen: Copied = told("a tenth")
     share = SHARE / 100
-    assert seen.answers >= 800
+    assert seen.answers >= 300
     assert seen.copies[0] == 0
     deviation = (seen.answers * share * (1 - share)) ** 0.5
     assert abs(seen.copies[-1] - seen.answers * share) <= SIGMAS * deviation
