@@ -101,11 +101,11 @@ def whole(world: RigWorld) -> Ended:
         world.apply("2", traffic=timeout("8s"))
         streams = []
         while not world.serves("2"):
-            streams.append(world.stream(2))
+            streams.append(world.stream(2))  # far below the request timeout
             time.sleep(1)
         shrunk = until_shrunk(world, old)
         world.until(lambda: len(world.wanted_replicas()) == 1, "version 1 is gone")
-    return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, tuple(s.result(30) for s in streams))
+    return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, tuple(s.result(90) for s in streams))
 
 
 def lagging(world: RigWorld) -> Ended:
@@ -160,7 +160,7 @@ def streaming(world: RigWorld) -> Ended:
         world.until(lambda: 20 in world.shares().values(), "version 2 has a share")
         streams = [world.stream(STREAM_SECONDS) for _ in range(STREAMS)]
         shrunk = until_shrunk(world, old)
-    ended = tuple(s.result(STREAM_SECONDS) for s in streams)
+    ended = tuple(s.result(2 * STREAM_SECONDS) for s in streams)
     return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, ended)
 
 

@@ -154,7 +154,7 @@ def killed(world: RigWorld) -> Killed:
         before = face(world, old)
         world.apply("2", strategy=STEPS)
         world.start()
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 300
         while not (world.serves("2") and len(world.wanted_replicas()) == 1 and len(world.shares()) == 1):
             assert time.monotonic() < deadline, world.status
             after = face(world, old)

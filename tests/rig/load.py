@@ -65,7 +65,7 @@ async def stream(port: int, seconds: float) -> Streamed:
     Ask for one stream of that length, and read it to its end.
     """
     began, version = time.monotonic(), None
-    timeout = aiohttp.ClientTimeout(total=seconds * 2 + 5)
+    timeout = aiohttp.ClientTimeout(total=seconds + 60)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             url = f"http://127.0.0.1:{port}{PATH}?seconds={seconds:g}"

@@ -65,7 +65,8 @@ class ModelServer:
             return web.json_response({"version": self.version}, headers=headers)
         stream = web.StreamResponse(headers=headers)
         await stream.prepare(request)
-        for _ in range(round(seconds / PIECE_SECONDS)):
+        until = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < until:
             await asyncio.sleep(PIECE_SECONDS)
             await stream.write(b"token ")
         await stream.write_eof()
