@@ -43,7 +43,7 @@ def granted(rules: list[Object]) -> dict[str, set[str]]:
 
 
 OPERATOR_VERBS = {
-    "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"},
+    "mlmodeldeployments.modelramp.io": {"get", "list", "watch"},
     "mlmodeldeployments/status.modelramp.io": {"patch"},
     "mlmodeldeployments/finalizers.modelramp.io": {"update"},
     "deployments.apps": {"get", "list", "watch", "create", "patch", "delete"},
@@ -78,7 +78,9 @@ def test_limited_to_namespaces_the_rights_are_roles_there(namespace: str) -> Non
     """With watchNamespaces, the operator has no cluster-wide right at all."""
     assert "modelramp" not in {m["metadata"]["name"] for m in manifests("everything") if m["kind"] == "ClusterRole"}
     roles = [m for m in manifests("everything") if m["kind"] == "Role" and m["metadata"]["namespace"] == namespace]
-    assert [granted(role["rules"]) for role in roles] == [OPERATOR_VERBS | {"configmaps": {"get"}}]
+    assert [granted(role["rules"]) for role in roles] == [
+        OPERATOR_VERBS | {"configmaps": {"get"}, "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"}}
+    ]
 
 
 def test_secrets_are_readable_by_name_only() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from unit.reconcile.parts import BEGIN, KEY, Shell, revision_for, spec_for
 
-from modelramp.ports import ConflictError, UnreachableError
+from modelramp.ports import ConflictError, Key, UnreachableError
 
 ALL_STABLE = {revision_for("1"): Decimal(100), revision_for("2"): Decimal(0)}
 CRASHES = "container m of pod p keeps crashing"
@@ -309,6 +309,25 @@ class TestObjectsThatCannotBeWorkedOn:
         shell.cluster.heard_documents[KEY]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         assert once(shell) is None
         assert shell.cluster.writes == []
+
+    @pytest.mark.parametrize(("finalizers", "undone"), [(["modelramp.io/restore-route"], [KEY]), ([], [])])
+    def test_what_was_done_outside_is_undone_while_something_holds_the_object(
+        self, finalizers: list[str], undone: list[Key]
+    ) -> None:
+        """
+        Nothing else is done for it.
+        """
+        shell, asked = Shell(), list[Key]()
+
+        async def farewell(key: Key) -> None:
+            asked.append(key)
+
+        shell.cycle.farewell = farewell
+        shell.cluster.put(KEY, spec_for())
+        metadata = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers}
+        shell.cluster.heard_documents[KEY]["metadata"] |= metadata
+        assert once(shell) is None
+        assert (asked, shell.cluster.writes) == (undone, [])
 
     def test_an_object_deleted_in_the_middle_of_a_pass_gets_no_children(self) -> None:
         """

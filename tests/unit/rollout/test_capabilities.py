@@ -1,4 +1,5 @@
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,13 @@ def test_the_candidate_waits_before_anything_is_routed(controller: str, possible
     expected = ("True", Reason.ACCEPTED) if possible else ("False", Reason.INVALID_SPEC)
     assert (accepted.status, accepted.reason) == expected
     assert candidate_listed(s) is possible
+
+
+def test_the_page_of_routers_has_the_same_table() -> None:
+    """People choose by it."""
+    page = (Path(__file__).parents[3] / "docs" / "routers.md").read_text(encoding="utf-8")
+    rows = [
+        f"| {one.title} | `{controller}` | {one.copies} | {'yes' if one.timeouts else 'no'} |"
+        for controller, one in GATEWAYS.items()
+    ]
+    assert "--- |\n" + "\n".join(rows) + "\n\n" in page

@@ -88,11 +88,18 @@ def acceptance_of(route: Document) -> Verdict:
     return IN_ORDER if verdicts else (Acceptance.PENDING, "the route has no parents")
 
 
-def controller_of(route: Document) -> str | None:
+def controllers_of(route: Document) -> tuple[str, ...]:
     """
-    The controller that answered; None: none has yet.
+    The controllers that answered, each once, in the order of their answers.
 
     It is a required field of every answer, so the GatewayClass, which would need a cluster-wide right, is not read.
     """
     entries = (route.get("status") or {}).get("parents") or ()
-    return next((entry["controllerName"] for entry in entries if entry.get("controllerName")), None)
+    return tuple(dict.fromkeys(entry["controllerName"] for entry in entries if entry.get("controllerName")))
+
+
+def controller_of(route: Document) -> str | None:
+    """
+    The controller that answered first; None: none has yet.
+    """
+    return next(iter(controllers_of(route)), None)

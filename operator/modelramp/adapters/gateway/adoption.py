@@ -57,7 +57,7 @@ def kept_in(route: Document, model: str) -> Kept:
     text = (route["metadata"].get("annotations") or {}).get(annotation_of(model))
     try:
         told = json.loads(text) if text else {}
-        originals = [dict(entry) for entry in told.get("originals") or ()]
+        originals = tuple(dict(entry) for entry in told.get("originals") or ())
     except (ValueError, TypeError, AttributeError):
         return Kept()
     return Kept(originals=originals, traffic=told.get("traffic"))

@@ -3,9 +3,10 @@ The route that splits traffic between revisions. It has the object's name, and o
 """
 
 from contextlib import suppress
+from itertools import product
 from typing import Any, Final
 
-from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of
+from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of, controllers_of
 from modelramp.adapters.gateway.forms import RouteForm
 from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in, stranger
 from modelramp.adapters.gateway.rendering import own_route
@@ -26,7 +27,7 @@ from modelramp.rollout.plan import SetTraffic
 _ABSENT: Final = "1"
 
 
-def _check(effect: SetTraffic, controller: str | None) -> None:
+def _check(effect: SetTraffic, controllers: tuple[str, ...]) -> None:
     """
     A copy is refused that the gateway would not make as asked: nothing would tell of it afterwards.
 
@@ -36,10 +37,10 @@ def _check(effect: SetTraffic, controller: str | None) -> None:
     shared = sum(percent > 0 for percent in effect.shares.values()) > 1
     if shared and any(percent < WHOLE for percent in effect.mirrors.values()):
         raise RefusedError("a part of the requests cannot be copied while they are split: the copies would be biased")
-    for percent in effect.mirrors.values():
-        reason = cannot_copy(controller, percent) if controller is not None else None
-        if reason is not None:
-            raise RefusedError(reason)
+    asked = product(controllers, effect.mirrors.values())
+    reason = next(filter(None, (cannot_copy(controller, percent) for controller, percent in asked)), None)
+    if reason is not None:
+        raise RefusedError(reason)
 
 
 class OwnRoutes:
@@ -88,7 +89,7 @@ class OwnRoutes:
         body = own_route(owner, spec, effect)
         body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
         known = self._store.get(form.kind, owner.key)
-        _check(effect, controller_of(known) if known is not None else None)
+        _check(effect, controllers_of(known) if known is not None else ())
         if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
             await self._refresh(form, owner.key)
             raise ConflictError(f"not ours: {stranger(known, form.resource.kind)}")

@@ -66,7 +66,10 @@ class HttpRoutes:
             await self._own.set_traffic(owner, spec, form, effect)
             await self._adopted.leave(owner.key)
         elif "routeRef" not in self._routers:
-            raise RefusedError("spec.traffic.gatewayAPI.routeRef: this operator was told to leave others' routes alone")
+            raise RefusedError(
+                "spec.traffic.gatewayAPI.routeRef: this operator was told to leave others' routes alone (the chart's "
+                "routers.routeRef)"
+            )
         else:
             await self._adopted.set_traffic(owner, spec, form, gateway.route_ref, effect)
 

@@ -3,7 +3,7 @@ What reaches a candidate beside its share, copies and requests with a header; in
 does, whatever the gateway.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.api.spec.strategy import BlueGreen, Canary, Shadow, Strategy
 from modelramp.api.spec.traffic import Traffic
@@ -37,6 +37,8 @@ def _reaches_aside(chosen: Canary | BlueGreen | Shadow) -> bool:
             return chosen.shadow is not None or chosen.preview is not None
         case Shadow():
             return True
+        case unknown:
+            assert_never(unknown)
 
 
 def beyond_shares(traffic: Traffic, strategy: Strategy, use_case: UseCase | None) -> bool:

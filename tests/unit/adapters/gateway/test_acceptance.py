@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of
+from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of, controllers_of
 from modelramp.rollout.observed import Acceptance
 
 Fields = Mapping[str, Any]
@@ -100,5 +100,7 @@ def test_all_gateways_must_have_accepted() -> None:
 
 def test_the_controller_is_who_answered() -> None:
     """Not known before."""
-    assert controller_of(route([])) is None
+    assert (controller_of(route([])), controllers_of(route([]))) == (None, ())
+    both = [entry(fine()), {**entry(fine(), name="edge"), "controllerName": "c/two"}, entry(fine(), port=80)]
+    assert (controller_of(route(both)), controllers_of(route(both))) == ("c/one", ("c/one", "c/two"))
     assert controller_of(route([entry(fine())])) == "c/one"

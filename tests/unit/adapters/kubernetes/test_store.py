@@ -146,6 +146,53 @@ def test_a_route_without_labels_is_known_by_its_owner() -> None:
     assert store.heard(Kind.HTTP_ROUTE, "ADDED", route) == FRAUD
 
 
+def adopting(name: str, route: str = "shop", kind: str | None = None) -> dict[str, Any]:
+    document = model(1)
+    document["metadata"] |= {"name": name, "uid": f"uid-{name}"}
+    gateway = {"routeRef": {"name": route, "backend": name}, **({"kind": kind} if kind else {})}
+    return {**document, "spec": {"traffic": {"gatewayAPI": gateway}}}
+
+
+def test_an_adopted_route_wakes_the_objects_that_name_it() -> None:
+    """One is told with the event, the others are asked for; a list tells all of them."""
+    store = Store()
+    risk, shop = Key("ml", "risk"), Key("ml", "shop")
+    for name in ("fraud", "risk"):
+        store.heard(Kind.MODEL, None, adopting(name))
+    store.heard(Kind.MODEL, None, adopting("grpc", kind="GRPCRoute"))
+    route = body(5, name="shop", uid="r", parent=None)
+    assert store.heard(Kind.HTTP_ROUTE, "ADDED", route) == FRAUD
+    assert store.adopters(Kind.HTTP_ROUTE, shop) == (FRAUD, risk)
+    assert store.adopters(Kind.GRPC_ROUTE, shop) == (Key("ml", "grpc"),)
+    changed = body(6, name="shop", uid="r", parent=None, spec={"rules": []})
+    assert store.replace_all(Kind.HTTP_ROUTE, [changed], "7") == {FRAUD, risk}
+    assert store.replace_all(Kind.HTTP_ROUTE, [changed], "7") == set()
+
+
+def test_an_object_that_names_another_route_or_goes_is_not_woken_any_more() -> None:
+    """Nor is one that makes a route of its own."""
+    store = Store()
+    store.heard(Kind.MODEL, None, adopting("fraud"))
+    elsewhere = adopting("fraud", route="other")
+    elsewhere["metadata"]["resourceVersion"] = "2"
+    store.heard(Kind.MODEL, "MODIFIED", elsewhere)
+    assert store.adopters(Kind.HTTP_ROUTE, Key("ml", "shop")) == ()
+    assert store.adopters(Kind.HTTP_ROUTE, Key("ml", "other")) == (FRAUD,)
+    store.heard(Kind.MODEL, "DELETED", elsewhere)
+    assert store.adopters(Kind.HTTP_ROUTE, Key("ml", "other")) == ()
+
+
+def test_routes_that_carry_an_annotation_of_ours_are_found() -> None:
+    """In their namespace; annotations of others are not kept."""
+    store = Store()
+    route = body(5, name="shop", uid="r", parent=None)
+    route["metadata"]["annotations"] = {"modelramp.io/adopted.fraud": "{}", "team": "shop"}
+    store.heard(Kind.HTTP_ROUTE, "ADDED", route)
+    assert store.marked(Kind.HTTP_ROUTE, "ml", "modelramp.io/adopted.fraud") == (Key("ml", "shop"),)
+    assert store.marked(Kind.HTTP_ROUTE, "elsewhere", "modelramp.io/adopted.fraud") == ()
+    assert store.marked(Kind.HTTP_ROUTE, "ml", "team") == ()
+
+
 def test_only_writers_of_the_rules_are_kept_of_managed_fields() -> None:
     """They are the biggest part of most objects."""
     fields: list[dict[str, Any]] = [
