@@ -67,8 +67,12 @@ docs: venv ## write the generated files again: CRD, its copy in the chart, table
 bench: venv ## measure the core and the operator's start
 	@$(VENV)/python hack/bench $(ARGS)
 
+.PHONY: figures
+figures: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
+	@$(VENV)/python hack/figures $(ARGS)
+
 .PHONY: soak
-soak: venv ## measure the acceptance figures on the real cluster: docs/measured.md (about 45 minutes)
+soak: venv ## a hundred mixed rollouts under constant load, and how many requests were lost (about 25 minutes); ARGS=--sample
 	@$(VENV)/python hack/soak $(ARGS)
 
 .PHONY: histories

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from runbooks import NEEDS_HUMAN
+
 from modelramp.api import vocabulary
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.desired import DESIRED
@@ -36,7 +38,7 @@ def in_order(phases: frozenset[Phase]) -> list[Phase]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -151,9 +153,17 @@ _REASONS_HEAD: Final = """<!-- Generated from modelramp/api/vocabulary.py by `py
 # Reasons
 
 Every reason the operator writes into `status.reason`, conditions, Events and log lines.
-The rules that lead to a reason are in [rollout.md](../rollout.md).
+The rules that lead to a reason are in [rollout.md](../rollout.md). A linked reason may need a human and has a
+[runbook](../runbooks/README.md).
 
 """
+
+
+def _linked(reason: Reason) -> str:
+    """
+    The reason, with a link to its runbook where it has one.
+    """
+    return f"[`{reason}`](../runbooks/{reason}.md)" if reason in NEEDS_HUMAN else f"`{reason}`"
 
 
 def reasons_page() -> str:
@@ -164,7 +174,7 @@ def reasons_page() -> str:
     for rule in RULES:
         moves.setdefault(rule.because, []).append(f"{', '.join(in_order(rule.phases))} → {rule.to or 'as before'}")
     rows = [
-        (f"`{Reason[name].value}`", text, "; ".join(moves.get(Reason[name], [])) or "")
+        (_linked(Reason[name]), text, "; ".join(dict.fromkeys(moves.get(Reason[name], []))))
         for name, text in member_docs(Reason).items()
     ]
     return _REASONS_HEAD + _table(("Reason", "Meaning", "Transition"), rows) + "\n"

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "operator"))
 
 from docs_rollout import reasons_page, rollout_page  # noqa: E402 - after the path to the tree
 from presets_page import presets_page  # noqa: E402 - as above
+from runbooks import runbooks_page  # noqa: E402 - as above
 from spec_reference import spec_reference  # noqa: E402 - as above
 
 from modelramp.api.crd import custom_resource_definition  # noqa: E402 - after the path to the tree
@@ -81,6 +82,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/presets.md": presets_page,
     "docs/reference/reasons.md": reasons_page,
     "docs/rollout.md": rollout_page,
+    "docs/runbooks/README.md": runbooks_page,
 }
 
 

@@ -1,5 +1,5 @@
 """
-One model with its own hostname and client: what acceptance tests and the soak play with.
+One model with its own hostname and client: what acceptance tests and `make figures` play with.
 """
 
 import asyncio

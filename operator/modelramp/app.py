@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 
 from modelramp.adapters.clock import SystemClock, monotonic
 from modelramp.adapters.endpoints import Endpoints, Measures
-from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
@@ -28,6 +27,7 @@ from modelramp.adapters.kubernetes.transport import TIMEOUT_SECONDS, Transport
 from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.adapters.logs import set_up_logs
 from modelramp.adapters.prometheus import AddressPolicy, BatchingSource, PrometheusSource
+from modelramp.adapters.routers import routers_of
 from modelramp.adapters.warmup import WarmUpSender
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.ports import Key, PortError
@@ -148,7 +148,7 @@ class Operator:
 
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
-        routes = HttpRoutes(self._transport, self._store, self._settings.routers)
+        routes = routers_of(self._transport, self._store, self._settings.routers)
         events = KubernetesEvents(
             self._transport,
             self._clock,

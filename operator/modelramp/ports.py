@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from modelramp.analysis import Series
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus, WarmUp
 from modelramp.rollout.observed import Arm, RouteState, WarmUpReading
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Document = Mapping[str, Any]
 
@@ -145,6 +145,11 @@ class Workloads(Protocol):
         The objects carry the role. Idempotent.
         """
 
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The revision's pods are being replaced for this request. Idempotent.
+        """
+
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
         """
         Deployment and Service are gone. Idempotent.
@@ -167,6 +172,11 @@ class Routes(Protocol):
 
         Raises:
             ConflictError: somebody else owns the route, and the effect would raise exposure.
+        """
+
+    async def drop_former(self, owner: Owner) -> None:
+        """
+        Of routers that the object does not name any more nothing of ours is left. Idempotent.
         """
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-ROUTERS: Final = frozenset({"grpcRoute", "routeRef"})
+ROUTERS: Final = frozenset({"grpcRoute", "istio", "routeRef"})
 """Ways to route that can be switched off: each needs a kind, or a right, beyond those of HTTPRoutes of its own."""
 
 

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from apiserver.values import (
     BUCKETS,
+    CLOCKS,
     DEADLINES,
     DURATION_PRESETS,
     DURATIONS,
     GROWTHS,
+    INSTANTS,
     LABELS,
     LIMITS,
     LONG_DURATIONS,
@@ -29,6 +31,7 @@ from apiserver.values import (
     SOAKS,
     SPANS,
     VERSIONS,
+    WEEKDAYS,
     WRONG,
     Document,
     fullest,
@@ -96,7 +99,16 @@ def _warm_up() -> st.SearchStrategy[Document]:
 
 def _serving() -> st.SearchStrategy[Document]:
     ports = _picked(1, 8080, 65535)
-    common = {"replicas": _picked(1, 2, 1000), "warmUp": _warm_up()}
+    limit = _with({"limit": _picked(1, 8, 1_000_000)}, resource=_picked("nvidia.com/gpu", "cpu", "example.com/a.b_c"))
+    names = st.lists(_picked(*NAMES), max_size=8, unique=True)
+    common = {
+        "replicas": _picked(1, 2, 1000),
+        "warmUp": _warm_up(),
+        "minReady": _picked(*DURATIONS),
+        "capacity": _maybe(surge=_picked("Full", "Swap"), budget=limit),
+        "drain": _maybe(preStop=_picked("0s", "5s", "1h"), timeout=_picked("0s", "1m500ms", "60m")),
+        "config": names.map(lambda some: [{"configMap": name} for name in some]),
+    }
     custom = _with({"port": ports, "template": _template()}, runtime=st.just("custom"), **common)
     known = _with({"runtime": _picked(*OTHER_RUNTIMES), "template": _template()}, port=ports, **common)
     return custom | known
@@ -113,7 +125,14 @@ def _traffic() -> st.SearchStrategy[Document]:
         requestTimeout=_picked(*DURATIONS),
         kind=_picked("HTTPRoute", "GRPCRoute"),
     )
-    return st.fixed_dictionaries({"gatewayAPI": gateway})
+    service = _maybe(port=_picked(1, 80, 65535), drain=_picked(*DURATIONS))
+    istio = _with(
+        {"hosts": st.lists(_picked("fraud", "a.example", "*.example.com"), min_size=1, max_size=16)},
+        gateways=st.lists(_picked("mesh", "infra/edge", "edge"), min_size=1, max_size=8),
+        requestTimeout=_picked(*DURATIONS),
+    )
+    routers = {"gatewayAPI": gateway, "service": service, "istio": istio}
+    return st.one_of(*(st.fixed_dictionaries({name: router}) for name, router in routers.items()))
 
 
 def _steps() -> st.SearchStrategy[list[Document]]:
@@ -129,7 +148,8 @@ def _strategy() -> st.SearchStrategy[Document]:
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
     """
     cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
-    shadow = _maybe(mirror=_picked(*SHARES), soak=_picked(*SOAKS), deadline=_picked(*DEADLINES))
+    times = {"soak": _picked(*SOAKS), "deadline": _picked(*DEADLINES)}
+    shadow = _with(times, mirror=_picked(*SHARES)) | _maybe(mirror=_picked(*SHARES))
     common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
     canary = _maybe(steps=_steps(), cohort=cohort, stepDeadline=_picked(*DEADLINES), **common)
     before = _maybe(soak=_picked(*SOAKS), approval=_picked("Required", "NotRequired"), smoke=_warm_up())
@@ -139,14 +159,13 @@ def _strategy() -> st.SearchStrategy[Document]:
     blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
-    run = _maybe(
-        mirror=_picked(*SHARES),
-        soak=_picked(*SOAKS),
-        deadline=_picked(*DEADLINES),
-        onPassed=_picked("Report", "Promote"),
-        blastRadius=_picked(*RADII),
-    )
-    times = {"progressDeadline": _picked(*DURATIONS), "scaleDownDelay": _picked(*DURATIONS)}
+    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
+    run = _with(times, mirror=_picked(*SHARES), **ends) | _maybe(mirror=_picked(*SHARES), **ends)
+    others = {
+        "progressDeadline": _picked(*DURATIONS),
+        "scaleDownDelay": _picked(*DURATIONS),
+        "keepRevisions": _picked(0, 5),
+    }
     one = st.one_of(
         st.just({}),
         *(
@@ -154,7 +173,7 @@ def _strategy() -> st.SearchStrategy[Document]:
             for kind, form in zip(("canary", "blueGreen", "shadow"), (canary, blue_green, run), strict=True)
         ),
     )
-    return st.tuples(one, _maybe(**times)).map(lambda both: {**both[0], **both[1]})
+    return st.tuples(one, _maybe(**others)).map(lambda both: {**both[0], **both[1]})
 
 
 def _questions() -> st.SearchStrategy[Document]:
@@ -225,6 +244,43 @@ def _analysis() -> st.SearchStrategy[Document]:
     return st.fixed_dictionaries({"metrics": _metrics()}, optional=others) | _maybe(**others)
 
 
+def _able(spec: Document) -> Document:
+    """
+    The spec without what its router cannot do whatever the cluster is.
+    """
+    router = spec["traffic"]
+    kinds = {name: part for name, part in spec.get("strategy", {}).items() if name in {"canary", "blueGreen"}}
+    spared = {name: part for name, part in spec.get("strategy", {}).items() if name not in kinds}
+    if "istio" in router:
+        kinds = {
+            name: {key: value for key, value in part.items() if key != "steps" or _whole(value)}
+            for name, part in kinds.items()
+        }
+    if "service" in router or "routeRef" in router.get("gatewayAPI", {}):
+        aside = {"shadow", "cohort", "preview"}
+        kinds = {name: {k: v for k, v in part.items() if k not in aside} for name, part in kinds.items()}
+        spared = {name: part for name, part in spared.items() if name != "shadow"}
+        spec = {name: part for name, part in spec.items() if name != "useCase"}
+    return {**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec
+
+
+def _whole(steps: list[Document]) -> bool:
+    return all(float(step["traffic"][:-1]).is_integer() for step in steps)
+
+
+def _automation() -> st.SearchStrategy[Document]:
+    """
+    Degrees, and freeze windows of both forms.
+    """
+    weekly = st.fixed_dictionaries(
+        {"days": st.lists(_picked(*WEEKDAYS), min_size=1, max_size=7), "from": _picked(*CLOCKS), "to": _picked(*CLOCKS)}
+    )
+    once = st.fixed_dictionaries({"start": _picked(*INSTANTS[:2]), "end": _picked(*INSTANTS[2:])})
+    windows = st.lists(weekly | once, max_size=16)
+    degrees = _maybe(degree=_picked("HumanOnly", "Shadow", "Assist", "Partial", "Full"), freezes=windows)
+    return degrees | _with({"degree": st.just("Partial")}, autoUpTo=_picked(*SHARES), freezes=windows)
+
+
 def valid_documents() -> st.SearchStrategy[Document]:
     """
     Documents that both the API server and the parser must accept.
@@ -235,7 +291,7 @@ def valid_documents() -> st.SearchStrategy[Document]:
         strategy=_strategy(),
         useCase=_picked("NewCapability", "AssistHuman", "ReplaceSystem"),
         analysis=_analysis(),
-        automation=_picked({}, {"degree": "Full"}),
+        automation=_automation(),
     )
     spec = spec | _with(
         {"model": model, "serving": _serving(), "traffic": _traffic(), "analysis": _analysis()}, strategy=_strategy()
@@ -245,7 +301,7 @@ def valid_documents() -> st.SearchStrategy[Document]:
     shares_only = _picked({}, {"canary": {}}, {"blueGreen": {}}, {"canary": {"soak": "1s"}})
     spec = spec | _with({"model": model, "serving": _serving(), "traffic": adopted}, strategy=shares_only)
     names = _picked("a", "fraud", "fraud-2", "x" * 48)
-    return st.tuples(names, spec).map(
+    return st.tuples(names, spec.map(_able)).map(
         lambda both: {
             "apiVersion": "modelramp.io/v1alpha1",
             "kind": "MLModelDeployment",
@@ -274,6 +330,8 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "analysis", "onInconclusive"),
     ("spec", "analysis", "onNoData"),
     ("spec", "automation", "degree"),
+    ("spec", "automation", "autoUpTo"),
+    ("spec", "strategy", "keepRevisions"),
     ("spec", "traffic", "gatewayAPI", "hostnames"),
     ("spec", "serving", "template", "metadata", "labels"),
     ("spec", "analysis", "prometheus", "address"),

@@ -72,10 +72,13 @@ def outcomes(world: OperatorWorld) -> list[tuple[str, str]]:
 
 def settled(world: OperatorWorld) -> bool:
     """
-    One Deployment and one Service are left, and everything goes there.
+    One Deployment asks for pods, and everything goes there; the revision before is kept without any.
     """
     deployments, services = (world.items(api, plural) for api, plural in (CHILDREN[0], CHILDREN[2]))
-    return len(deployments) == len(services) == len([w for w in world.shares().values() if w]) == len(world.shares())
+    serving = [one for one in deployments if one["spec"]["replicas"] > 0]
+    kept = world.status.get("kept", [])
+    as_known = len(deployments) == len(services) == len(serving) + len(kept)
+    return as_known and len(serving) == len([w for w in world.shares().values() if w]) == len(world.shares())
 
 
 def test_a_version_is_deployed_and_the_next_one_rolled_out_and_then_nothing_is_written(world: OperatorWorld) -> None:
@@ -183,15 +186,15 @@ def test_an_object_that_only_the_parser_refuses_is_answered(world: OperatorWorld
     path = f"{CRD_PATH}/{CRD_NAME}?fieldManager=modelramp-tests&force=true"
     lax = copy.deepcopy(custom_resource_definition())
     spec: dict[str, Any] = lax["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    del spec["automation"]["properties"]["degree"]["x-kubernetes-validations"]
+    del spec["automation"]["x-kubernetes-validations"]
     world.send("PATCH", path, lax, "application/apply-patch+yaml")
     try:
-        human = {"degree": "HumanOnly"}
-        trial = {**spec_of("1"), "automation": human}
+        wrong = {"degree": "Full", "autoUpTo": "5%"}
+        trial = {**spec_of("1"), "automation": wrong}
         body = {"apiVersion": "modelramp.io/v1alpha1", "kind": "MLModelDeployment", "metadata": {"name": "probe"}}
         everything = f"/apis/modelramp.io/v1alpha1/namespaces/{world.namespace}/mlmodeldeployments?dryRun=All"
         eventually(lambda: served.send("POST", everything, {**body, "spec": trial}).status == 201, "it is lax", 20)
-        world.apply("1", automation=human)
+        world.apply("1", automation=wrong)
     finally:
         world.send("PATCH", path, custom_resource_definition(), "application/apply-patch+yaml")
         eventually(lambda: served.send("POST", everything, {**body, "spec": trial}).status == 422, "it is strict", 20)
@@ -199,7 +202,7 @@ def test_an_object_that_only_the_parser_refuses_is_answered(world: OperatorWorld
     eventually(lambda: world.condition("Accepted").get("status") == "False", "the problem is told", 30)
     accepted = world.condition("Accepted")
     assert accepted["reason"] == "InvalidSpec"
-    assert accepted["message"].startswith("spec.automation.degree: ")
+    assert accepted["message"].startswith("spec.automation: ")
     assert not any(world.items(*kind) for kind in CHILDREN)
 
 

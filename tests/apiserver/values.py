@@ -39,6 +39,14 @@ SELECTORS: Final = (
     'a:b{ revision = "${revision}" , x!~"a\\\\.b" , }',
 )
 
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+CLOCKS: Final = ("00:00", "07:30", "16:00", "23:59")
+INSTANTS: Final = (
+    "2026-01-01T00:00:00Z", "2026-12-23T12:00:00Z",
+    "2028-02-29T23:59:59Z", "2999-12-31T23:59:59Z",
+)  # fmt: skip
+"""The first two are before the others."""
+
 _BAD_DURATIONS: Final = (
     "",
     "1",
@@ -67,6 +75,21 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
     "port": (0, 1, 65535, 65536, -1, "80", 80.5, 2**40),
     "replicas": (0, 1, 1000, 1001, -1, "3", 3.5, 2**70),
     "requests": (0, 1, 200, 201, "20"),
+    "surge": ("", "full", "Full", "Swap", "Recreate"),
+    "resource": ("", "a", "nvidia.com/gpu", "a b", "/gpu", "gpu/", "x" * 128, "x" * 129, "A.b/c"),
+    "minReady": (*_BAD_DURATIONS, *DURATIONS),
+    "preStop": (*_BAD_DURATIONS, "1h", "1h1ms", "3601s", "0s"),
+    "timeout": (*_BAD_DURATIONS, "1h", "1h1ms", "3601s", "0s"),
+    "config": (
+        [],
+        [{}],
+        [{"configMap": "a"}],
+        [{"configMap": "a"}, {"configMap": "a"}],
+        [{"configMap": "a"}, {"configMap": "b"}],
+        [{"configMap": f"c{number}"} for number in range(8)],
+        [{"configMap": f"c{number}"} for number in range(9)],
+        [{"configMap": "A"}],
+    ),
     "path": ("", "x", "/ ", "/a b", "/é", "/" + "x" * 511, "/" + "x" * 512, "/a?b=c", "/a#b", "/\n"),
     "image": ("", "x" * 512, "x" * 513),
     "key": ("", "a b", "a/b", "x" * 254, "..data"),
@@ -89,6 +112,11 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"traffic": f"{share}%"} for share in range(1, 18)],
         [{"soak": "1m"}],
         [{"traffic": "5%", "approval": "Required"}],
+        [{"traffic": "5%", "metrics": ["errors"]}],
+        [{"traffic": "5%", "metrics": ["errors", "unknown"]}],
+        [{"traffic": "5%", "metrics": []}],
+        [{"traffic": "5%", "metrics": ["Errors"]}],
+        [{"traffic": "100%", "metrics": ["errors"] * 17}],
     ),
     "metrics": (
         [],
@@ -163,7 +191,7 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         "http://p/",
     ),
     "preset": (*RATE_PRESETS, *DURATION_PRESETS, "throughput", "Errors", "queueTime"),
-    "limit": (*_BAD_SHARES, *LIMITS, "50.0001%", "51%", "100%"),
+    "limit": (*_BAD_SHARES, *LIMITS, "50.0001%", "51%", "100%", 0, 1, 8, 1_000_000, 1_000_001, "8", 8.5),
     "mayGrow": (*_BAD_SHARES, *GROWTHS),
     "quantile": (*QUANTILES, "", "0", "1", "0.4", "0.49999", "1.0", ".9", "0.", "99", "0.999999", "0.9 ", "0.9\n", 0.9),
     "overdispersion": (*OVERDISPERSIONS, "", "0", "0.5", "01", "1.", ".5", "1000", "1.00001", "1e2", "-1", "2\n", 2.5),
@@ -210,6 +238,15 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"name": "a", "image": "b"}] * 17,
     ),
 }
+_BAD_INSTANTS: Final = (
+    "", "2027-02-29T00:00:00Z", "2027-04-31T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00+00:00",
+    "2026-01-01T24:00:00Z", "2026-01-01T00:00:60Z", "2026-13-01T00:00:00Z", "1999-01-01T00:00:00Z", "2026-1-1T0:0:0Z",
+)  # fmt: skip
+POOLS["start"] = POOLS["end"] = (*_BAD_INSTANTS, *INSTANTS)
+POOLS["from"] = POOLS["to"] = ("", "24:00", "7:30", "16:60", "16:00:00", *CLOCKS)
+POOLS["days"] = ([], ["Mon"], ["mon"], ["Monday"], ["Mon"] * 7, ["Mon"] * 8, [None])
+POOLS["autoUpTo"] = POOLS["traffic"]
+POOLS["keepRevisions"] = (-1, 0, 5, 6, 1.5)
 POOLS["mirror"] = POOLS["traffic"]
 POOLS["header"] = ("", "a b", "x-model", "x" * 64, "x" * 65, "é", "a:b", "X_a.b")
 POOLS["approval"] = ("Required", "required", "NotRequired")
@@ -263,7 +300,7 @@ def fullest() -> Document:
     ]
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
     canary = {
-        "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required"}, {"traffic": "100%"}],
+        "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required", "metrics": ["errors"]}, {"traffic": "100%"}],
         "shadow": {"mirror": "10%", "soak": "1m", "deadline": "1h"},
         "cohort": {"header": "x-team", "value": "ml"},
         "blastRadius": "1%",
@@ -285,6 +322,10 @@ def fullest() -> Document:
                     "spec": {"containers": [container], "nodeSelector": {"gpu": "a100"}},
                 },
                 "warmUp": {"requests": 5, "path": "/infer", "body": {"configMapKeyRef": key}, "p95Below": "200ms"},
+                "minReady": "10s",
+                "capacity": {"surge": "Swap", "budget": {"resource": "nvidia.com/gpu", "limit": 8}},
+                "drain": {"preStop": "10s", "timeout": "1m"},
+                "config": [{"configMap": "limits"}],
             },
             "traffic": {
                 "gatewayAPI": {
@@ -298,6 +339,7 @@ def fullest() -> Document:
                 "canary": {**canary, "stepDeadline": "1h"},
                 "progressDeadline": "10m",
                 "scaleDownDelay": "30s",
+                "keepRevisions": 2,
             },
             "analysis": {
                 "mode": "Evidence",
@@ -311,7 +353,14 @@ def fullest() -> Document:
                 "onNoData": "Rollback",
                 "guardrails": {"crashLoop": "Ignore", "outOfMemory": "Rollback", "notReadyFor": "1m"},
             },
-            "automation": {"degree": "Full"},
+            "automation": {
+                "degree": "Partial",
+                "autoUpTo": "5%",
+                "freezes": [
+                    {"days": ["Fri"], "from": "16:00", "to": "08:00"},
+                    {"start": "2026-12-23T12:00:00Z", "end": "2027-01-02T08:00:00Z"},
+                ],
+            },
         },
     }
 

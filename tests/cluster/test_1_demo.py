@@ -69,14 +69,20 @@ def test_people_can_read_what_happened(stage: Stage, told: Telling) -> None:
     assert "bad of" in failed["note"]
 
 
-def test_the_previous_and_the_rejected_revision_are_removed(stage: Stage, told: Telling) -> None:
-    """Only version 2 is left, on a route that gives it everything."""
+def test_the_rejected_revision_is_removed_and_the_previous_one_kept_without_pods(stage: Stage, told: Telling) -> None:
+    """Version 2 is on a route that gives it everything; version 1 can be returned to by undo."""
     assert told.acts
     rig = Rig(stage, "digits")
     end = time.monotonic() + 90
-    while len([name for name in rig.owned() if name.startswith("deployment")]) > 1 and time.monotonic() < end:
+    while len([name for name in rig.owned() if name.startswith("deployment")]) > 2 and time.monotonic() < end:
         time.sleep(1)
-    assert len([name for name in rig.owned() if name.startswith("deployment")]) == 1
+    assert len([name for name in rig.owned() if name.startswith("deployment")]) == 2
+    sizes = [
+        one["spec"]["replicas"]
+        for one in stage.get("-n", NAMESPACE, "deployments")["items"]
+        if "digits-" in one["metadata"]["name"]
+    ]
+    assert sizes.count(0) == 1
     route = stage.get("-n", NAMESPACE, "httproute", "digits")
     assert [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]] == [100]
 

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.cluster
 
-LEAST_SECONDS = 180  # the soak proves ten minutes; here it is as long as the other tests took
+LEAST_SECONDS = 180  # `make figures` proves ten minutes; here it is as long as the other tests took
 
 
 def test_nothing_wrote_to_the_idle_object(idle: Any) -> None:  # noqa: ANN401 - the fixture's class is in conftest.py

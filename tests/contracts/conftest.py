@@ -15,7 +15,7 @@ import pytest
 import yaml
 from contracts.kubernetes_worlds import ApiServerWorld, MemoryWorld, World
 
-from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, MODELS, Resource
+from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, MODELS, VIRTUAL_SERVICES, Resource
 from modelramp.adapters.kubernetes.transport import Transport, _Request
 from modelramp.api.crd import custom_resource_definition
 from modelramp.ports import PortError
@@ -27,7 +27,8 @@ HOW: Final = (
 )
 SERVED_WITHIN_SECONDS: Final = 20
 _CRDS: Final = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
-_GATEWAY_API: Final = Path(__file__).parents[2] / "hack" / "cluster" / "go" / "gateway-api"
+_MODULES: Final = Path(__file__).parents[2] / "hack" / "cluster" / "go"
+_GATEWAY_API: Final = _MODULES / "gateway-api"
 
 
 def _route_definition(resource: Resource) -> dict[str, Any]:
@@ -45,6 +46,23 @@ def _route_definition(resource: Resource) -> dict[str, Any]:
     definition: dict[str, Any] = yaml.safe_load(
         (folder / f"gateway.networking.k8s.io_{resource.plural}.yaml").read_text()
     )
+    return definition
+
+
+def _istio_definition(resource: Resource) -> dict[str, Any]:
+    """
+    The definition of a kind of Istio, from the module of its API.
+    """
+    found = subprocess.run(
+        ["go", "mod", "download", "-json", "istio.io/api"],
+        cwd=_MODULES / "istio",
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    text = (Path(json.loads(found.stdout)["Dir"]) / "kubernetes" / "customresourcedefinitions.gen.yaml").read_text()
+    named = f"  name: {resource.title}\n"  # of more than a dozen; to parse them all takes seconds
+    definition: dict[str, Any] = yaml.safe_load(next(part for part in text.split("\n---\n") if named in part))
     return definition
 
 
@@ -80,6 +98,8 @@ async def _prepare(kubeconfig: str) -> None:
         for resource in (HTTP_ROUTES, GRPC_ROUTES):
             if not await _served(transport, resource):
                 await _define(transport, _route_definition(resource), resource)
+        if not await _served(transport, VIRTUAL_SERVICES):
+            await _define(transport, _istio_definition(VIRTUAL_SERVICES), VIRTUAL_SERVICES)
     finally:
         await transport.close()
 

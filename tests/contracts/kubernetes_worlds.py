@@ -21,7 +21,6 @@ from modelramp.adapters.kubernetes.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS,
-    GRPC_ROUTES,
     HTTP_ROUTES,
     LABELLED,
     MODELS,
@@ -237,7 +236,7 @@ class ApiServerWorld:
         """
         Leave nothing behind but the namespace's name: there is no controller that would empty it.
         """
-        for resource in (MODELS, DEPLOYMENTS, SERVICES, PODS, ENDPOINT_SLICES, HTTP_ROUTES, GRPC_ROUTES, EVENTS):
+        for resource in (*WATCHED.values(), EVENTS):
             request = _Request(method="DELETE", verb="delete", resource=resource, namespace=self.namespace)
             await self.transport._send(request)
         name = self.namespace

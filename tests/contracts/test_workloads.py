@@ -9,7 +9,7 @@ from modelramp.api.document import revision_of
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.ports import Document, GoneError, Key, Owner, RefusedError
 from modelramp.rollout.observed import Arm, Role
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole
 
 REVISION = revision_of(parsed(SPEC))
 ENSURE = EnsureWorkload(revision=REVISION, replicas=2, role=Role.CANDIDATE)
@@ -32,12 +32,12 @@ async def test_an_ensured_revision_is_known_at_once(cluster: World) -> None:
     """With its size and role, and without pods yet."""
     owner = await owner_of(cluster)
     await cluster.workloads.ensure(owner, parsed(SPEC), ENSURE)
-    expected = {REVISION: Arm(revision=REVISION, wanted_replicas=2, pods=0, ready=0, role="candidate")}
+    expected = {REVISION: Arm(revision=REVISION, wanted_replicas=2, pods=0, ready=0, settled=False, role="candidate")}
     assert cluster.workloads.arms(owner.key) == expected
     await cluster.catch_up()
     found = cluster.workloads.arms(owner.key)
     # a real cluster's Deployment controller may have made pods by now; nothing of them is ready
-    assert {revision: replace(arm, pods=0) for revision, arm in found.items()} == expected
+    assert {revision: replace(arm, pods=0, settled=False) for revision, arm in found.items()} == expected
 
 
 async def test_ensuring_twice_is_ensuring_once(cluster: World) -> None:
@@ -91,6 +91,21 @@ async def test_a_role_is_known_at_once(cluster: World) -> None:
     assert cluster.workloads.arms(owner.key)[REVISION].role == "stable"
 
 
+async def test_a_restart_is_known_at_once_and_stays_when_the_revision_is_scaled(cluster: World) -> None:
+    """Of the request, so that a repetition after a crash replaces no pods again."""
+    owner = await owner_of(cluster)
+    await cluster.workloads.ensure(owner, parsed(SPEC), ENSURE)
+    assert cluster.workloads.arms(owner.key)[REVISION].restart_id is None
+    for _ in range(2):
+        await cluster.workloads.restart(owner, RestartWorkload(revision=REVISION, restart_id="r-1"))
+        assert cluster.workloads.arms(owner.key)[REVISION].restart_id == "r-1"
+    await cluster.workloads.scale(owner, ScaleWorkload(revision=REVISION, replicas=3, grows=True))
+    arm = cluster.workloads.arms(owner.key)[REVISION]
+    assert (arm.restart_id, arm.wanted_replicas) == ("r-1", 3)
+    await cluster.catch_up()
+    assert cluster.workloads.arms(owner.key)[REVISION].restart_id == "r-1"
+
+
 async def test_scaling_or_naming_what_is_not_there_is_gone(cluster: World) -> None:
     """The world is not as planned: look again."""
     owner = await owner_of(cluster)
@@ -98,6 +113,8 @@ async def test_scaling_or_naming_what_is_not_there_is_gone(cluster: World) -> No
         await cluster.workloads.scale(owner, ScaleWorkload(revision=REVISION, replicas=1, grows=True))
     with pytest.raises(GoneError):
         await cluster.workloads.set_role(owner, SetRole(revision=REVISION, role=Role.STABLE))
+    with pytest.raises(GoneError):
+        await cluster.workloads.restart(owner, RestartWorkload(revision=REVISION, restart_id="r-1"))
 
 
 async def test_deleting_is_known_at_once_and_idempotent(cluster: World) -> None:

@@ -18,7 +18,7 @@ from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
 
@@ -53,8 +53,12 @@ class FakeWorkload:
     replicas: int
     role: str
     pods: tuple[FakePod, ...] = ()
+    restart_id: str | None = None
     crash_looping: str | None = None
     out_of_memory: str | None = None
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    unsettled: bool = False
+    """The Deployment's controller has not seen the last change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +187,8 @@ class FakeCluster:
             name = workload_name(key.name, revision)
             pods = [FakePod(name=f"{name}-{index}", born=now) for index in range(workload.replicas)]
             kept = {pod.name: pod for pod in workload.pods}
-            self._change(key, revision, pods=tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods))
+            running = tuple(replace(kept.get(pod.name, pod), ready=True) for pod in pods)
+            self._change(key, revision, pods=running, unsettled=False)
 
     def ail(
         self, key: Key, revision: str, *, crash_looping: str | None = None, out_of_memory: str | None = None
@@ -310,8 +315,12 @@ class FakeWorkloads:
                 pods=len(workload.pods),
                 ready=sum(pod.ready and not pod.terminating for pod in workload.pods),
                 role=workload.role,
+                restart_id=workload.restart_id,
                 crash_looping=workload.crash_looping,
                 out_of_memory=workload.out_of_memory,
+                terminating=sum(pod.terminating for pod in workload.pods),
+                settled=not workload.unsettled,
+                asks=workload.asks,
             )
             for revision, workload in self._cluster.heard_revisions.get(key, {}).items()
             if uid in {None, workload.owner_uid}
@@ -343,7 +352,13 @@ class FakeWorkloads:
             self._keep(
                 owner,
                 effect.revision,
-                FakeWorkload(owner_uid=owner.uid, replicas=effect.replicas, role=effect.role.value, pods=pods),
+                FakeWorkload(
+                    owner_uid=owner.uid,
+                    replicas=effect.replicas,
+                    role=effect.role.value,
+                    pods=pods,
+                    unsettled=True,
+                ),
             )
 
         self._cluster.write(f"ensure {effect.revision}", write)
@@ -354,7 +369,9 @@ class FakeWorkloads:
         """
 
         def write() -> None:
-            self._keep(owner, effect.revision, replace(self._present(owner, effect), replicas=effect.replicas))
+            present = self._present(owner, effect)
+            unsettled = present.unsettled or present.replicas != effect.replicas
+            self._keep(owner, effect.revision, replace(present, replicas=effect.replicas, unsettled=unsettled))
 
         self._cluster.write(f"scale {effect.revision}", write)
 
@@ -368,6 +385,16 @@ class FakeWorkloads:
 
         self._cluster.write(f"set_role {effect.revision}", write)
 
+    async def restart(self, owner: Owner, effect: RestartWorkload) -> None:
+        """
+        The template carries the request; pods follow when the test says so.
+        """
+
+        def write() -> None:
+            self._keep(owner, effect.revision, replace(self._present(owner, effect), restart_id=effect.restart_id))
+
+        self._cluster.write(f"restart {effect.revision}", write)
+
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
         """
         Deployment, Service and pods are gone.
@@ -379,7 +406,7 @@ class FakeWorkloads:
 
         self._cluster.write(f"delete {effect.revision}", write)
 
-    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole) -> FakeWorkload:
+    def _present(self, owner: Owner, effect: ScaleWorkload | SetRole | RestartWorkload) -> FakeWorkload:
         present = self._cluster.revisions.get(owner.key, {}).get(effect.revision)
         if present is None:
             raise GoneError(f"{workload_name(owner.key.name, effect.revision)} is gone")
@@ -489,6 +516,11 @@ class FakeRoutes:
         if document is not None and route.owner_uid == document["metadata"]["uid"]:
             return others
         return f"{others or 'somebody else'}, who made an HTTPRoute of this name"
+
+    async def drop_former(self, owner: Owner) -> None:
+        """
+        Here an object has one router in its life.
+        """
 
 
 class FakeEvents:

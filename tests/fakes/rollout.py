@@ -27,10 +27,13 @@ from modelramp.api.status import (
     ArmCounts,
     CandidateStatus,
     EvidenceState,
+    KeptRevision,
+    Recommendation,
     Rejection,
     StableStatus,
     Status,
     StepStatus,
+    UndoStatus,
     VerdictName,
     VerdictStatus,
 )
@@ -265,6 +268,36 @@ def rejection(version: str = "2", reason: Reason = Reason.ANALYSIS_FAILED) -> Re
     A version that was rejected a minute ago.
     """
     return Rejection(revision=rev(version), version=version, reason=reason, at=ago(60))
+
+
+def recommendation(verb: Verb = Verb.APPROVE, **changes: Any) -> Recommendation:  # noqa: ANN401 - any field
+    """
+    What somebody was asked a minute ago: to approve the first step of version 2.
+    """
+    fields = {"revision": rev("2"), "step": 1, "share": Share("5%"), "message": "it is recommended", "at": ago(60)}
+    return Recommendation(**{"verb": verb, **fields, **changes})
+
+
+def waiting_for_approval(number: int | None = 1, share: str = "5%", **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """
+    The memory of a pause that waits for an approval: of the first step, or of the step of that number and share.
+    """
+    asked = {"reason": Reason.APPROVAL_NEEDED, "recommendation": recommendation(step=number, share=Share(share))}
+    return {**asked, "step": None, "evidence": (), "verdicts": (), **changes}
+
+
+def previously(version: str = "0") -> KeptRevision:
+    """
+    A version that served before.
+    """
+    return KeptRevision(revision=rev(version), version=version)
+
+
+def returning(version: str = "2", instead_of: str = "1") -> UndoStatus:
+    """
+    Ada's undo, under way.
+    """
+    return UndoStatus(revision=rev(version), instead_of=rev(instead_of), by="ada")
 
 
 def asking(verb: str, version: str = "2", **changes: Any) -> dict[str, str]:  # noqa: ANN401 - JSON

@@ -18,14 +18,17 @@ from functools import cache
 from typing import Any, Final
 
 from modelramp.analysis import Block, Counts
-from modelramp.api.action import Verb
+from modelramp.api.action import STEPPED, Verb
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.approval import needs_approval
+from modelramp.rollout.assess import assess
 from modelramp.rollout.decide import transition
 from modelramp.rollout.desired import difference
+from modelramp.rollout.freeze import frozen
 from modelramp.rollout.needs import due
 from modelramp.rollout.observed import (
     Acceptance,
@@ -40,8 +43,16 @@ from modelramp.rollout.observed import (
     Unavailable,
     WarmUpReading,
 )
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
-from modelramp.rollout.rules import Rule
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    Effect,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
+from modelramp.rollout.rules import ASKED_FOR, Rule
 from modelramp.rollout.situation import Situation
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,8 +72,12 @@ NAMED_WAITS: Final = frozenset(
         Reason.ANALYSIS_INCONCLUSIVE,
         Reason.ROUTE_CONFLICT,
         Reason.PAUSED_BY_REQUEST,
+        Reason.APPROVAL_NEEDED,
+        Reason.ROLLBACK_RECOMMENDED,
     }
 )
+DEGREES: Final = ("Full", "Full", "Full", "Partial", "Assist", "Shadow", "HumanOnly")
+BY_PEOPLE: Final = frozenset(finding.__name__ for finding in ASKED_FOR)
 AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED, Phase.REPORTED, Phase.PENDING})
 
 _STAGE: Final = {"mirror": "50%", "soak": "10s", "deadline": "90s"}
@@ -90,10 +105,14 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 @cache
-def spec_of(version: int, strategy: str, mode: str, policy: str) -> MLModelDeploymentSpec:
+def spec_of(
+    version: int, strategy: str, mode: str, policy: str, degree: str = "Full", thaw: float | None = None
+) -> MLModelDeploymentSpec:
     """
-    A spec with times of seconds.
+    A spec with times of seconds; `thaw`: nothing rises by itself before so many seconds.
     """
+    end = None if thaw is None else (BEGIN + timedelta(seconds=thaw)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    freezes = [] if end is None else [{"start": BEGIN.strftime("%Y-%m-%dT%H:%M:%SZ"), "end": end}]
     return MLModelDeploymentSpec.model_validate(
         {
             "model": {"version": str(version)},
@@ -104,6 +123,7 @@ def spec_of(version: int, strategy: str, mode: str, policy: str) -> MLModelDeplo
             },
             "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "20s"}},
             "strategy": {**STRATEGIES[strategy], "progressDeadline": "60s", "scaleDownDelay": "6s"},
+            "automation": {"degree": degree, "freezes": freezes},
             "analysis": {
                 "mode": mode,
                 "interval": "5s",
@@ -127,6 +147,7 @@ class Load:
     role: str
     born: float
     gone_at: float = NEVER
+    restart_id: str | None = None
     fate: str = "good"
 
     def arm(self, revision: str, now: float) -> Arm:
@@ -147,6 +168,7 @@ class Load:
             ready=ready,
             role=self.role,
             crash_looping=crashing,
+            restart_id=self.restart_id,
         )
 
 
@@ -198,6 +220,8 @@ class History:
         self.strategy = draw.choice(list(STRATEGIES))
         self.mode = draw.choice(["Evidence", "Evidence", "GuardrailsOnly"])
         self.policy = draw.choice(["Pause", "Rollback", "Advance"])
+        self.degree = draw.choice(DEGREES)
+        self.thaw: float | None = None
         self.events = draw.choice([0.01, 0.04, 0.1])
         """The chance that something happens in two seconds."""
         self.disturbed = draw.random() < 0.6
@@ -228,7 +252,7 @@ class History:
         """
         What the user asks for now.
         """
-        return spec_of(self.version, self.strategy, self.mode, self.policy)
+        return spec_of(self.version, self.strategy, self.mode, self.policy, self.degree, self.thaw)
 
     def deployment(self, status: Status) -> MLModelDeployment:
         """
@@ -335,6 +359,8 @@ class History:
                 self._set_traffic(effect, s)
             case SetRole():
                 self.loads[effect.revision].role = str(effect.role)
+            case RestartWorkload():
+                self.loads[effect.revision].restart_id = effect.restart_id
             case DeleteWorkload():
                 if self.route.reaches(effect.revision):
                     self._fault(f"deleted {effect.revision} while the gateway sends requests there")
@@ -402,10 +428,28 @@ class History:
             entered = deployment.status.step.in_place_since if deployment.status.step else None
             if entered is not None and entered > after.now:
                 self._fault(f"advanced by {rule.when.__name__} on a clock that went backwards")
+        if rule is None or rule.when.__name__ not in BY_PEOPLE:
+            self._check_left_to_people(deployment, after, effects)
         if self.cycles % 16 == 0:
             again, same = transition(deployment, after.observed, after.now)
-            if same is not rule or again.status != after.status or difference(again) != effects:
+            if same != rule or again.status != after.status or difference(again) != effects:
                 self._fault("the same look was decided otherwise")
+
+    def _check_left_to_people(
+        self, deployment: MLModelDeployment, after: Situation, effects: tuple[Effect, ...]
+    ) -> None:
+        """
+        Nothing rises by itself past the degree of automation, or in a freeze window.
+        """
+        before = assess(deployment, after.observed, after.now)
+        if before.candidate is None or before.status.phase is Phase.PROMOTING:
+            return
+        for effect in effects:
+            raises = (
+                isinstance(effect, SetTraffic) and effect.shares.get(before.candidate, NOTHING) > before.step_percent
+            )
+            if raises and (needs_approval(before) or frozen(before)):
+                self._fault(f"{before.candidate} gets more, which was for people to decide")
 
     # -- what happens
 
@@ -415,8 +459,14 @@ class History:
     def _ask(self, verb: Verb) -> None:
         status = self.versions[-1]
         named = status.candidate.revision if status.candidate else self.spec.revision
+        if verb is Verb.UNDO and status.candidate is None and status.kept:
+            named = status.kept[-1].revision
+        if verb is Verb.RESTART and status.stable is not None:
+            named = status.stable.revision
         self.requests += 1
         request: dict[str, Any] = {"id": f"r-{self.requests}", "verb": str(verb), "revision": named, "by": "ada"}
+        if verb in STEPPED:
+            request["step"] = (status.recommendation.step if status.recommendation else None) or 1
         self.annotations[ANNOTATION_ACTION] = json.dumps(request)
         self.stopped = None
 
@@ -432,6 +482,8 @@ class History:
             "outage": lambda: setattr(self, "metrics_up", not self.metrics_up),
             "deaf": self._deaf,
             "pods die": self._pods_die,
+            "degree": self._new_degree,
+            "frozen": self._freeze,
         }
         acts[what]() if what in acts else self._ask(Verb(what))
 
@@ -441,6 +493,12 @@ class History:
 
     def _new_strategy(self) -> None:
         self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
+
+    def _new_degree(self) -> None:
+        self.degree, self.generation = self.random.choice(DEGREES), self.generation + 1
+
+    def _freeze(self) -> None:
+        self.thaw, self.generation = self.now + 60, self.generation + 1
 
     def _deaf(self) -> None:
         self.deaf = not self.deaf
@@ -453,7 +511,7 @@ class History:
 
     def _remember_stops(self) -> None:
         status, action = self.versions[-1], self.versions[-1].action
-        if action is not None and action.outcome == "Done" and action.verb in {Verb.PAUSE, Verb.ABORT}:
+        if action is not None and action.outcome == "Done" and action.verb in {Verb.PAUSE, Verb.ABORT, Verb.REJECT}:
             asked = json.loads(self.annotations.get(ANNOTATION_ACTION, "{}"))
             if asked.get("id") == action.id and status.phase in {Phase.PAUSED, Phase.ROLLING_BACK, Phase.FAILED}:
                 self.stopped = action.revision
@@ -507,6 +565,8 @@ class History:
         """
         status = self.versions[-1]
         stable = self.loads.get(status.stable.revision) if status.stable else None
+        if status.phase is Phase.PROMOTING and status.recommendation is not None:
+            return True  # a rollback that the degree leaves to people
         broken = stable is None or stable.arm("", self.now).ready == 0
         return broken or (status.phase is Phase.PAUSED and status.reason in NAMED_WAITS)
 
@@ -518,5 +578,5 @@ class History:
 
 EVENTS: Final = (
     *("new version",) * 5, *("strategy",) * 2, "contested", "contested", "outage", "outage", "deaf", "deaf", "pods die",
-    *(str(verb) for verb in (Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.PROMOTE_FULL, Verb.ABORT, Verb.RETRY)),
+    *(str(verb) for verb in Verb), *(str(Verb.APPROVE),) * 5, *(str(Verb.UNDO),) * 2, "degree", "frozen",
 )  # fmt: skip

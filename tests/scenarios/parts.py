@@ -15,14 +15,16 @@ from typing import Any, Protocol
 from modelramp.analysis import Series
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import workload_name
+from modelramp.api.quantities import demand_of
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
 from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Write = Callable[[str, Callable[[], None]], None]
 """Carries out a named write, unless a fault prevents it."""
 
+GPU = "nvidia.com/gpu"
 CONTROLLER = "projectcontour.io/gateway-controller"
 LINGER_SECONDS = 8.0  # a pod that is being removed still exists for a while
 NEVER = float("inf")
@@ -78,21 +80,47 @@ class Workload:
     model: Model
     wanted: int = 0
     role: str = ""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    """What each of its pods takes."""
     pods: list[Pod] = field(default_factory=list)
     begun: int = 0
     """Pods that were ever created."""
+    restart_id: str | None = None
+    leaving: dict[int, float] = field(default_factory=dict)
+    """When pods that are being replaced are told to go, by number."""
 
     def resize(self, replicas: int, now: float) -> None:
         """
         Ask for so many pods.
         """
         self.wanted = replicas
-        living = [pod for pod in self.pods if pod.gone_at == NEVER]
+        living = [pod for pod in self.pods if pod.gone_at == NEVER and pod.number not in self.leaving]
         for pod in living[replicas:]:
             pod.gone_at = now + LINGER_SECONDS
         for _ in range(replicas - len(living)):
             self.pods.append(Pod(born=now, number=self.begun))
             self.begun += 1
+
+    def restart(self, request: str, now: float) -> None:
+        """
+        New pods first; the old ones go when those are ready.
+        """
+        if self.restart_id == request:
+            return
+        self.restart_id = request
+        self.leaving = {pod.number: now + self.model.ready_after for pod in self.pods if pod.gone_at == NEVER}
+        for _ in self.leaving:
+            self.pods.append(Pod(born=now, number=self.begun))
+            self.begun += 1
+
+    def pass_time(self, now: float) -> None:
+        """
+        Replaced pods are told to go when it is time, and pods that lingered are gone.
+        """
+        for pod in self.pods:
+            if self.leaving.get(pod.number, NEVER) <= now:
+                pod.gone_at = self.leaving.pop(pod.number) + LINGER_SECONDS
+        self.pods = [pod for pod in self.pods if pod.gone_at > now]
 
     def is_ready(self, pod: Pod, now: float) -> bool:
         """
@@ -113,8 +141,11 @@ class Workload:
             revision=self.revision,
             wanted_replicas=self.wanted,
             pods=len(self.pods),
+            terminating=len([pod for pod in self.pods if pod.gone_at != NEVER]),
+            asks=self.asks,
             ready=sum(self.is_ready(pod, now) for pod in self.pods),
             role=self.role,
+            restart_id=self.restart_id,
             crash_looping="container model restarted 5 times" if oldest >= self.model.crash_loops_after else None,
             out_of_memory="container model was OOM-killed" if oldest >= self.model.out_of_memory_after else None,
         )
@@ -129,7 +160,8 @@ class Workload:
             self.model.out_of_memory_after,
             *self.model.unready,
         )
-        return [at for pod in self.pods for at in (pod.gone_at, *(pod.born + age for age in ages))]
+        own = [at for pod in self.pods for at in (pod.gone_at, *(pod.born + age for age in ages))]
+        return [*own, *self.leaving.values()]
 
 
 @dataclass(kw_only=True)
@@ -171,7 +203,12 @@ class Cluster:
         def change() -> None:
             known = self.workloads.get(effect.revision)
             if known is None:
-                known = Workload(revision=effect.revision, model=self.models[spec.model.version])
+                pod = spec.serving.template.spec.to_wire()
+                known = Workload(
+                    revision=effect.revision,
+                    model=self.models[spec.model.version],
+                    asks={GPU: demand_of(pod, GPU)},
+                )
                 self.workloads[effect.revision] = known
             known.role = effect.role
             known.resize(effect.replicas, self.now)
@@ -196,6 +233,15 @@ class Cluster:
             lambda: setattr(self.workloads[effect.revision], "role", str(effect.role)),
         )
 
+    async def restart(self, _owner: Owner, effect: RestartWorkload) -> None:
+        """
+        Replace the pods.
+        """
+        self.write(
+            f"Restart({effect.revision})",
+            lambda: self.workloads[effect.revision].restart(effect.restart_id, self.now),
+        )
+
     async def delete(self, _owner: Owner, effect: DeleteWorkload) -> None:
         """
         Remove.
@@ -208,7 +254,7 @@ class Cluster:
         """
         self.now = now
         for workload in self.workloads.values():
-            workload.pods = [pod for pod in workload.pods if pod.gone_at > now]
+            workload.pass_time(now)
 
     def turning_points(self) -> list[float]:
         """
@@ -276,6 +322,11 @@ class Gateway:
             aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
         self.write(f"Traffic({', '.join([listed, *aside])})", change)
 
+    async def drop_former(self, _owner: Owner) -> None:
+        """
+        It is the only one.
+        """
+
     def advance(self, now: float) -> None:
         """
         Accept what is due.
@@ -285,6 +336,12 @@ class Gateway:
             self.accepts_at, self.effective, self.pending = NEVER, self.written, False
             self.copied = self.mirrors
             self.log.append((now, self.effective))
+
+    def forget(self) -> None:
+        """
+        Somebody removes the route.
+        """
+        self.written, self.effective, self.pending, self.accepts_at = {}, {}, False, NEVER
 
     def real_split(self) -> Mapping[str, float]:
         """

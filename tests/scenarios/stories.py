@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios.parts import NEVER, Model
+from scenarios import stories_service
+from scenarios.degrees import DEGREES
+from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
 
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_ACTION, ANNOTATION_RETRY
+from modelramp.rollout.observed import WarmUpReading
 from modelramp.rollout.rules import RULES, Rule
 
 Rules = tuple[Rule, ...]
@@ -25,6 +28,7 @@ MODELS: Final[Mapping[str, Model]] = {
     "2": GOOD,
     "3": BAD,
     "4": BAD_FROM_25,
+    "fails-whole": Model(errors=lambda share, _age: 0.08 if share >= Decimal(100) else 0.0),
     "crashes": Model(crash_loops_after=10.0, ready_after=NEVER),
     "crashes-late": Model(crash_loops_after=50.0),
     "eats-memory": Model(out_of_memory_after=40.0),
@@ -651,6 +655,133 @@ def aborted_and_retried_by_request(world: World) -> None:
     world.run(1200)
 
 
+def sized(surge: str, replicas: int = 4, limit: int | None = None, *, version: str = "2") -> dict[str, Any]:
+    """
+    Pods of one GPU each, and what they may take together.
+    """
+    capacity: dict[str, Any] = {"surge": surge}
+    if limit is not None:
+        capacity["budget"] = {"limit": limit}
+    model = {"name": "model", "image": f"registry.example/fraud:{version}", "resources": {"limits": {GPU: 1}}}
+    template = {"spec": {"containers": [model]}}
+    return {
+        "serving": {**spec_of(version)["serving"], "replicas": replicas, "template": template, "capacity": capacity}
+    }
+
+
+def good_version_swapped(world: World) -> None:
+    """
+    Four GPUs for four pods: stable gives up each pod before the candidate gets it, and the share rises with the pods.
+    """
+    deployed(world, **sized("Swap", limit=4, version="1"))
+    then(world, "2", **sized("Swap", limit=4))
+    world.run(1200)
+
+
+def bad_version_swapped(world: World) -> None:
+    """
+    A bad version gives its GPU back: first its share, then its pod, and only then stable grows again.
+    """
+    deployed(world, **sized("Swap", limit=4, version="1"))
+    then(world, "3", **sized("Swap", limit=4, version="3"))
+    world.run(600)
+
+
+def swapped_without_a_budget(world: World) -> None:
+    """
+    Swap without a budget never has more pods than replicas; a third version supersedes the second on its way.
+    """
+    deployed(world, **sized("Swap", 3, version="1"))
+    then(world, "2", **sized("Swap", 3))
+    then(world, "4", at=100.0, **sized("Swap", 3, version="4"))
+    then(world, "1", at=160.0, **sized("Swap", 3, version="1"))
+    world.run(900)
+
+
+def swap_that_never_gets_ready(world: World) -> None:
+    """
+    The candidate's first pod never becomes ready: its place goes back to stable after the deadline.
+    """
+    deployed(world, **sized("Swap", limit=4, version="1"))
+    then(world, "never-ready", **sized("Swap", limit=4, version="never-ready"))
+    world.run(600)
+
+
+def full_beyond_the_budget(world: World) -> None:
+    """
+    Two full revisions do not fit into six GPUs: nothing is created, the object says what helps, and Swap does it.
+    """
+    deployed(world, **sized("Full", limit=6, version="1"))
+    then(world, "2", **sized("Full", limit=6))
+    then(world, "2", at=160.0, **sized("Swap", limit=6))
+    world.run(1200)
+
+
+WHOLE: Final = {
+    **spec_of("2")["strategy"],
+    "canary": {"blastRadius": "1%", "soak": "20s", "steps": [{"traffic": "100%"}]},
+}
+
+
+def recreated(world: World) -> None:
+    """
+    Stable's pods go before the candidate's come: nobody serves meanwhile, as the spec says.
+    """
+    deployed(world, strategy=WHOLE, **sized("Recreate", 2, version="1"))
+    then(world, "2", strategy=WHOLE, **sized("Recreate", 2))
+    world.run(400)
+
+
+def recreated_and_brought_back(world: World) -> None:
+    """
+    The new version begins to crash while it serves everything: its pods go, and stable's come back.
+    """
+    world.cluster.models = {**MODELS, "dies-soon": Model(crash_loops_after=15.0)}
+    deployed(world, strategy=WHOLE, **sized("Recreate", 2, version="1"))
+    then(world, "dies-soon", strategy=WHOLE, **sized("Recreate", 2, version="dies-soon"))
+    world.run(400)
+
+
+def switched(**before: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """
+    A switch at once, with smoke requests before it.
+    """
+    smoke = {"path": "/v2/models/fraud/infer", "requests": 5, "p95Below": "200ms", **before}
+    plan = {"preSwitch": {"soak": "10s", "smoke": smoke}, "bake": "20s", "blastRadius": "1%", "stepDeadline": "5m"}
+    return {"strategy": {"blueGreen": plan, "progressDeadline": "60s", "scaleDownDelay": "10s"}}
+
+
+def smoke_answered(world: World) -> None:
+    """
+    Green's own Service answers nobody at first, then slowly, then as wanted: only then the switch is made.
+    """
+    away = WarmUpReading(sent=5, failed=5, p95_seconds=0.1, message="5 of 5 requests failed")
+    world.answers = [away, WarmUpReading(sent=5, failed=0, p95_seconds=0.4)]
+    deployed(world)
+    then(world, "2", **switched())
+    world.run(400)
+
+
+def smoke_refused(world: World) -> None:
+    """
+    Green answers one smoke request with an error: it never gets any traffic.
+    """
+    world.answers = [WarmUpReading(sent=5, failed=1, p95_seconds=0.1, message="number 3: HTTP 500", refused=1)]
+    deployed(world)
+    then(world, "2", **switched())
+    world.run(400)
+
+
+def steady_before_traffic(world: World) -> None:
+    """
+    The candidate's pods have to be ready for half a minute without a break: a blink begins it anew.
+    """
+    world.cluster.models = {**MODELS, "blinks": Model(unready=(15.0, 20.0))}
+    deployed(world)
+    then(world, "blinks", serving={**spec_of("blinks")["serving"], "minReady": "30s"})
+    world.run(900)
+
+
 BLUE_GREEN: Final[Mapping[str, Any]] = {
     "blueGreen": {
         "preview": {},
@@ -777,6 +908,100 @@ def canary_with_a_cohort(world: World) -> None:
     world.run(900)
 
 
+def blue_green_fails_after_the_switch(world: World) -> None:
+    """
+    Green fails 8 % of what users ask it. Nothing of blue is counted beside it, so blue's last hour stands for blue: the
+    way back is one write.
+    """
+    deployed(world)
+    then(world, "3", strategy=strategy("blueGreen"))
+    world.run(600)
+
+
+def blue_green_slower_after_the_switch(world: World) -> None:
+    """
+    Green answers well and takes three times as long: found by what blue's calls took before.
+    """
+    world.scrape_servers()
+    deployed(world)
+    then(world, "slow", at=TOLD, strategy=strategy("blueGreen", bake="60s"), **judged_by(ERRORS, LATENCY))
+    world.run(900)
+
+
+def canary_fails_only_at_everything(world: World) -> None:
+    """
+    A version is certified in every step and breaks under the whole load: what was counted of stable in the rollout
+    stands for stable.
+    """
+    deployed(world)
+    then(world, "fails-whole")
+    world.run(900)
+
+
+def outage_of_metrics_after_the_switch(world: World) -> None:
+    """
+    Prometheus is away while green serves everything: nothing is promoted on soak time alone.
+    """
+    deployed(world)
+    then(world, "2", strategy=strategy("blueGreen"))
+    world.at(58.0, lambda: prometheus(world, up=False))
+    world.at(140.0, lambda: prometheus(world, up=True))
+    world.run(600)
+
+
+LIMITED: Final = judged_by({**ERRORS, "against": {"limit": "2%"}})
+
+
+def first_deploy_within_its_limit(world: World) -> None:
+    """
+    The first version is watched for a soak time before it is called stable, as it is held against a limit.
+    """
+    deployed(world, **LIMITED)
+    world.run(120)
+
+
+def first_deploy_above_its_limit(world: World) -> None:
+    """
+    The first version fails 8 %, and nothing can take over: it goes on serving, is not Ready, and the next one replaces
+    it.
+    """
+    deployed(world, "3", **LIMITED)
+    then(world, "1", at=100.0, **LIMITED)
+    world.run(900)
+
+
+def first_deploy_replaced_while_watched(world: World) -> None:
+    """
+    The spec names another version while the first is watched: it is not waited for.
+    """
+    deployed(world, **LIMITED)
+    then(world, "2", at=15.0, **LIMITED)
+    world.run(900)
+
+
+def first_deploy_without_metrics(world: World) -> None:
+    """
+    Nobody tells how the first version fares: that ends with the step's deadline, as it serves anyway.
+    """
+    prometheus(world, up=False)
+    short = {**spec_of("1")["strategy"], "canary": {"soak": "20s", "stepDeadline": "60s"}}
+    deployed(world, strategy=short, **LIMITED)
+    world.run(120)
+
+
+def step_waits_for_some_metrics_only(world: World) -> None:
+    """
+    A metric nobody tells is not asked of any step: the others decide.
+    """
+    custom = {**spec_of("2")["serving"], "runtime": "custom", "port": 8080}
+    steps = [{"traffic": traffic, "metrics": ["errors"]} for traffic in ("25%", "100%")]
+    canary = {"steps": steps, "soak": "20s", "stepDeadline": "5m", "blastRadius": "1%"}
+    asked = judged_by(ERRORS, {"preset": "latency", "origin": "Runtime"})
+    deployed(world)
+    then(world, "2", serving=custom, strategy={**spec_of("2")["strategy"], "canary": canary}, **asked)
+    world.run(500)
+
+
 STORIES: Final[tuple[Story, ...]] = (
     good_version,
     bad_version,
@@ -829,6 +1054,16 @@ STORIES: Final[tuple[Story, ...]] = (
     paused_by_request_for_good,
     promoted_by_request,
     aborted_and_retried_by_request,
+    good_version_swapped,
+    bad_version_swapped,
+    swapped_without_a_budget,
+    swap_that_never_gets_ready,
+    full_beyond_the_budget,
+    recreated,
+    recreated_and_brought_back,
+    smoke_answered,
+    smoke_refused,
+    steady_before_traffic,
     blue_green,
     blue_green_in_parts,
     blue_green_crashes_after_the_switch,
@@ -839,6 +1074,17 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_beyond_the_gateway,
     shadow_loses_its_pods,
     canary_with_a_cohort,
+    *stories_service.STORIES,
+    *DEGREES,
+    blue_green_fails_after_the_switch,
+    blue_green_slower_after_the_switch,
+    canary_fails_only_at_everything,
+    outage_of_metrics_after_the_switch,
+    first_deploy_within_its_limit,
+    first_deploy_above_its_limit,
+    first_deploy_replaced_while_watched,
+    first_deploy_without_metrics,
+    step_waits_for_some_metrics_only,
 )
 
 

@@ -60,4 +60,6 @@ def test_every_story_ends_at_rest_or_names_what_it_waits_for(story: Story) -> No
     else:
         assert status.phase in {"Stable", "Failed", "Reported"}
         workloads = world_of(story).cluster.workloads
-        assert set(workloads) == ({status.stable.revision} if status.stable else set())
+        kept = {one.revision for one in status.kept}
+        assert set(workloads) == ({status.stable.revision} if status.stable else set()) | kept
+        assert not any(workloads[revision].pods for revision in kept)

@@ -43,6 +43,12 @@ class Crash(Exception):  # noqa: N818 - not an error of anybody: the process is 
     """
 
 
+class Loop(AssertionError):  # noqa: N818 - a finding of the world about the operator
+    """
+    Transitions follow each other at one instant without an end.
+    """
+
+
 class Faults:
     """
     Nothing goes wrong; subclasses let things go wrong.
@@ -140,6 +146,8 @@ class World:
             gateway=self.gateway,
             store=self.store,
         )
+        self.answers: list[WarmUpReading] = []
+        """What the next warm-up and smoke requests come to; empty: all are answered, and fast."""
         self.servers: Servers | None = None
         self.versions: list[Document] = []
         self.wake_at: float = NEVER
@@ -158,6 +166,12 @@ class World:
         eyes = Eyes(workloads=self.cluster, routes=self.gateway, metrics=self.store, warm_ups=self)
         hands = Hands(workloads=self.cluster, routes=self.gateway)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))
+
+    def restart(self) -> None:
+        """
+        Another process of the operator; it uses the ports as they are now.
+        """
+        self._start()
 
     def scrape_servers(self, **tenants: float) -> None:
         """
@@ -265,8 +279,10 @@ class World:
 
     async def send(self, _key: Key, _revision: str, warm_up: WarmUp) -> WarmUpReading:
         """
-        Every warm-up succeeds.
+        They go as the world says, and else they succeed.
         """
+        if self.answers:
+            return self.answers.pop(0)
         return WarmUpReading(sent=warm_up.requests, failed=0, p95_seconds=0.05)
 
     def _store(self, document: dict[str, Any]) -> None:
@@ -321,7 +337,8 @@ class World:
         spins = 0
         while self.wake_at <= self.now:
             spins += 1
-            assert spins <= SPINS, f"{spins} cycles at one instant: {self.turns[-1].plan.because}"
+            if spins > SPINS:
+                raise Loop(f"{spins} cycles at one instant: {self.turns[-1].plan.because}")
             self.wake_at = self._one(loop)
 
     def _one(self, loop: asyncio.AbstractEventLoop) -> float:

@@ -324,4 +324,6 @@ def test_children_are_watched_by_label_and_objects_and_routes_are_not() -> None:
         "EndpointSlice": label,
         "HTTPRoute": None,
         "GRPCRoute": None,
+        "Service": label,
+        "VirtualService": None,
     }

@@ -59,7 +59,7 @@ def test_each_variable_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("MODELRAMP_ROUTERS", "grpcRoute,nginx", "must be some of grpcRoute, routeRef, not nginx"),
+        ("MODELRAMP_ROUTERS", "grpcRoute,nginx", "must be some of grpcRoute, istio, routeRef, not nginx"),
         ("MODELRAMP_HTTP_PORT", "http", "must be a whole number, not 'http'"),
         ("MODELRAMP_HTTP_PORT", "-1", "must be at least 0, not -1"),
         ("MODELRAMP_HTTP_PORT", "65536", "must be at most 65535, not 65536"),

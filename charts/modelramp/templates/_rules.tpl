@@ -21,7 +21,7 @@ Role in each of watchNamespaces.
   verbs: [patch]
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
@@ -30,7 +30,12 @@ Role in each of watchNamespaces.
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes{{ if .Values.routers.grpcRoute }}, grpcroutes{{ end }}]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.routers.istio }}
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
@@ -38,6 +43,12 @@ Role in each of watchNamespaces.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]
+{{- end }}
+{{- if .Values.serving.config.enabled }}
+# Copies of the ConfigMaps that spec.serving.config names.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, delete]
 {{- end }}
 {{- with .Values.prometheus.configMapNames }}
 - apiGroups: [""]

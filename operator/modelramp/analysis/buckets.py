@@ -8,7 +8,7 @@ This module does no I/O.
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from modelramp.analysis.counters import NO_PODS, increments
@@ -48,7 +48,7 @@ class NoTails:
 
 def count_tails(
     candidate: Sequence[Series],
-    stable: Sequence[Series],
+    stable: Sequence[Series] | None,
     window: Window,
     *,
     factor: float = 1.0,
@@ -62,13 +62,30 @@ def count_tails(
 
     Args:
         candidate: The candidate's buckets, each series with its upper edge in the label ``le``; or native histograms.
-        stable: The stable arm's buckets.
+        stable: The stable arm's buckets; None if it gets no request: the candidate is counted alone.
         window: Which samples were fetched, and which increments are wanted.
         factor: What the edges are multiplied by to give the unit that is judged in (0.001 for milliseconds).
         pods: What is known about creation and start times.
         wanted: Edges that are judged, in that unit: native histograms are counted at these. Empty: where they are full.
 
     """
+    # Alone it is counted beside itself, which is there exactly if it is there, and that part is forgotten.
+    other = candidate if stable is None else stable
+    found = _beside(candidate, other, window, factor=factor, pods=pods, wanted=wanted)
+    if stable is not None or isinstance(found, NoTails):
+        return found
+    return replace(found, stable=Histogram((), (), 0.0))
+
+
+def _beside(
+    candidate: Sequence[Series],
+    stable: Sequence[Series],
+    window: Window,
+    *,
+    factor: float,
+    pods: Pods,
+    wanted: Collection[float],
+) -> TailBlock | NoTails:
     native = has_native((*candidate, *stable))
     if native:
         candidate, stable = as_buckets((candidate, stable), only=[edge / factor for edge in wanted])

@@ -17,7 +17,7 @@ store take turns between two looks, whoever asks has to notice it (``stores``) a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain, pairwise
@@ -117,7 +117,9 @@ class Increments:
     latest: float
 
 
-def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: Pods = NO_PODS) -> Counted | NoData:
+def count_block(
+    candidate: ArmSeries, stable: ArmSeries | None, window: Window, pods: Pods = NO_PODS
+) -> Counted | NoData:
     """
     Count both arms between ``window.after`` and ``window.until``.
 
@@ -126,11 +128,19 @@ def count_block(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: P
 
     Args:
         candidate: The candidate's samples.
-        stable: The stable arm's samples.
+        stable: The stable arm's samples; None if it gets no request: the candidate is counted alone.
         window: Which samples were fetched, and which increments are wanted.
         pods: What is known about creation and start times. Without them a fallen counter counts nothing.
 
     """
+    # Alone it is counted beside itself, which is there exactly if it is there, and that part is forgotten.
+    found = _beside(candidate, candidate if stable is None else stable, window, pods)
+    if stable is not None or isinstance(found, NoData):
+        return found
+    return replace(found, block=replace(found.block, stable=Counts()))
+
+
+def _beside(candidate: ArmSeries, stable: ArmSeries, window: Window, pods: Pods) -> Counted | NoData:
     answers = (candidate.total, candidate.bad, stable.total, stable.bad)
     targets = find_targets(chain(*answers), window, pods)
     if from_two_stores(answers, window):

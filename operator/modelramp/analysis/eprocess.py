@@ -197,6 +197,18 @@ class EProcess:
         logs = tuple([_stored(_log_add(log, fresh)) for log in self.logs])
         return EProcess(self.grid, logs, round(self.unstarted - amount, AMOUNT_DECIMALS))
 
+    def forfeit(self, amount: float) -> "EProcess":
+        """
+        Give up an ``amount`` of the wealth that is not started, for good.
+
+        Raises:
+            ValueError: If it is negative or more than there is.
+
+        """
+        if not 0.0 <= amount <= self.unstarted:
+            raise ValueError(f"cannot give up {amount:g} of {self.unstarted:g} unstarted")
+        return EProcess(self.grid, self.logs, round(self.unstarted - amount, AMOUNT_DECIMALS))
+
     def update(self, block: Block, null: Null, phi: float = 1.0) -> "EProcess":
         """Multiply every bet by its factor for one block."""
         factors = (log_factor(block.candidate, block.stable, theta=theta, null=null, phi=phi) for theta in self.grid)

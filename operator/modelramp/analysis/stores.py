@@ -39,6 +39,10 @@ class Store(NamedTuple):
         candidate, stable, since = map(int, numbers)
         return cls(candidate, stable, since)
 
+    def without_stable(self) -> "Store":
+        """Return the same where stable is not asked for any more, so that nothing of it can be missed."""
+        return self._replace(stable=0)
+
     def counting(self, window: Window) -> Window:
         """Return the window without the samples that no increment may begin at."""
         return replace(window, since=max(window.since, datetime.fromtimestamp(self.since / MILLISECONDS, UTC)))

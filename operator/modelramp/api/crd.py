@@ -15,13 +15,19 @@ from modelramp.api.document import NAME_PATTERN, NAME_SHAPE, NAME_TOO_LONG
 from modelramp.api.names import MAX_NAME_LENGTH
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.status import Status
-from modelramp.api.vocabulary import GROUP, KIND, PLURAL, VERSION
+from modelramp.api.vocabulary import GROUP, KIND, PLURAL, VERSION, Phase
 
 Schema = dict[str, Any]
 
 CRD_NAME: Final = f"{PLURAL}.{GROUP}"
 SHORT_NAME: Final = "mmd"
 CATEGORY: Final = "modelramp"
+
+RESTING: Final = (Phase.PENDING, Phase.STABLE, Phase.FAILED, Phase.REPORTED)
+ROUTER_STAYS: Final = (
+    "a rollout is in flight, and its candidate is reached by the present router: wait for the end or abort it, then "
+    "change the router"
+)
 
 # Structural keywords in the order they are written; what stands neither here nor below is refused.
 _KEPT: Final = (
@@ -207,6 +213,20 @@ def _name_rule(rule: str, message: str) -> Schema:
     return {"rule": rule, "message": message, "fieldPath": ".metadata.name"}
 
 
+def _router_rule() -> Schema:
+    """
+    A transition rule, so it stands here only: a file alone does not tell what the object was, or that it is on trial.
+    """
+    router = "{0}.traffic.gatewayAPI", "{0}.traffic.service", "{0}.traffic.istio"
+    same = " && ".join(f"has({part.format('self.spec')}) == has({part.format('oldSelf.spec')})" for part in router)
+    route = "self.spec.traffic.gatewayAPI", "oldSelf.spec.traffic.gatewayAPI"
+    kind = f"{route[0]}.kind == {route[1]}.kind && has({route[0]}.routeRef) == has({route[1]}.routeRef)"
+    resting = ", ".join(f"'{phase}'" for phase in RESTING)
+    still = f"!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase in [{resting}]"
+    rule = f"{still} || ({same} && (!has({route[0]}) || ({kind})))"
+    return {"rule": rule, "message": ROUTER_STAYS, "fieldPath": ".spec.traffic"}
+
+
 def _root_schema() -> Schema:
     return {
         "description": "A machine-learning model that is served, and released by evidence when it changes.",
@@ -221,6 +241,7 @@ def _root_schema() -> Schema:
         "x-kubernetes-validations": [
             _name_rule(f"self.metadata.name.size() <= {MAX_NAME_LENGTH}", NAME_TOO_LONG),
             _name_rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_SHAPE),
+            _router_rule(),
         ],
     }
 

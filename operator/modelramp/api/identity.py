@@ -9,7 +9,7 @@ from typing import Final
 from modelramp.api.base import ApiModel
 from modelramp.api.names import REVISION_LENGTH
 
-_LEAVES_PODS_ALONE: Final = ("replicas", "warmUp")
+_LEAVES_PODS_ALONE: Final = ("replicas", "warmUp", "minReady", "capacity")
 
 
 def digest(value: object) -> str:
@@ -30,7 +30,8 @@ def revision(model: ApiModel, serving: ApiModel) -> str:
     The identity of model and serving: a hash of what changes the pods, in canonical JSON.
 
     Fields at their default are left out, so that a version of the operator that knows more fields, or a CRD that
-    writes more defaults, gives an unchanged object the same revision. Replicas and warm-up are not part of it.
+    writes more defaults, gives an unchanged object the same revision. Replicas, warm-up
+    and capacity are not part of it.
     """
     pods = {key: value for key, value in _told(serving).items() if key not in _LEAVES_PODS_ALONE}
     return digest({"model": _told(model), "serving": pods})

@@ -18,6 +18,7 @@ from modelramp.api.vocabulary import ConditionType, Phase, Reason
 
 MAX_HISTORY: Final = 10
 MAX_REJECTED: Final = 5
+MAX_KEPT: Final = 5
 
 
 def _whole_utc_seconds(instant: datetime) -> datetime:
@@ -56,6 +57,47 @@ class StableStatus(StatusModel):
     revision: Revision
     version: Version
     since: Instant = Field(description="When it became stable.")
+    restart_id: Annotated[str, Field(max_length=MAX_ID_LENGTH)] | None = Field(
+        default=None, description="The id of the request by which its pods were last restarted; absent: never."
+    )
+
+
+class KeptRevision(StatusModel):
+    """
+    A revision that served before and can be returned to by undo: it has no pods.
+    """
+
+    revision: Revision
+    version: Version
+
+
+class UndoStatus(StatusModel):
+    """
+    The return to a kept revision, while it is under way.
+    """
+
+    revision: Revision
+    instead_of: Revision = Field(description="The revision that the spec named when it was asked; another one ends it.")
+    by: Word = Field(description="Who asked for it.")
+
+
+class Recommendation(StatusModel):
+    """
+    What somebody has to decide, as the degree of automation leaves it to people.
+    """
+
+    verb: Verb = Field(description="The recommended request: approve, or abort.")
+    revision: Revision
+    step: int | None = Field(
+        default=None,
+        ge=1,
+        le=65,
+        description="The number of the step to be entered, counted from 1; the promotion is one above the last step; "
+        "absent where no step is to be entered.",
+    )
+    share: Share = Field(description="The candidate's share of traffic when it is followed.")
+    message: Text = Field(description="What is recommended, and why.")
+    at: Instant = Field(description="When it was made; the verdicts show what was counted since.")
 
 
 class CandidateStatus(StatusModel):
@@ -234,6 +276,11 @@ class Status(StatusModel):
         default=(), description="The revisions rejected last; the newest is last."
     )
     step: StepStatus | None = None
+    recommendation: Recommendation | None = None
+    undo: UndoStatus | None = None
+    kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="The revisions that undo can return to; the newest is last."
+    )
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     """The candidate lost readiness for longer than the guardrail allows: rolled back and rejected."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     """Readiness, or the route's move, took longer than the progress deadline: rolled back and rejected."""
+    SMOKE_FAILED = "SmokeFailed"
+    """A smoke request to the candidate's own Service was answered with an error: rolled back and rejected."""
     SUPERSEDED = "Superseded"
     """The spec names another revision: the present candidate is taken out of traffic first."""
     ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
@@ -88,6 +90,20 @@ class Reason(StrEnum):
     ACTION_REFUSED = "ActionRefused"
     """What somebody asked for by annotation cannot be done, or not be read: nothing was changed; the message says
     why."""
+    APPROVAL_NEEDED = "ApprovalNeeded"
+    """What follows has to be approved by somebody, as the degree of automation or the step says; status.recommendation
+    says what, and why it is recommended. The evidence is counted on, and harm still rolls back."""
+    APPROVED = "Approved"
+    """Somebody approved what was recommended: the step is entered, or the candidate is being promoted."""
+    REJECTED_BY_REQUEST = "RejectedByRequest"
+    """Somebody refused the approval: rolled back and rejected."""
+    ROLLBACK_RECOMMENDED = "RollbackRecommended"
+    """The candidate should be rolled back, which the degree HumanOnly leaves to people; the share stays meanwhile."""
+    UNDO_REQUESTED = "UndoRequested"
+    """Somebody asked to return to a kept revision: it is made ready and then gets all traffic; the one that served is
+    rejected."""
+    RESTART_REQUESTED = "RestartRequested"
+    """Somebody asked for new pods of the revision that serves: they are replaced one by one."""
     ROLLED_BACK = "RolledBack"
     """Nothing reaches the rejected candidate any more; stable serves everything."""
     SHADOW_REPORTED = "ShadowReported"
@@ -136,6 +152,11 @@ class Reason(StrEnum):
     """Stable's history does not tell how much bad events scatter, so twice as much as independent ones is assumed."""
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
     """At stable's present traffic a step cannot be certified before its deadline; the message says what helps."""
+    FROZEN = "Frozen"
+    """A freeze window is open: nothing raises the candidate's traffic before its end unless somebody asks for it."""
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    """The candidate does not fit into the budget beside stable, or one of its pods finds no node; the message says what
+    is needed and what helps."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -145,6 +166,9 @@ class Reason(StrEnum):
 class ConditionType(StrEnum):
     """
     The conditions. The first five are present from the first visit, the others only while they are true.
+
+    `Reconciling` and `Stalled` are those of kstatus: the spec is being carried out, or a human has to act first; never
+    both. A pause is reconciling: it waits for something named, and the spec may still be carried out.
     """
 
     ACCEPTED = "Accepted"
@@ -158,6 +182,9 @@ class ConditionType(StrEnum):
     EVIDENCE_OVERDISPERSED = "EvidenceOverdispersed"
     DISPERSION_UNKNOWN = "DispersionUnknown"
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
 
 
 ALWAYS_PRESENT = (

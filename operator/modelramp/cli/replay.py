@@ -21,12 +21,13 @@ from modelramp.api.vocabulary import Phase, Reason
 from modelramp.cli.recording import Recording, ReplayError, arms_of, read_samples, read_weights
 from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import assess, forecasts
-from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.messages import message
 from modelramp.rollout.needs import LOOK_BACK
 from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, Reading, RouteState
 from modelramp.rollout.rules import first_match
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE, course_of, wealth_of
+from modelramp.rollout.waiting import waiting_message
 
 STABLE_REVISION: Final = "stable"
 

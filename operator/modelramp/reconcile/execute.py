@@ -7,7 +7,16 @@ from typing import assert_never
 
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Owner, Routes, Workloads
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    DropFormerRouter,
+    Effect,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,11 @@ async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effec
             await hands.routes.set_traffic(owner, spec, effect)
         case SetRole():
             await hands.workloads.set_role(owner, effect)
+        case RestartWorkload():
+            await hands.workloads.restart(owner, effect)
         case DeleteWorkload():
             await hands.workloads.delete(owner, effect)
+        case DropFormerRouter():
+            await hands.routes.drop_former(owner)
         case unknown:
             assert_never(unknown)

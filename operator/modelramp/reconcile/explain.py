@@ -20,6 +20,7 @@ WARNINGS: Final = frozenset(
         Reason.CANDIDATE_CRASH_LOOPING,
         Reason.CANDIDATE_OUT_OF_MEMORY,
         Reason.CANDIDATE_UNHEALTHY,
+        Reason.SMOKE_FAILED,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.ANALYSIS_INCONCLUSIVE,
         Reason.METRICS_UNAVAILABLE,
@@ -27,6 +28,9 @@ WARNINGS: Final = frozenset(
         Reason.ROUTE_CONFLICT,
         Reason.ACTION_REFUSED,
         Reason.PROMOTED_BY_REQUEST,
+        Reason.REJECTED_BY_REQUEST,
+        Reason.ROLLBACK_RECOMMENDED,
+        Reason.UNDO_REQUESTED,
         Reason.ROLLED_BACK,
     }
 )
@@ -43,6 +47,15 @@ ACTIONS: Final[dict[Phase, str]] = {
 }
 
 
+ANSWERS: Final[dict[Reason, str]] = {
+    Reason.ACTION_REFUSED: "Refuse",
+    Reason.APPROVAL_NEEDED: "Recommend",
+    Reason.ROLLBACK_RECOMMENDED: "Recommend",
+    Reason.RESTART_REQUESTED: "Restart",
+}
+"""What is done where the phase does not tell it."""
+
+
 def announcement(plan: Plan) -> Announcement | None:
     """
     The Event of a transition; None when there was none.
@@ -52,7 +65,7 @@ def announcement(plan: Plan) -> Announcement | None:
         return None
     return Announcement(
         reason=str(because.reason),
-        action="Refuse" if because.reason is Reason.ACTION_REFUSED else ACTIONS[because.went_to],
+        action=ANSWERS.get(because.reason, ACTIONS[because.went_to]),
         note=because.message[:1024],
         warning=because.reason in WARNINGS,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
 
-from modelramp.analysis import ArmSeries, Pods, Series, Window
+from modelramp.analysis import ArmSeries, Counted, Counts, Pods, Series, Window, count_block
 from modelramp.analysis.dispersion import Dispersion
 from modelramp.analysis.evidence import PHI_UNKNOWN
 from modelramp.analysis.gauges import GaugeHistory
@@ -20,6 +20,7 @@ from modelramp.rollout.needs import LOOK_BACK, HistoryQuestion
 from modelramp.rollout.observed import History, Impossible, NoData, Unavailable
 
 FIRST_STRETCH: Final = timedelta(minutes=10)  # short: what a busy service told in it fits any answer's limit
+BASELINE: Final = timedelta(hours=1)  # of stable's past stands for it where the candidate is never beside it
 LONGEST_STRETCH: Final = timedelta(hours=4)  # 16 samples a minute of a hundred series are some 3 MB
 UNKNOWN_COUNTERS: Final = (
     "no counters are known for this gateway or runtime: "
@@ -96,9 +97,26 @@ async def _past(
 
 async def _rate(read: SeriesReader, question: HistoryQuestion, selectors: ArmSelectors, pods: Pods) -> Opening:
     history = RateHistory()
-    async for window, (total, bad) in _past(_counters(read), question, selectors.total, selectors.bad):
-        history = history.before(ArmSeries(total, bad), window, pods)
-    return replace(_opening(question, history.dispersion), rps=history.rps, rate=history.rate)
+    if question.tells_pods:
+        async for window, (total, bad) in _past(_counters(read), question, selectors.total, selectors.bad):
+            history = history.before(ArmSeries(total, bad), window, pods)
+    past = await _baseline(_counters(read), question, pods)
+    return replace(_opening(question, history.dispersion), rps=history.rps, rate=history.rate, past=past)
+
+
+async def _baseline(read: SeriesReader, question: HistoryQuestion, pods: Pods) -> tuple[Counts, ...]:
+    """
+    What was counted of stable in the last hour, by the series that the candidate will be counted by; empty: not asked
+    for.
+    """
+    if question.baseline is None:
+        return ()
+    hour = replace(question, look_back=min(question.look_back, BASELINE))
+    counts = Counts()
+    async for window, (total, bad) in _past(read, hour, question.baseline.total, question.baseline.bad):
+        counted = count_block(ArmSeries(total, bad), None, window, pods)
+        counts += counted.block.candidate if isinstance(counted, Counted) else Counts()
+    return (counts,)
 
 
 async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: BucketSelectors, pods: Pods) -> Opening:
@@ -108,7 +126,9 @@ async def _tails(read: SeriesReader, question: HistoryQuestion, selectors: Bucke
         if window.until == question.until:
             history.require_edge(question.question)  # a question between the edges needs no day of reading
     plan = history.plan(question.question)
-    return replace(_opening(question, history.dispersion(plan) if question.tells_pods else UNKNOWN), plan=plan)
+    known, stable = history.dispersion(plan) if question.tells_pods else UNKNOWN, history.stable
+    past = () if stable is None else tuple(stable.counts(edge) for edge in plan.edges if edge in stable.edges)
+    return replace(_opening(question, known), plan=plan, past=past)
 
 
 async def _gauge(read: SeriesReader, question: HistoryQuestion, selectors: GaugeSelectors) -> Opening:

@@ -31,7 +31,7 @@ from modelramp.ports import (
 )
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
-from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, Needs, needs
+from modelramp.rollout.needs import DRAIN_WINDOW, CounterQuestion, DrainQuestion, WarmUpQuestion, needs
 from modelramp.rollout.observed import (
     AnotherStore,
     Drain,
@@ -79,7 +79,12 @@ class _Asker:
     async def counters(self, selector: str, window: Window) -> tuple[Series, ...]:
         return counters_only(await self.series(selector, window))
 
-    async def arm(self, selectors: ArmSelectors, window: Window) -> ArmSeries:
+    async def buckets(self, selectors: BucketSelectors | None, window: Window) -> tuple[Series, ...]:
+        return () if selectors is None else await self.series(selectors.buckets, window)
+
+    async def arm(self, selectors: ArmSelectors | None, window: Window) -> ArmSeries:
+        if selectors is None:
+            return ArmSeries(())
         total, bad = await asyncio.gather(self.counters(selectors.total, window), self.counters(selectors.bad, window))
         return ArmSeries(total, bad)
 
@@ -90,9 +95,9 @@ class _Asker:
         pods = Pods(born=known.born, started=known.started)
         try:
             match question.candidate, question.stable:
-                case ArmSelectors() as candidate, ArmSelectors() as stable:
+                case ArmSelectors() as candidate, (ArmSelectors() | None) as stable:
                     found = await self._rate(question, candidate, stable, pods)
-                case BucketSelectors() as candidate, BucketSelectors() as stable:
+                case BucketSelectors() as candidate, (BucketSelectors() | None) as stable:
                     found = await self._tails(question, candidate, stable, pods)
                 case GaugeSelectors() as candidate, GaugeSelectors() as stable:
                     found = await self._gauge(question.window, candidate, stable)
@@ -104,11 +109,11 @@ class _Asker:
         return None if early else found
 
     async def _rate(
-        self, question: CounterQuestion, candidate: ArmSelectors, stable: ArmSelectors, pods: Pods
+        self, question: CounterQuestion, candidate: ArmSelectors, stable: ArmSelectors | None, pods: Pods
     ) -> Reading:
         fetched, window = question.window, question.store.counting(question.window)
         mine, theirs = await asyncio.gather(self.arm(candidate, fetched), self.arm(stable, fetched))
-        counted = count_block(mine, theirs, window, pods)
+        counted = count_block(mine, None if stable is None else theirs, window, pods)
         if isinstance(counted, NoCounts):
             return NoData(str(counted.reason))
         store = question.store.newest(mine.total, theirs.total, window)
@@ -122,12 +127,12 @@ class _Asker:
         return Measured(counted.block, parts, note, told, store)
 
     async def _tails(
-        self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors, pods: Pods
+        self, question: CounterQuestion, candidate: BucketSelectors, stable: BucketSelectors | None, pods: Pods
     ) -> Reading:
         fetched, window = question.window, question.store.counting(question.window)
-        arms = (candidate.buckets, stable.buckets)
-        mine, theirs = await asyncio.gather(*(self.series(buckets, fetched) for buckets in arms))
-        counted = count_tails(mine, theirs, window, factor=candidate.factor, pods=pods, wanted=question.edges)
+        mine, theirs = await asyncio.gather(self.buckets(candidate, fetched), self.buckets(stable, fetched))
+        other = None if stable is None else theirs
+        counted = count_tails(mine, other, window, factor=candidate.factor, pods=pods, wanted=question.edges)
         if isinstance(counted, NoTails):
             return NoData(str(counted.reason))
         store = question.store.newest(mine, theirs, window)
@@ -186,11 +191,11 @@ def _newest(series: tuple[Series, ...]) -> float:
     return sum(item.samples[-1][1] for item in series if item.samples and isfinite(item.samples[-1][1]))
 
 
-async def _warm_up(eyes: Eyes, key: Key, wanted: Needs) -> WarmUpReading | None:
-    if wanted.warm_up is None:
+async def _sent(eyes: Eyes, key: Key, question: WarmUpQuestion | None) -> WarmUpReading | None:
+    if question is None:
         return None
     try:
-        return await eyes.warm_ups.send(key, wanted.warm_up.revision, wanted.warm_up.warm_up)
+        return await eyes.warm_ups.send(key, question.revision, question.warm_up)
     except PortError as error:
         return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=str(error))
 
@@ -210,12 +215,12 @@ async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None
         for question in wanted.histories  # one after the other: they are long, and once in a rollout
     }
     drain = await asker.drained(wanted.drain, wanted.drain_at) if wanted.drain_at else None
-    warm_up = await _warm_up(eyes, key, wanted)
     told = zip((question.name for question in wanted.counters), readings, strict=True)
     return replace(
         world,
         readings={name: reading for name, reading in told if reading is not None},
         histories=histories,
         drain=drain,
-        warm_up=warm_up,
+        warm_up=await _sent(eyes, key, wanted.warm_up),
+        smoke=await _sent(eyes, key, wanted.smoke),
     )

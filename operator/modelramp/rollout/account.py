@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, assert_never, cast
 
 from modelramp.analysis import (
     Block,
@@ -24,6 +24,7 @@ from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
+from modelramp.analysis.frozen import UNBOUNDED, alone, each_block, freeze_rate, freeze_tails, reserving
 from modelramp.analysis.gauges import GaugeSpread
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
@@ -76,6 +77,9 @@ class Opening:
     """Stable's requests a second in the history; None: not known."""
     rate: float | None = None
     """Stable's share of bad events in the history, 0 to 1; None: not known, or not a rate."""
+    past: tuple[Counts, ...] = ()
+    """Stable's counts before the rollout, by the very series that are counted in it: of a rate one, of durations the
+    calls above each edge of the plan; empty: not known, or not needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,11 @@ class Account:
     """The pod for which the overdispersion was last raised; None: it never was."""
     store: Store = UNKNOWN_STORE
     """Who told of the last block; unknown before there was one, and of a gauge, whose blocks begin anew."""
+    past: tuple[Counts, ...] = ()
+    """As in the opening: what stands for stable once it gets no request, if the rollout itself counted too little."""
+    bounds: tuple[float, ...] | None = None
+    """Since the candidate is judged alone, what stable's rates are taken to be at most, in the order of `past`; empty:
+    nothing of it is compared with stable. None: it is not alone yet."""
 
     @classmethod
     def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
@@ -105,12 +114,12 @@ class Account:
         until, spread = opening.until, opening.spread
         if opening.plan is not None:
             tails = TailEvidence.begin(opening.plan, wealth, phi=opening.phi, counted_until=until)
-            return cls(tails, opening.source, more_pods=opening.more_pods, warning=warning)
+            return cls(tails, opening.source, more_pods=opening.more_pods, warning=warning, past=opening.past)
         if spread is not None:
             return cls(GaugeEvidence.begin(scale=spread.scale, tau=spread.tau, wealth=wealth, counted_until=until))
         rate = MetricEvidence.begin(wealth, phi=opening.phi, counted_until=until)
         parts = SliceEvidence.begin(slices, wealth, phi=opening.phi) if slices else None
-        return cls(rate, opening.source, parts, opening.more_pods, warning)
+        return cls(rate, opening.source, parts, opening.more_pods, warning, past=opening.past)
 
     @property
     def counts(self) -> bool:
@@ -125,6 +134,13 @@ class Account:
         Whether nothing will ever be concluded, as stable's past does not tell how the gauge varies.
         """
         return isinstance(self.metric, GaugeEvidence) and self.metric.scale == 0.0
+
+    @property
+    def compares_nothing(self) -> bool:
+        """
+        Whether it is judged alone and stable's rate is not known, so that no harm beside it can be shown.
+        """
+        return bool(self.bounds) and min(self.bounds or ()) >= UNBOUNDED
 
     @property
     def counted_until(self) -> datetime | None:
@@ -210,7 +226,52 @@ class Account:
         Begin a later step.
         """
         slices = None if self.slices is None else self.slices.enter_step(wealth)
-        return replace(self, metric=self.metric.enter_step(wealth), slices=slices)
+        return replace(self, metric=self.metric.enter_step(reserving(wealth, self._unstarted)), slices=slices)
+
+    @property
+    def _unstarted(self) -> float:
+        harm = self.metric.harm
+        return harm[0].unstarted if isinstance(harm, tuple) else harm.unstarted
+
+    def freeze(self, margins: Margins, *, delta: float) -> "Account":
+        """
+        Stable gets no request any more: from here on what was counted of it before stands for it. Once is enough.
+
+        `delta` is the probability with which that may be wrong. A gauge cannot be judged so, and stays as it is.
+        """
+        if self.bounds is not None:
+            return self
+        match self.metric:
+            case MetricEvidence() as rate:
+                past = self.past[0] if self.past else Counts()
+                metric, bounds = freeze_rate(rate, margins.harm, past, delta=delta)
+                return replace(self, metric=metric, bounds=bounds)
+            case TailEvidence() as tails:
+                frozen, bounds = freeze_tails(tails, margins.harm, self.past, delta=delta)
+                return replace(self, metric=frozen, bounds=bounds)
+            case GaugeEvidence():
+                return self
+            case unknown:
+                assert_never(unknown)
+
+    def margins_alone(self, margins: Margins) -> Margins:
+        """
+        What harm and "not worse" mean without stable: these margins for the bound on its rate. Those of durations stand
+        in their plan.
+        """
+        if not self.bounds or isinstance(self.metric, TailEvidence):
+            return margins
+        (bound,) = self.bounds
+        return Margins(harm=alone(margins.harm, bound), ok=alone(margins.ok, bound))
+
+    def _due(self, wealth: Wealth) -> Wealth:
+        """
+        What the metric starts with the next block: by the schedule, or since it is judged alone of what is left.
+        """
+        if self.bounds is None or isinstance(self.metric, GaugeEvidence):
+            return reserving(wealth, self._unstarted)
+        harm = self.metric.harm
+        return each_block(harm[0] if isinstance(harm, tuple) else harm)
 
     def observe(
         self,
@@ -232,13 +293,13 @@ class Account:
         match self.metric, block, margins:
             case MetricEvidence() as rate, Block(), Margins():
                 parts = None if self.slices is None else self.slices.observe(slices, margins.harm, wealth)
-                grown = rate.observe(block, margins, wealth)
+                grown = rate.observe(block, margins, self._due(wealth))
                 guard = self._guard_after(rate, block, pods, margins, wealth)
                 counted = replace(self, metric=grown, slices=parts, guard=guard)
                 found = None if guard is None else guard.culprit
                 return counted if found is None else counted._raised(grown, found, block.end)  # noqa: SLF001 - its own
             case TailEvidence() as tails, TailBlock(), Margins():
-                return replace(self, metric=tails.observe(block, margins, wealth))
+                return replace(self, metric=tails.observe(block, margins, self._due(wealth)))
             case GaugeEvidence() as gauge, GaugeBlock(), GaugeMargins():
                 return replace(self, metric=gauge.observe(block, margins, wealth))
             case _:
@@ -298,6 +359,8 @@ class Account:
             "guard": None if self.guard is None else self.guard.to_state(),
             "differing": self.differing,
             "store": None if self.store == UNKNOWN_STORE else list(self.store),
+            "past": [number for counts in self.past for number in (counts.n, counts.x)] or None,
+            "bounds": None if self.bounds is None else list(self.bounds),
         }
         return {**self.metric.to_state(), **{name: value for name, value in more.items() if value is not None}}
 
@@ -316,7 +379,7 @@ class Account:
             return cls(GaugeEvidence.from_state(cast("GaugeState", state)))
         else:
             metric = MetricEvidence.from_state(cast("MetricState", state))
-        parts, guard = state.get("slices"), state.get("guard")
+        parts, guard, past = state.get("slices"), state.get("guard"), state.get("past", ())
         return cls(
             metric,
             PhiSource(state.get("source", PhiSource.GIVEN)),
@@ -326,4 +389,6 @@ class Account:
             guard=None if guard is None else PodGuard.from_state(cast("GuardState", guard)),
             differing=state.get("differing"),
             store=Store.from_state(state.get("store", UNKNOWN_STORE)),
+            past=tuple(Counts(float(n), float(x)) for n, x in zip(past[::2], past[1::2], strict=True)),
+            bounds=None if (bounds := state.get("bounds")) is None else tuple(map(float, bounds)),
         )

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, assert_never
 
-from modelramp.analysis import ALPHA_OK, ALPHA_ROLLBACK, PHI_UNKNOWN, Totals
+from modelramp.analysis import ALPHA_OK, ALPHA_ROLLBACK, PHI_UNKNOWN, Margins, Totals
+from modelramp.analysis.frozen import doubt
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
@@ -18,13 +19,16 @@ from modelramp.api.status import (
     EvidenceState,
     StepStatus,
     TrafficStatus,
+    UndoStatus,
     VerdictName,
     VerdictStatus,
 )
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account, Opening, PhiSource
+from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
+from modelramp.rollout.memory import kept_at_most
 from modelramp.rollout.needs import counted_from, history_of, opens_evidence
 from modelramp.rollout.numbers import count_text, evidence_text
 from modelramp.rollout.observed import (
@@ -38,9 +42,14 @@ from modelramp.rollout.observed import (
     Unavailable,
 )
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import wealth_of
+from modelramp.rollout.smoke import answered
+from modelramp.rollout.strategy import Judged, wealth_of
 
 NOTHING_COUNTED: Final = "no request of the candidate was counted in this step yet"
+NO_BASELINE: Final = (
+    "too little was counted of stable before it lost its traffic, so no harm beside it can be shown; "
+    "a metric with against.limit needs no stable"
+)
 NEVER_JUDGED: Final = (
     "stable's history of at least two pods is needed, 30 intervals or more in which the gauge varied: "
     "without it it can never be certified"
@@ -55,8 +64,10 @@ def _candidate(s: Situation) -> CandidateStatus | None:
     if candidate is None:
         return None
     ready = arm.ready if arm is not None else 0
-    most = min(max(candidate.ready_pods, ready), s.spec.serving.replicas)
-    ready_since = candidate.ready_since or (s.now if ready >= s.spec.serving.replicas else None)
+    wanted = candidate_size(s)
+    most = min(max(candidate.ready_pods, ready), wanted)
+    steady = s.status.phase is Phase.PREPARING and s.spec.serving.min_ready.seconds > 0  # a break begins it anew
+    ready_since = (None if steady and ready < wanted else candidate.ready_since) or (s.now if ready >= wanted else None)
     lost = ready_since is not None and ready < most
     changes = {
         "ready_pods": most,
@@ -69,18 +80,20 @@ def _candidate(s: Situation) -> CandidateStatus | None:
 
 def _warm_up_good(s: Situation) -> bool:
     reading, warm_up = s.observed.warm_up, s.spec.serving.warm_up
-    if reading is None or warm_up is None:
-        return False
-    fast = warm_up.p95_below is None or reading.p95_seconds < warm_up.p95_below.seconds
-    return reading.failed == 0 and reading.sent >= warm_up.requests and fast
+    return reading is not None and warm_up is not None and answered(reading, warm_up)
 
 
 def _step(s: Situation) -> StepStatus | None:
     """
-    When the step's traffic was first seen in place; a route lost again is seen by the rules, not forgotten here.
+    When the step's traffic was first seen in place, and whether its smoke requests were answered; a route lost again is
+    seen by the rules, not forgotten here.
     """
     step, by_request = s.status.step, s.status.reason is Reason.PAUSED_BY_REQUEST
-    if step is None or step.in_place_since is not None or not (s.status.phase is Phase.PROGRESSING or by_request):
+    smoke = s.step.smoke if s.step is not None else None
+    if step is not None and smoke is not None and s.observed.smoke is not None and answered(s.observed.smoke, smoke):
+        step = step.model_copy(update={"smoke_passed": True})
+    looked_at = s.status.phase is Phase.PROGRESSING or by_request or s.first_serves
+    if step is None or step.in_place_since is not None or not looked_at:
         return step
     return step.model_copy(update={"in_place_since": s.now}) if traffic_in_place(s) else step
 
@@ -115,15 +128,18 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
     ever changes it.
     """
     begin, step = counted_from(s), s.step
-    if step is None or step.next_share is None or begin is None:
+    if step is None or begin is None or metric not in s.counted_metrics:
         return kept
     if isinstance(reading, AnotherStore):
         return kept.leave_out(reading.until, reading.store)
     if not isinstance(reading, Measured):
         return kept
-    limits = s.margins_of(metric, step.next_share)
-    wealth = wealth_of(s.spec)
-    counted = kept.skip_until(begin).observe(reading.block, reading.slices, limits, wealth, reading.pods)
+    kept, limits, slices = kept.skip_until(begin), s.margins_of(metric, step.next_share or 1.0), reading.slices
+    if s.judged is Judged.ALONE and isinstance(limits, Margins):
+        kept = kept.freeze(limits, delta=doubt(s.weight_of(metric.title)))
+        limits = kept.margins_alone(limits)
+        slices = {} if kept.bounds else slices  # a slice's rate is not its metric's; limits hold for both
+    counted = kept.observe(reading.block, slices, limits, wealth_of(s.spec), reading.pods)
     return counted.told_by(reading.store, reading.block.end)
 
 
@@ -140,7 +156,8 @@ def _verdict(name: str, kept: Account | None, reading: Reading) -> VerdictStatus
         case Measured():
             never = kept is not None and kept.never_judged
             absent = NEVER_JUDGED if never else NOTHING_COUNTED
-            message = absent if verdict is VerdictName.NO_DATA else reading.note
+            told = NO_BASELINE if kept is not None and kept.compares_nothing else reading.note
+            message = absent if verdict is VerdictName.NO_DATA else told
         case unknown:
             assert_never(unknown)
     totals = Totals() if kept is None else kept.totals
@@ -214,8 +231,17 @@ def _retry(s: Situation) -> str | None:
     """
     A retry annotation is remembered as seen outside the phases that act on it, so it never fires later by surprise.
     """
-    acts = s.status.phase in {Phase.FAILED, Phase.REPORTED, Phase.PAUSED}
+    ended = s.status.phase in {Phase.FAILED, Phase.REPORTED}
+    acts = ended or (s.status.phase is Phase.PAUSED and s.status.step is not None)
     return s.status.retry_seen if acts else s.deployment.annotations.get(ANNOTATION_RETRY, s.status.retry_seen)
+
+
+def _returning(s: Situation) -> UndoStatus | None:
+    """
+    The undo under way; another wish of the spec ends it.
+    """
+    undo = s.status.undo
+    return undo if undo is not None and undo.instead_of == s.deployment.revision else None
 
 
 def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> Situation:
@@ -223,8 +249,17 @@ def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> 
     The situation the rules are asked about.
     """
     s = Situation(deployment=deployment, status=deployment.status, observed=observed, now=now)
+    kept = kept_at_most(s.status.kept, s.spec.strategy.keep_revisions)
     s = s.with_status(
-        s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s), "retry_seen": _retry(s)})
+        s.status.model_copy(
+            update={
+                "candidate": _candidate(s),
+                "step": _step(s),
+                "retry_seen": _retry(s),
+                "undo": _returning(s),
+                "kept": kept,
+            }
+        )
     )
     return s.with_status(s.status.model_copy(update=_judged(s)))
 
@@ -235,7 +270,7 @@ def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:
     """
     if s.candidate is None:
         return None
-    given = s.observed.route.shares.get(s.candidate)
+    given = (s.observed.route.achieved or s.observed.route.shares).get(s.candidate)
     counts = [item.step_exposures for item in s.evidence.values()]
     mine, all_of_them = sum(candidate for candidate, _ in counts), sum(map(sum, counts))
     observed = Share.of_percent(Decimal(str(round(100 * mine / all_of_them, 1)))) if all_of_them > 0 else None

@@ -12,12 +12,15 @@ from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.account import PhiSource
+from modelramp.rollout.capacity import shortage, unplaced
 from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
-from modelramp.rollout.rules import ON_TRIAL
+from modelramp.rollout.rules import AT_REST, ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.strategy import Judged
+from modelramp.rollout.waiting import frozen_message
 
 TRUE: Final = "True"
 FALSE: Final = "False"
@@ -39,6 +42,9 @@ def _accepted(s: Situation) -> Finding:
         return Finding(FALSE, Reason.EFFECT_REFUSED, s.observed.refused[:1024])
     if s.impossible is not None:
         return Finding(FALSE, Reason.INVALID_SPEC, s.impossible[:1024])
+    short = shortage(s)
+    if short is not None:
+        return Finding(FALSE, Reason.INSUFFICIENT_CAPACITY, short)
     return Finding(TRUE, Reason.ACCEPTED, "the spec is valid")
 
 
@@ -46,6 +52,8 @@ def _ready(s: Situation) -> Finding:
     stable = s.observed.arms.get(s.stable or "")
     if stable is None or stable.ready == 0:
         return Finding(FALSE, Reason.NOT_SERVING, "no revision with a ready endpoint serves yet")
+    if s.status.phase is Phase.STABLE and s.status.reason is Reason.ANALYSIS_FAILED:
+        return Finding(FALSE, Reason.ANALYSIS_FAILED, "the first revision serves everything, above its limits")
     if s.status.phase is Phase.STABLE:
         return Finding(TRUE, Reason.COMPLETE, "the revision of the spec serves everything")
     return Finding(FALSE, s.status.reason, f"{s.status.phase}: the revision of the spec does not serve everything")
@@ -63,6 +71,8 @@ def _progressing(s: Situation) -> Finding:
             return Finding(FALSE, s.status.reason, "the shadow run is over; stable serves everything")
         case Phase.PAUSED:
             return Finding(FALSE, s.status.reason, "paused; the share stays where it is")
+        case phase if held_back(s):
+            return Finding(TRUE, Reason.FROZEN, f"the rollout is {phase}; {frozen_message(s)}")
         case phase:
             return Finding(TRUE, s.status.reason, f"the rollout is {phase}")
 
@@ -81,8 +91,10 @@ def _analysis(s: Situation) -> Finding:
     ):
         if name in by_name:
             return Finding(UNKNOWN, reason, f"{by_name[name].name}: {by_name[name].message}; holding"[:1024])
-    if set(by_name) == {VerdictName.PASSED}:
-        return Finding(TRUE, Reason.WITHIN_MARGIN, "every metric is certified for the next share")
+    alone = s.judged is Judged.ALONE
+    if set(by_name) <= {VerdictName.PASSED} | ({VerdictName.INCONCLUSIVE} if alone else set()):
+        told = "no harm is shown of the candidate alone" if alone else "every metric is certified for the next share"
+        return Finding(TRUE, Reason.WITHIN_MARGIN, told)
     return Finding(UNKNOWN, Reason.COLLECTING_EVIDENCE, "the evidence is not sufficient either way yet")
 
 
@@ -176,8 +188,22 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
     ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
     ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
     ConditionType.INSUFFICIENT_TRAFFIC: (Reason.INSUFFICIENT_TRAFFIC, _insufficient_traffic),
+    ConditionType.INSUFFICIENT_CAPACITY: (Reason.INSUFFICIENT_CAPACITY, unplaced),
 }
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""
+
+
+def _for_tools(s: Situation, accepted: Finding, progressing: Finding) -> dict[ConditionType, Finding]:
+    """
+    What kstatus asks for: that a human has to act, else that the spec is being carried out, else nothing.
+    """
+    if accepted.status == FALSE:
+        return {ConditionType.STALLED: Finding(TRUE, accepted.reason, accepted.message)}
+    if s.status.phase is Phase.FAILED:
+        return {ConditionType.STALLED: Finding(TRUE, progressing.reason, progressing.message)}
+    if s.status.phase in AT_REST:
+        return {}
+    return {ConditionType.RECONCILING: Finding(TRUE, s.status.reason, f"the rollout is {s.status.phase}")}
 
 
 def _dated(known: Condition | None, kind: ConditionType, found: Finding, generation: int, now: datetime) -> Condition:
@@ -202,6 +228,7 @@ def conditions(s: Situation) -> tuple[Condition, ...]:
         told = find(s) if s.status.phase in ON_TRIAL else None
         if told is not None:
             found[kind] = Finding(TRUE, reason, told[:1024])
+    found |= _for_tools(s, found[ConditionType.ACCEPTED], found[ConditionType.PROGRESSING])
     return tuple(
         _dated(known.get(kind), kind, finding, s.deployment.generation, s.now) for kind, finding in found.items()
     )
@@ -219,6 +246,11 @@ def refusal(status: Status, generation: int, problem: str, now: datetime) -> Sta
             known.get(ConditionType.ACCEPTED), ConditionType.ACCEPTED, said, generation, now
         ),
     }
+    stalled = _dated(
+        known.get(ConditionType.STALLED), ConditionType.STALLED, said._replace(status=TRUE), generation, now
+    )
+    dated[ConditionType.STALLED] = stalled
+    dated.pop(ConditionType.RECONCILING, None)
     for kind in ALWAYS_PRESENT:
         unknown = Finding(UNKNOWN, Reason.INVALID_SPEC, "the spec is not valid")
         dated.setdefault(kind, _dated(None, kind, unknown, generation, now))

@@ -72,8 +72,11 @@ class GaugeTemplate:
 
 Template = CounterTemplate | BucketTemplate | GaugeTemplate
 
-GATEWAY_SOURCES: Final[Mapping[str, Source]] = {"projectcontour.io/gateway-controller": Source.ENVOY}
-"""By the controller name of the GatewayClass."""
+GATEWAY_SOURCES: Final[Mapping[str, Source]] = {
+    "projectcontour.io/gateway-controller": Source.ENVOY,
+    "istio.io/virtual-service": Source.ISTIO,
+}
+"""By the controller name of the GatewayClass, or what stands for a mesh."""
 RUNTIME_SOURCES: Final[Mapping[Runtime, Source]] = {
     runtime: Source(str(runtime)) for runtime in Runtime if runtime is not Runtime.CUSTOM
 }
@@ -98,10 +101,11 @@ def _of(preset: MetricPreset, source: Source | None) -> Template | None:
 
 def gateway_counters(controller: str | None) -> CounterTemplate | None:
     """
-    The gateway's counters of requests, errors and requests in flight; None: not known for this gateway.
+    The gateway's counters of requests, errors and requests in flight; None: not known for this gateway, or it has no
+    gauge of requests in flight, without which a request that lasts is not told from none.
     """
     source = GATEWAY_SOURCES.get(controller or "")
-    if source is None:
+    if source is None or row_of(Preset.IN_FLIGHT, source) is None:
         return None
     bad, total = selectors(Preset.ERRORS, source)
     (in_flight,) = selectors(Preset.IN_FLIGHT, source)

@@ -17,13 +17,16 @@ from modelramp.rollout.account import Opening
 from modelramp.rollout.actions import ANSWERS, obstacle
 from modelramp.rollout.assess import assess, forecasts, traffic_status
 from modelramp.rollout.conditions import conditions
-from modelramp.rollout.desired import candidate_percent, difference, retired
-from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.desired import at_rest, candidate_percent, difference, retired
+from modelramp.rollout.freeze import frozen_until
+from modelramp.rollout.messages import message
 from modelramp.rollout.needs import next_counts_at
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.plan import Because, Plan
-from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match
+from modelramp.rollout.recommend import RECOMMENDING
+from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match, held_back
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.waiting import waiting_message
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
 LONGEST_SLEEP: Final = timedelta(seconds=15)
@@ -42,17 +45,17 @@ def _move(s: Situation, rule: Rule) -> Status:
     """
     The memory after the rule: what it remembers, and where it leads.
     """
-    said = message(rule.because, s)
     remembered = rule.remember(s, rule.because)
+    told = remembered.recommendation if rule.because in RECOMMENDING else None
+    said = message(rule.because, s) if told is None else told.message
     if s.request is not None and rule.when in ANSWERS:
         remembered = remembered.model_copy(update={"action": _answer(s, s.request, said)})
     if rule.to is None:
         return remembered
     moved = remembered.phase is not rule.to
     since = s.now if moved or remembered.phase_since is None else remembered.phase_since
-    return remembered.model_copy(
-        update={"phase": rule.to, "phase_since": since, "reason": rule.because, "message": said}
-    )
+    moved_to = {"phase": rule.to, "phase_since": since, "reason": rule.because, "message": said}
+    return remembered.model_copy(update={**moved_to, "recommendation": told})
 
 
 def _summary(status: Status) -> str | None:
@@ -86,6 +89,15 @@ def _shown(s: Situation, *, moved: bool) -> Status:
     return face.model_copy(update={"conditions": conditions(s.with_status(face))})
 
 
+def _told_in_passing(status: Status, rule: Rule) -> str | None:
+    """
+    What is said of a row after which phase, reason and message stay.
+    """
+    if rule.because in RECOMMENDING:
+        return status.recommendation.message if status.recommendation else None
+    return status.action.message if status.action else None
+
+
 def wake_at(s: Situation, *, moved: bool) -> datetime | None:
     """
     At once after a transition; soon while something is awaited; never at rest.
@@ -93,7 +105,19 @@ def wake_at(s: Situation, *, moved: bool) -> datetime | None:
     if moved:
         return s.now
     if s.status.phase in AT_REST:
-        return s.now + POLL if retired(s) else None
+        leaving = any(not at_rest(s, arm) for arm in retired(s)) or s.observed.route.former
+        return s.now + POLL if leaving else None
+    if s.status.phase is Phase.PREPARING and held_back(s):
+        return frozen_until(s)
+    return _next_look(s)
+
+
+def _next_look(s: Situation) -> datetime:
+    """
+    When something may have changed that wakes nobody.
+    """
+    if s.status.phase is Phase.PAUSED and s.status.step is None:
+        return s.now + LONGEST_SLEEP  # for somebody, who wakes us; and for a candidate that loses its pods
     if any(not isinstance(found, Opening) for found in s.observed.histories.values()):
         return s.now + LONGEST_SLEEP  # long to read; an edit wakes us
     in_place = s.status.step is not None and s.status.step.in_place_since is not None
@@ -126,7 +150,7 @@ def decide(deployment: MLModelDeployment, observed: Observed, now: datetime, rul
     now = now.replace(microsecond=0)
     after, rule = transition(deployment, observed, now, rules)
     status = _shown(after, moved=rule is not None)
-    answered = status.action.message if rule is not None and rule.to is None and status.action else None
+    answered = _told_in_passing(status, rule) if rule is not None and rule.to is None else None
     because = Because(
         rule=None if rule is None else rule.when.__name__,
         reason=Reason.WAITING if rule is None else rule.because,

@@ -8,10 +8,22 @@ from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.guards import nothing_reaches, stable_serves
+from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
+from modelramp.rollout.ends import nothing_reaches
+from modelramp.rollout.guards import stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
-from modelramp.rollout.situation import Situation
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    DropFormerRouter,
+    Effect,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
+from modelramp.rollout.ratio import keeps_ratio
+from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import WHOLE
 
 NOTHING: Final = Decimal(0)
@@ -62,9 +74,9 @@ def candidate_percent(s: Situation) -> Decimal:
         case Exposure.NOTHING:
             return NOTHING
         case Exposure.STEP:
-            return s.step_percent
+            return share_within_reach(s, s.step_percent)
         case Exposure.EVERYTHING:
-            return WHOLE
+            return share_within_reach(s, WHOLE)
         case unknown:
             assert_never(unknown)
 
@@ -81,7 +93,7 @@ def _released(s: Situation, arm: Arm) -> bool:
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
     delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
-    return delayed and nothing_reaches(s, arm.revision)
+    return (delayed or releases_at_once(s)) and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
 
 def _listed(s: Situation, arm: Arm) -> bool:
@@ -101,6 +113,14 @@ def _unlisted(s: Situation, arm: Arm) -> bool:
     """
     route = s.observed.route
     return arm.revision not in route.shares and route.acceptance in {Acceptance.ACCEPTED, Acceptance.ABSENT}
+
+
+def at_rest(s: Situation, arm: Arm) -> bool:
+    """
+    The retired revision is one that undo can return to, and nothing is left to be done about it.
+    """
+    empty = arm.wanted_replicas == 0 and arm.pods == 0 and arm.role == Role.RETIRED
+    return arm.revision in s.kept and empty and _unlisted(s, arm)
 
 
 def wanted_shares(s: Situation) -> Mapping[str, Decimal]:
@@ -147,6 +167,13 @@ def wanted_cohort(s: Situation) -> CohortRoute | None:
     return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
 
 
+def _held(s: Situation) -> bool:
+    """
+    Exposure is not raised: somebody else writes the route, or a person paused.
+    """
+    return s.observed.route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
+
+
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
     shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
@@ -160,26 +187,41 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
-    held = route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
-    if ready and not (raises and held):
+    # Stable has no pods then until the candidate's are gone, and those are kept while anything reaches them.
+    ready = ready or (recreates(s) and rising == {s.stable})
+    if s.spec.traffic.by_pods and raises:
+        ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
+    if ready and not (raises and _held(s)):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:
     """
-    A serving revision exists, has the spec's size and its role. Only the spec's own revision can be created.
+    A serving revision exists, has its size and its role. Only the spec's own revision can be created.
     """
     if revision is None:
         return
-    arm, replicas = s.observed.arms.get(revision), s.spec.serving.replicas
+    arm, replicas = s.observed.arms.get(revision), wanted_replicas(s, revision)
     if arm is None:
-        if revision == s.target:
+        known = revision == s.deployment.revision  # of another one the pod template is not known
+        if known and not (role is Role.CANDIDATE and shortage(s) is not None):
             yield EnsureWorkload(revision=revision, replicas=replicas, role=role)
         return
-    if arm.wanted_replicas != replicas:
-        yield ScaleWorkload(revision=revision, replicas=replicas, grows=replicas > arm.wanted_replicas)
+    grows = replicas > arm.wanted_replicas
+    more = grows and role is Role.CANDIDATE and s.spec.traffic.by_pods  # where a share is pods, they are exposure
+    if arm.wanted_replicas != replicas and not (more and _held(s)):
+        yield ScaleWorkload(revision=revision, replicas=replicas, grows=grows)
     if arm.role != role:
         yield SetRole(revision=revision, role=role)
+
+
+def _restart(s: Situation) -> Iterator[RestartWorkload]:
+    """
+    The stable revision's pods are those of the last request for new ones.
+    """
+    stable, arm = s.status.stable, s.observed.arms.get(s.stable or "")
+    if stable is not None and arm is not None and stable.restart_id not in {None, arm.restart_id}:
+        yield RestartWorkload(revision=stable.revision, restart_id=stable.restart_id or "")
 
 
 def _retirement(s: Situation) -> Iterator[Effect]:
@@ -188,8 +230,19 @@ def _retirement(s: Situation) -> Iterator[Effect]:
             yield SetRole(revision=arm.revision, role=Role.RETIRED)
         if arm.wanted_replicas > 0 and _released(s, arm):
             yield ScaleWorkload(revision=arm.revision, replicas=0, grows=False)
-        if arm.wanted_replicas == 0 and arm.pods == 0 and _unlisted(s, arm):
+        if arm.wanted_replicas == 0 and arm.pods == 0 and _unlisted(s, arm) and arm.revision not in s.kept:
             yield DeleteWorkload(revision=arm.revision)
+
+
+def _change_of_router(s: Situation) -> Iterator[DropFormerRouter]:
+    """
+    The former router's object goes once the present one gives what it should, and requests that came by the former one
+    have had time to end.
+    """
+    route = s.observed.route
+    given = route.acceptance is Acceptance.ACCEPTED and dict(route.shares) == dict(wanted_shares(s))
+    if route.former and given and s.since(route.since, max(s.spec.traffic.longest_request.timedelta, SETTLE)):
+        yield DropFormerRouter()
 
 
 def _order(effect: Effect) -> int:
@@ -203,11 +256,11 @@ def _order(effect: Effect) -> int:
             return 1
         case SetTraffic():
             return 2
-        case SetRole():
+        case SetRole() | RestartWorkload():
             return 3
         case ScaleWorkload():
             return 4
-        case DeleteWorkload():
+        case DeleteWorkload() | DropFormerRouter():
             return 5
         case unknown:
             assert_never(unknown)
@@ -217,7 +270,8 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     """
     Wanted minus observed, in safe order; empty when the world matches.
     """
-    effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_retirement(s)]
+    effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
+    effects += _change_of_router(s)
     if DESIRED[s.status.phase].candidate_workload:
         effects += _workload(s, s.candidate, Role.CANDIDATE)
     return tuple(sorted(effects, key=_order))

@@ -2,6 +2,7 @@
 Findings: what may be the case. The first line of each is printed in docs/rollout.md.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -10,9 +11,11 @@ from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout.observed import Acceptance
+from modelramp.rollout.capacity import candidate_size, more_time, shortage
+from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import WHOLE
+from modelramp.rollout.smoke import smoke_passed
+from modelramp.rollout.strategy import WHOLE, Judged
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
 SPLIT_TOLERANCE: Final = (
@@ -82,13 +85,25 @@ def candidate_unhealthy(s: Situation) -> bool:
     )
 
 
+def _held_until(s: Situation, since: datetime) -> datetime:
+    """
+    Until when a freeze window may have held back a candidate that was ready; the instant given if none has since.
+    """
+    return max(since, s.now if frozen(s) else thawed_at(s) or since)
+
+
 def preparation_overdue(s: Situation) -> bool:
     """
     The candidate is not ready and warm within the progress deadline.
+
+    Of one that was ready in a freeze window the deadline counts from the window's end.
     """
     candidate = s.status.candidate
-    overdue = candidate is not None and s.since(candidate.since, s.spec.strategy.progress_deadline.timedelta)
-    return overdue and not (candidate_listed(s) or first_candidate_ready(s) or s.impossible is not None)
+    impossible = s.impossible is not None or shortage(s) is not None
+    if candidate is None or candidate_listed(s) or first_candidate_ready(s) or impossible:
+        return False
+    begun = candidate.since if candidate.ready_since is None else _held_until(s, candidate.since)
+    return s.since(begun, s.spec.strategy.progress_deadline.timedelta + more_time(s))
 
 
 def route_overdue(s: Situation) -> bool:
@@ -96,7 +111,8 @@ def route_overdue(s: Situation) -> bool:
     The gateway has not followed the step's share within the progress deadline.
     """
     step = s.status.step
-    overdue = step is not None and s.since(step.entered_at, s.spec.strategy.progress_deadline.timedelta)
+    allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
+    overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
     return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
 
@@ -105,7 +121,7 @@ def promotion_overdue(s: Situation) -> bool:
     """
     The gateway has not followed the promotion within the progress deadline, and there is a stable to return to.
     """
-    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
+    overdue = s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta + more_time(s))
     return overdue and s.stable is not None and not promotion_in_place(s)
 
 
@@ -154,10 +170,16 @@ def names_stable(s: Situation) -> bool:
 
 def candidate_ready(s: Situation) -> bool:
     """
-    All the candidate's pods are ready endpoints, and its warm-up is done.
+    All the candidate's pods are ready endpoints, for as long as the spec asks, and its warm-up is done.
     """
     arm, candidate = s.candidate_arm, s.status.candidate
-    return arm is not None and candidate is not None and candidate.warm and arm.ready >= s.spec.serving.replicas
+    return (
+        arm is not None
+        and candidate is not None
+        and candidate.warm
+        and arm.ready >= candidate_size(s)
+        and s.since(candidate.ready_since, s.spec.serving.min_ready.timedelta)
+    )
 
 
 def candidate_listed(s: Situation) -> bool:
@@ -225,7 +247,7 @@ def _counted_share(s: Situation) -> float:
         return 1.0  # callers choose by their header: any share may be right
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
-    return float(step.percent / WHOLE)
+    return float(s.step_percent / WHOLE)
 
 
 def split_mismatched(s: Situation) -> bool:
@@ -245,20 +267,23 @@ def split_mismatched(s: Situation) -> bool:
 
 def certified(s: Situation) -> bool:
     """
-    Every metric is shown to be within its margin for the next share, on data that is still coming in.
+    Every metric the step names is shown to be within its margin for the next share, on data that is still coming in.
+
+    Alone, every one was looked at in the step and has data: that no harm is shown is what its soak time is for.
     """
-    step = s.step
-    if step is None or step.next_share is None:
-        return True  # nothing is left to compare with; guardrails and the soak time decide
-    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict is VerdictName.PASSED}
-    return all(metric.title in passed for metric in s.judged_metrics)
+    enough = (
+        {VerdictName.PASSED} if s.judged is Judged.BESIDE_STABLE else {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
+    )
+    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict in enough}
+    return all(metric.title in passed for metric in s.required_metrics)
 
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, and every metric is certified for the next share.
+    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, and
+    the smoke requests, if it has any, were answered as wanted.
     """
-    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
+    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s) and smoke_passed(s)
 
 
 def last_step_passed(s: Situation) -> bool:
@@ -271,6 +296,8 @@ def last_step_passed(s: Situation) -> bool:
 def promotion_in_place(s: Situation) -> bool:
     """
     The gateway accepted the route that gives the candidate everything, and the candidate has ready endpoints.
+
+    The first revision of all has been watched for the last step's soak time, too, if it is held against limits.
     """
     arm = s.candidate_arm
     return (
@@ -278,53 +305,22 @@ def promotion_in_place(s: Situation) -> bool:
         and arm is not None
         and arm.ready > 0
         and s.since(s.status.phase_since, SETTLE)
+        and not _first_is_watched(s)
     )
 
 
-def nothing_reaches(s: Situation, revision: str | None) -> bool:
+def _first_is_watched(s: Situation) -> bool:
     """
-    The gateway accepted a route without the revision's share, copies or cohort; nothing was counted or is in flight.
-
-    When the gateway's counters cannot be had, the time since the phase began stands in for them.
+    Until it soaked with data of every limit, or the step's deadline passed, or the spec names another revision.
     """
-    if revision is None or s.observed.route.acceptance is Acceptance.ABSENT:
-        return True
-    if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
+    step = s.status.step
+    if not (s.first_serves and s.counted_metrics) or s.step is None or step is None or superseded(s):
         return False
-    drain = s.observed.drain
-    if drain is not None:
-        return drain.empty(revision)
-    return s.since(s.status.phase_since, max(s.spec.traffic.longest_request.timedelta, SETTLE))
+    return not (s.since(step.entered_at, s.step.deadline) or (soaked(s) and certified(s)))
 
 
-def unconfirmed(s: Situation) -> bool:
+def first_revision_harmful(s: Situation) -> bool:
     """
-    The route gives the candidate nothing, and the gateway has not followed it within the progress deadline.
-
-    The rollout ends without it, or a gateway that fell silent would hold up every later one; the candidate's pods stay.
+    The first revision of all is shown to be above its limits: nothing can take over, so it goes on serving.
     """
-    route, candidate = s.observed.route, s.candidate
-    unsaid = route.acceptance in {Acceptance.PENDING, Acceptance.REFUSED}
-    gets_nothing = candidate is not None and not route.shares.get(candidate) and not s.reached_aside(candidate)
-    return unsaid and gets_nothing and s.since(s.status.phase_since, s.spec.strategy.progress_deadline.timedelta)
-
-
-def candidate_drained(s: Situation) -> bool:
-    """
-    Nothing reaches the candidate any more, or the gateway has not said so within the progress deadline.
-    """
-    return nothing_reaches(s, s.candidate) or unconfirmed(s)
-
-
-def drained_and_superseded(s: Situation) -> bool:
-    """
-    Nothing reaches the candidate any more, and the spec names a revision that can be begun.
-    """
-    return candidate_drained(s) and new_revision(s)
-
-
-def drained_and_rejected(s: Situation) -> bool:
-    """
-    Nothing reaches the candidate any more, and the spec names a rejected revision.
-    """
-    return candidate_drained(s) and names_rejected(s)
+    return s.first_serves and analysis_failed(s)

@@ -2,6 +2,9 @@
 Updates of the memory: what each transition remembers. Verbs; each returns the next status.
 """
 
+from dataclasses import replace
+
+from modelramp.api.action import ActionRequest
 from modelramp.api.names import ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import (
@@ -9,23 +12,26 @@ from modelramp.api.status import (
     MAX_REJECTED,
     CandidateStatus,
     EvidenceState,
+    KeptRevision,
     Outcome,
     Rejection,
     StableStatus,
     Status,
     StepStatus,
+    UndoStatus,
 )
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.draining import why_it_began
 from modelramp.rollout.situation import Situation
-from modelramp.rollout.strategy import course_of, wealth_of
+from modelramp.rollout.strategy import Judged, course_of, wealth_of
 
 
 def _cleared(status: Status, **changes: object) -> Status:
     """
     The status without anything that belongs to one rollout only, then changed.
     """
-    empty = {"candidate": None, "step": None, "evidence": (), "verdicts": (), "evidence_summary": None, "traffic": None}
+    nothing = ("candidate", "step", "evidence_summary", "traffic", "recommendation", "undo")
+    empty = {**dict.fromkeys(nothing), "evidence": (), "verdicts": ()}
     return status.model_copy(update={**empty, **changes})
 
 
@@ -49,6 +55,40 @@ def begin(s: Situation, _reason: Reason) -> Status:
     )
     kept = tuple(rejection for rejection in s.status.rejected if rejection.revision != s.target)
     return _cleared(s.status, candidate=candidate, rejected=kept, retry_seen=_retry_seen(s))
+
+
+def kept_at_most(kept: tuple[KeptRevision, ...], number: int) -> tuple[KeptRevision, ...]:
+    """
+    The newest of them, as many as are to be kept.
+    """
+    return kept[len(kept) - number :] if len(kept) > number else kept
+
+
+def begin_undo(s: Situation, _reason: Reason) -> Status:
+    """
+    The kept revision becomes the candidate again, with the pod template it had.
+    """
+    asked = s.request
+    known = {kept.revision: kept for kept in s.status.kept}
+    if not isinstance(asked, ActionRequest) or asked.revision not in known:
+        return s.status
+    back = known[asked.revision]
+    candidate = CandidateStatus(
+        revision=back.revision, version=back.version, since=s.now, warm=s.spec.serving.warm_up is None
+    )
+    undo = UndoStatus(revision=back.revision, instead_of=s.deployment.revision, by=asked.by)
+    others = tuple(rejection for rejection in s.status.rejected if rejection.revision != back.revision)
+    return _cleared(s.status, candidate=candidate, undo=undo, rejected=others)
+
+
+def remember_restart(s: Situation, _reason: Reason) -> Status:
+    """
+    The stable revision's pods are those of this request.
+    """
+    asked, stable = s.request, s.status.stable
+    if not isinstance(asked, ActionRequest) or stable is None:
+        return s.status
+    return s.status.model_copy(update={"stable": stable.model_copy(update={"restart_id": asked.id})})
 
 
 def _entered(s: Situation) -> StepStatus | None:
@@ -78,13 +118,23 @@ def enter_first_step(s: Situation, _reason: Reason) -> Status:
 
 def enter_next_step(s: Situation, _reason: Reason) -> Status:
     """
-    The next step begins: certification starts again, harm evidence goes on.
+    The next step begins: certification starts again, harm evidence goes on, with fresh bets in a step beside stable.
     """
-    wealth = wealth_of(s.spec)
+    beside = s.next_step is not None and s.next_step[1].judged is Judged.BESIDE_STABLE
+    wealth = wealth_of(s.spec) if beside else replace(wealth_of(s.spec), per_step=0.0)
     evidence = tuple(
         EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
     )
     return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
+
+
+def enter_last_step(s: Situation, _reason: Reason) -> Status:
+    """
+    The first revision of all gets everything at once, and is watched as in the last step.
+    """
+    of = len(course_of(s.spec).steps)
+    step = StepStatus(index=of - 1, display=f"{of}/{of}", traffic=Share("100%"), entered_at=s.now)
+    return s.status.model_copy(update={"step": step, "verdicts": ()})
 
 
 def restart_step_clock(s: Situation, _reason: Reason) -> Status:
@@ -112,6 +162,12 @@ def _ended(s: Situation, outcome: Reason, message: str) -> tuple[Outcome, ...]:
     return (*s.status.history, entry)[-MAX_HISTORY:]
 
 
+def _rejecting(s: Situation, one: CandidateStatus | StableStatus, reason: Reason) -> tuple[Rejection, ...]:
+    rejection = Rejection(revision=one.revision, version=one.version, reason=reason, at=s.now)
+    others = tuple(known for known in s.status.rejected if known.revision != one.revision)
+    return (*others, rejection)[-MAX_REJECTED:]
+
+
 def reject_candidate(s: Situation, reason: Reason) -> Status:
     """
     The candidate is not begun again without a retry.
@@ -119,20 +175,30 @@ def reject_candidate(s: Situation, reason: Reason) -> Status:
     candidate = s.status.candidate
     if candidate is None:
         return s.status
-    rejection = Rejection(revision=candidate.revision, version=candidate.version, reason=reason, at=s.now)
-    others = tuple(known for known in s.status.rejected if known.revision != candidate.revision)
-    return s.status.model_copy(update={"rejected": (*others, rejection)[-MAX_REJECTED:]})
+    return s.status.model_copy(update={"rejected": _rejecting(s, candidate, reason), "undo": None})
 
 
 def promote(s: Situation, reason: Reason) -> Status:
     """
-    The candidate becomes stable: a change of role, nothing is copied or restarted.
+    The candidate becomes stable: a change of role, nothing is copied or restarted. The revision before is kept.
+
+    After an undo the revision before is rejected as well, so that the spec, which still names it, does not begin it.
     """
     candidate = s.status.candidate
     if candidate is None:
         return s.status
-    stable = StableStatus(revision=candidate.revision, version=candidate.version, since=s.now)
-    return _cleared(s.status, stable=stable, history=_ended(s, reason, "serves everything"))
+    stable, before = StableStatus(revision=candidate.revision, version=candidate.version, since=s.now), s.status.stable
+    kept = tuple(one for one in s.status.kept if one.revision != candidate.revision)
+    undo = s.status.undo
+    above = reason is Reason.ANALYSIS_FAILED
+    rejected, told = s.status.rejected, "serves everything, above its limits" if above else "serves everything"
+    if before is not None:
+        kept = (*kept, KeptRevision(revision=before.revision, version=before.version))
+    if before is not None and undo is not None:
+        reason, told = Reason.UNDO_REQUESTED, f"serves everything again, as {undo.by} asked"
+        rejected = _rejecting(s, before, reason)
+    kept = kept_at_most(kept, s.spec.strategy.keep_revisions)
+    return _cleared(s.status, stable=stable, kept=kept, rejected=rejected, history=_ended(s, reason, told))
 
 
 def forget_candidate(s: Situation, reason: Reason) -> Status:

@@ -3,29 +3,20 @@ What is said for each reason, in one place.
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final
 
-from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
 from modelramp.api.action import ActionRequest, Verb
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
-from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
-from modelramp.rollout.guards import (
-    candidate_ready,
-    certified,
-    soaked,
-    split_mismatched,
-    stable_serves,
-    traffic_in_place,
-    unconfirmed,
-)
-from modelramp.rollout.needs import question_of
-from modelramp.rollout.numbers import count_text, duration_text
+from modelramp.rollout.approval import ahead
+from modelramp.rollout.ends import unconfirmed
+from modelramp.rollout.numbers import count_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
-from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import course_of
+from modelramp.rollout.situation import Situation
+from modelramp.rollout.smoke import smoke_findings
+from modelramp.rollout.strategy import Judged, course_of
+from modelramp.rollout.waiting import waited_for
 
 
 def _candidate(s: Situation) -> str:
@@ -109,18 +100,21 @@ def _step(s: Situation) -> str:
     return f"step {step.display} at {s.step_percent.normalize():f}%"
 
 
-def _given(s: Situation) -> str:
-    """
-    What the route is to give the candidate.
-    """
-    step = s.status.step
-    if step is not None and step.mirror is not None:
-        return f"copies of {step.mirror} of requests"
-    return "its preview" if step is not None and step.preview else f"{s.step_percent.normalize():f}%"
-
-
 def _culprits(s: Situation) -> str:
     return f" in {' and '.join(s.culprits)}" if s.culprits else f" in {' or '.join(s.suspects) or 'all together'}"
+
+
+def _alone(s: Situation) -> str:
+    """
+    What a finding without stable beside the candidate leaves open.
+    """
+    if s.first_serves:
+        return "; it is the first revision, nothing can take over, so it goes on serving"
+    bounds = [f"{name} at {item.bounds[0]:.3%}" for name, item in s.evidence.items() if item.counts and item.bounds]
+    if s.judged is not Judged.ALONE or not bounds:
+        return ""
+    frozen = f"stable is taken as it was counted before, at most: {', '.join(bounds)}"
+    return f"; {frozen}; a world that got worse since looks the same"
 
 
 def _crashing(s: Situation) -> str:
@@ -129,6 +123,35 @@ def _crashing(s: Situation) -> str:
 
 def _out_of_memory(s: Situation) -> str:
     return (s.candidate_arm.out_of_memory or "") if s.candidate_arm else ""
+
+
+def _ahead(s: Situation) -> str:
+    """
+    What follows the present place, in words.
+    """
+    number, share, step = ahead(s)
+    if step is None:
+        return "the promotion to 100%"
+    mirrored = f" with {step.mirror.normalize():f}% mirrored" if step.mirror else ""
+    return f"step {number}/{len(course_of(s.spec).steps)} at {share.normalize():f}%{mirrored}"
+
+
+def _approval_needed(s: Situation) -> str:
+    goes_on = f"{_ahead(s)} is recommended and goes on when somebody approves it"
+    if s.status.step is None:
+        return f"{_candidate(s)} is ready: {goes_on}"
+    return f"{goes_on}: {_step(s)} passed: {_counts(s)}"
+
+
+def _undo(s: Situation) -> str:
+    undo, asked = s.status.undo, s.request
+    if undo is not None:
+        return f"{_candidate(s)} is ready: it gets all traffic again, as {undo.by} asked"
+    back = next(
+        (one for one in s.status.kept if isinstance(asked, ActionRequest) and one.revision == asked.revision), None
+    )
+    name = f"version {back.version} ({back.revision})" if back else "the kept revision"
+    return f"{name} is brought back, as {_asker(s)} asked; {_stable(s)} serves everything meanwhile"
 
 
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
@@ -141,11 +164,11 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
     Reason.ABORT_REQUESTED: lambda s: (
-        f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT) else 'annotation'}; "
+        f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT, Verb.UNDO) else 'annotation'}; "
         f"{_stable(s)} takes over"
     ),
     Reason.ANALYSIS_FAILED: lambda s: (
-        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}"
+        f"{_candidate(s)} is worse than allowed{_culprits(s)} at {_step(s)}: {_counts(s)}{_alone(s)}"
     ),
     Reason.CANDIDATE_CRASH_LOOPING: lambda s: f"{_candidate(s)} keeps crashing: {_crashing(s)}",
     Reason.CANDIDATE_OUT_OF_MEMORY: lambda s: f"{_candidate(s)} ran out of memory: {_out_of_memory(s)}",
@@ -153,8 +176,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"{_candidate(s)} had too few ready pods for {s.spec.analysis.guardrails.not_ready_for}"
     ),
     Reason.PROGRESS_DEADLINE_EXCEEDED: lambda s: (
-        f"{_candidate(s)}: {_waiting(s)} for longer than {s.spec.strategy.progress_deadline}"
+        f"{_candidate(s)}: {waited_for(s)} for longer than {s.spec.strategy.progress_deadline}"
     ),
+    Reason.SMOKE_FAILED: lambda s: f"{_candidate(s)} failed its smoke requests: {smoke_findings(s)}",
     Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
     Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
@@ -175,11 +199,22 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ROUTE_CONFLICT: lambda s: (
         f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
     ),
-    Reason.RESUMED: lambda s: f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}",
+    Reason.RESUMED: lambda s: (
+        f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}"
+        if s.status.step
+        else f"{_candidate(s)} goes on: what was waited for is not needed any more"
+    ),
     Reason.PAUSED_BY_REQUEST: lambda s: (
         f"{_step(s)} is paused, as {_asker(s)} asked; goes on when somebody asks for it"
     ),
     Reason.PROMOTED_BY_REQUEST: _promoted_by_request,
+    Reason.APPROVAL_NEEDED: _approval_needed,
+    Reason.APPROVED: lambda s: f"{_ahead(s)} was approved by {_asker(s)}: {_counts(s)}",
+    Reason.REJECTED_BY_REQUEST: lambda s: (
+        f"{_ahead(s)} was not approved: {_candidate(s)} was rejected by {_asker(s)}: {_counts(s)}"
+    ),
+    Reason.UNDO_REQUESTED: _undo,
+    Reason.RESTART_REQUESTED: lambda s: f"the pods of {_stable(s)} are replaced one by one, as {_asker(s)} asked",
     Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything{_unconfirmed(s)}",
     Reason.SHADOW_REPORTED: lambda s: (
@@ -203,92 +238,6 @@ def _uncertified(s: Situation) -> str:
 def _missing(s: Situation) -> str:
     gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
     return "; ".join(f"{v.name}: {v.message}" for v in gone)
-
-
-def _collecting(s: Situation, verdict: VerdictStatus) -> str:
-    if verdict.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}:
-        return f"{verdict.name}: {verdict.message}"
-    left = (
-        "" if verdict.seconds_left is None else f", about {duration_text(verdict.seconds_left)} more at present traffic"
-    )
-    hint = f" ({verdict.message})" if verdict.message else ""
-    return f"{verdict.name}: evidence {verdict.evidence} that {_claim(s, verdict.name)}{left}{hint}"
-
-
-def _claim(s: Situation, name: str) -> str:
-    """
-    What has to be shown of a metric in this step.
-    """
-    metric, share = s.metric(name), s.step.next_share if s.step else None
-    if metric is None or share is None:
-        return "its margin is kept"
-    margin = f"1.25 x stable + {course_of(s.spec).blast_radius.percent / 100 / Decimal(str(share)):.2%}"
-    if metric.against is not None:
-        return f"the rate is below 1.5 x {metric.against.limit}"
-    match question_of(metric):
-        case OverThreshold(seconds):
-            return f"the share of calls over {seconds:g} s is below {margin}"
-        case QuantileGrowth(quantile, growth):
-            return f"quantile {quantile:g} grows by less than {growth:.0%}"
-        case QuantileLimit(quantile, seconds):
-            return f"quantile {quantile:g} is below {seconds:g} s"
-        case None:
-            gauge = f"the gauge is above stable's by less than {metric.growth:.0%}"
-            return f"the rate is below {margin}" if metric.gauge is None else gauge
-        case unknown:
-            assert_never(unknown)
-
-
-def _gateway(s: Situation, awaited: str) -> str:
-    """
-    What the gateway is waited for, and what keeps it, as far as it says.
-    """
-    why = f": {s.observed.route.message}" if s.observed.route.message else ""
-    return f"waiting for the gateway to {awaited}{why}"
-
-
-def _waiting_in_step(s: Situation) -> str:
-    if not traffic_in_place(s):
-        return _gateway(s, f"give the candidate {_given(s)}")
-    if split_mismatched(s):
-        return "holding: the counted share of requests contradicts the route's weights"
-    open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
-    if open_metrics and s.step is not None and s.step.next_share is not None:
-        return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
-    if certified(s) and not soaked(s) and s.step is not None:
-        return f"certified; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
-    return "waiting for the first counts of the step"
-
-
-def _waiting(s: Situation) -> str:
-    match s.status.phase:
-        case Phase.PREPARING if not candidate_ready(s):
-            arm = s.candidate_arm
-            ready = f"{arm.ready if arm else 0} of {s.spec.serving.replicas} pods ready"
-            cold = s.status.candidate is not None and not s.status.candidate.warm
-            failed = (
-                f"; warm-up: {s.observed.warm_up.message}" if s.observed.warm_up and s.observed.warm_up.message else ""
-            )
-            return f"waiting for the candidate: {ready}{', not warm yet' if cold else ''}{failed}"
-        case Phase.PREPARING:
-            return _gateway(s, "list the candidate")
-        case Phase.PROGRESSING:
-            return _waiting_in_step(s)
-        case Phase.PROMOTING:
-            return _gateway(s, "give the candidate everything")
-        case Phase.ROLLING_BACK:
-            waits_for = DRAINING if s.stable is None or stable_serves(s) else NOBODY_TO_TAKE_OVER
-            return why_it_began(s.status.message) + waits_for
-        case _:
-            return s.status.message
-
-
-def waiting_message(s: Situation) -> str:
-    """
-    What is waited for while nothing changes; what the API server refused comes first.
-    """
-    refused = f"refused by the API server: {s.observed.refused}" if s.observed.refused else ""
-    return (refused or s.impossible or _waiting(s))[:1024]
 
 
 def message(reason: Reason, s: Situation) -> str:

@@ -14,7 +14,9 @@ from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileL
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric, WarmUp
 from modelramp.api.vocabulary import Phase
+from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.counters import (
+    ArmSelectors,
     CounterTemplate,
     Selectors,
     arm_selectors,
@@ -25,9 +27,11 @@ from modelramp.rollout.counters import (
     template_of,
 )
 from modelramp.rollout.desired import retired
+from modelramp.rollout.guards import soaked, traffic_in_place
 from modelramp.rollout.observed import Observed
 from modelramp.rollout.situation import SETTLE, Situation
-from modelramp.rollout.strategy import WHOLE
+from modelramp.rollout.smoke import smoke_passed
+from modelramp.rollout.strategy import Judged, course_of
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 LOOK_BACK: Final = timedelta(minutes=5)  # Prometheus' own staleness limit: an older sample is no neighbour of a new one
@@ -38,12 +42,14 @@ DRAIN_WINDOW: Final = timedelta(seconds=30)  # two scrapes at the usual 15 s
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterQuestion:
     """
-    One metric's new counts; `selectors` None: the operator knows no counters for it.
+    One metric's new counts.
     """
 
     name: str
     candidate: Selectors | None
+    """None: the operator knows no counters for it."""
     stable: Selectors | None
+    """None: as above, or stable gets no request, and the candidate is counted alone."""
     window: Window
     slice_label: str | None = None
     """The label that tells slices apart; None: no slices are looked at."""
@@ -71,6 +77,9 @@ class HistoryQuestion:
     look_back: timedelta
     tells_pods: bool
     """The series tell stable's pods apart; else they say nothing about overdispersion."""
+    baseline: ArmSelectors | None = None
+    """The very series of stable that a rate is counted by, where its past has to stand for it in the rollout; None: it
+    is counted beside the candidate first, or the metric is no rate."""
     question: Question | None
     """What is asked of durations; None for a rate or a gauge."""
     field: str
@@ -113,6 +122,7 @@ class Needs:
     drain: tuple[DrainQuestion, ...] = ()
     drain_at: datetime | None = None
     warm_up: WarmUpQuestion | None = None
+    smoke: WarmUpQuestion | None = None
 
 
 def settled_instant(s: Situation) -> datetime:
@@ -145,9 +155,9 @@ def next_counts_at(s: Situation) -> datetime | None:
     When the next block of some metric can be had, in whole seconds; None: no metric is counted in this step.
     """
     begin = counted_from(s)
-    if begin is None or not s.compared:
+    if begin is None:
         return None
-    kept = (s.evidence.get(metric.title) for metric in s.judged_metrics)
+    kept = (s.evidence.get(metric.title) for metric in s.counted_metrics)
     ends = [item.counted_until for item in kept if item is not None]
     if not ends:
         return None
@@ -162,11 +172,11 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
     The metrics whose next block can be had now, each with what is to be fetched and counted.
     """
     begin = counted_from(s)
-    exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}
-    if not exposed or begin is None or s.candidate is None or s.stable is None or not s.compared:
+    exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} or s.first_serves
+    if not exposed or begin is None or s.candidate is None:
         return ()
     until, found, evidence = _on_grid(s, settled_instant(s)), [], s.evidence
-    for metric in s.judged_metrics:
+    for metric in s.counted_metrics:
         kept = evidence.get(metric.title)
         if kept is None:
             continue  # its history comes first
@@ -178,13 +188,14 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
 
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
-    slices, evidence = s.spec.analysis.slices, s.evidence
+    slices, evidence, alone = s.spec.analysis.slices, s.evidence, s.judged is Judged.ALONE
     for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
-            filled(template, s.deployment.namespace, s.deployment.name, revision) if template else None
-            for revision in (s.candidate or "", s.stable or "")  # both are there where something is due
+            filled(template, s.deployment.namespace, s.deployment.name, revision) if template and revision else None
+            for revision in (s.candidate, None if alone else s.stable)
         ]
+        store = evidence[metric.title].store  # without evidence nothing is due
         questions.append(
             CounterQuestion(
                 name=metric.title,
@@ -193,10 +204,10 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
                 window=window,
                 slice_label=slices.label if slices and metric.is_rate else None,
                 slice_values=slices.values if slices and metric.is_rate else (),
-                tells_pods=isinstance(template, CounterTemplate) and template.tells_pods,
+                tells_pods=isinstance(template, CounterTemplate) and template.tells_pods and not alone,
                 short=window.until - window.after < s.spec.analysis.interval.timedelta,
-                edges=evidence[metric.title].edges,  # without evidence nothing is due
-                store=evidence[metric.title].store,
+                edges=evidence[metric.title].edges,
+                store=store.without_stable() if alone else store,
             )
         )
     return tuple(questions)
@@ -225,9 +236,12 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
     if s.stable is None:
         return None
     template = history_template(metric, s.spec.serving.runtime, s.observed.route.controller)
+    baseline = _baseline(s, metric, s.stable)
     tells_pods = template is not None and template.tells_pods
     if metric.is_rate and (s.spec.analysis.overdispersion is not None or not tells_pods):
-        return None
+        if baseline is None:
+            return None
+        tells_pods = False  # they need not: the overdispersion is given, or assumed
     until = settled_instant(s)
     return HistoryQuestion(
         name=metric.title,
@@ -235,11 +249,23 @@ def history_of(s: Situation, metric: Metric) -> HistoryQuestion | None:
         until=until,
         look_back=s.spec.analysis.look_back.timedelta,
         tells_pods=tells_pods,
+        baseline=baseline,
         question=question_of(metric),
         field=_field(s, metric),
         block_seconds=WINDOW_SECONDS if metric.gauge is None else s.spec.analysis.interval.seconds,
         harm=0.0 if metric.gauge is None else gauge_margins(metric.growth).harm,
     )
+
+
+def _baseline(s: Situation, metric: Metric, stable: str) -> ArmSelectors | None:
+    """
+    Where the candidate is never beside stable, the series that tell stable's rate before; None: not needed, not known.
+    """
+    beside = any(step.judged is Judged.BESIDE_STABLE for step in course_of(s.spec).steps)
+    template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
+    if beside or metric.against is not None or not isinstance(template, CounterTemplate):
+        return None
+    return arm_selectors(template, s.deployment.namespace, s.deployment.name, stable)
 
 
 def _field(s: Situation, metric: Metric) -> str:
@@ -258,15 +284,17 @@ def opens_evidence(s: Situation) -> bool:
     The candidate is judged, or about to be: its pods are ready.
     """
     arm = s.candidate_arm
-    exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED} and s.step_percent < WHOLE
-    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= s.spec.serving.replicas
-    return s.candidate is not None and s.stable is not None and (exposed or soon)
+    exposed = s.status.phase in {Phase.PROGRESSING, Phase.PAUSED}
+    soon = s.status.phase is Phase.PREPARING and arm is not None and arm.ready >= candidate_size(s)
+    beside = s.candidate is not None and s.stable is not None
+    return (beside and (exposed or soon)) or s.first_serves
 
 
 def _histories(s: Situation) -> tuple[HistoryQuestion, ...]:
     if not opens_evidence(s):
         return ()
-    missing = [metric for metric in s.judged_metrics if metric.title not in s.evidence]
+    wanted = s.counted_metrics if s.first_serves else s.judged_metrics
+    missing = [metric for metric in wanted if metric.title not in s.evidence]
     return tuple(question for metric in missing if (question := history_of(s, metric)) is not None)
 
 
@@ -292,12 +320,24 @@ def _drain(s: Situation) -> tuple[DrainQuestion, ...]:
 
 def _warm_up(s: Situation) -> WarmUpQuestion | None:
     warm_up, candidate, arm = s.spec.serving.warm_up, s.status.candidate, s.candidate_arm
-    wanted = s.status.phase is Phase.PREPARING and candidate is not None and not candidate.warm
-    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < s.spec.serving.replicas:
+    # A pause before the first step ends when the candidate is ready and warm after all.
+    before = s.status.phase is Phase.PREPARING or (s.status.phase is Phase.PAUSED and s.status.step is None)
+    wanted = before and candidate is not None and not candidate.warm
+    if warm_up is None or not wanted or arm is None or candidate is None or arm.ready < candidate_size(s):
         return None
     if candidate.revision != s.target:
         return None  # the spec's warm-up is meant for another revision
     return WarmUpQuestion(revision=candidate.revision, warm_up=warm_up)
+
+
+def _smoke(s: Situation) -> WarmUpQuestion | None:
+    """
+    At the end of the step that has smoke requests, until they are passed.
+    """
+    due = s.status.phase is Phase.PROGRESSING and traffic_in_place(s) and soaked(s) and not smoke_passed(s)
+    if not due or s.step is None or s.step.smoke is None or s.candidate is None:
+        return None
+    return WarmUpQuestion(revision=s.candidate, warm_up=s.step.smoke)
 
 
 def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Needs:
@@ -312,4 +352,5 @@ def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Need
         drain=drain,
         drain_at=settled_instant(s) if drain else None,
         warm_up=_warm_up(s),
+        smoke=_smoke(s),
     )

@@ -38,8 +38,18 @@ class Arm:
     """Pods that exist, ready or not."""
     ready: int
     """Ready endpoints of its Service."""
+    terminating: int = 0
+    """Of the pods, those that were told to end."""
+    settled: bool = True
+    """The pods that are seen answer to what its Deployment asks for now, as far as its controller says so."""
+    asks: Mapping[str, Decimal] = field(default_factory=dict)
+    """What one of its pods takes of each resource its template names."""
+    unschedulable: str | None = None
+    """Why a pod finds no node, for people; None: every pod has one."""
     role: str | None = None
     """The role label; None when it carries none."""
+    restart_id: str | None = None
+    """The request for new pods that its pod template carries; None: it carries none."""
     crash_looping: str | None = None
     """What keeps crashing, for people; None: nothing."""
     out_of_memory: str | None = None
@@ -79,6 +89,8 @@ class RouteState:
     acceptance: Acceptance = Acceptance.ABSENT
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent by revision, every listed backend, also those at 0."""
+    achieved: Mapping[str, Decimal] = field(default_factory=dict)
+    """Percent by revision that comes of the ready pods, where a share is a ratio of pods; empty: it is none."""
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent of requests that are copied, by revision; without those that get none."""
     cohort: CohortRoute | None = None
@@ -92,6 +104,10 @@ class RouteState:
     timeouts of the spec changed since."""
     controller: str | None = None
     """The gateway's controller name; None: not known. Chooses the gateway's counters."""
+    since: datetime | None = None
+    """When the router's present object was made; told beside a former one only, else None."""
+    former: bool = False
+    """A router that the spec named before still sends requests, to the stable revision of then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +179,18 @@ class Drain:
     requests: Mapping[str, float]
     in_flight: Mapping[str, float]
 
+    def quiet(self, revision: str) -> bool:
+        """
+        No request reached the revision in the last moments, though some may be in flight. Of a revision that was not
+        asked for it is not known.
+        """
+        return self.requests.get(revision, 1) <= 0
+
     def empty(self, revision: str) -> bool:
         """
-        Nothing reaches the revision: none counted and none in flight. Of a revision that was not asked for it is not
-        known.
+        Nothing reaches the revision: none counted and none in flight.
         """
-        return self.requests.get(revision, 1) <= 0 and self.in_flight.get(revision, 0) <= 0
+        return self.quiet(revision) and self.in_flight.get(revision, 0) <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +203,8 @@ class WarmUpReading:
     failed: int
     p95_seconds: float
     message: str = ""
+    refused: int = 0
+    """Of those that failed, how many were answered, and not with 2xx."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,5 +223,7 @@ class Observed:
     """None: not asked for, or not to be had."""
     warm_up: WarmUpReading | None = None
     """None: not asked for."""
+    smoke: WarmUpReading | None = None
+    """How the step's smoke requests went; None: not asked for."""
     refused: str | None = None
     """The last effect was refused by the API server: what and why; None: none was."""

@@ -8,6 +8,7 @@ from typing import Final
 from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Reason
+from modelramp.rollout.approval import needs_approval
 from modelramp.rollout.guards import (
     retry_requested,
     route_contested,
@@ -17,6 +18,8 @@ from modelramp.rollout.guards import (
     traffic_in_place,
 )
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.smoke import smoke_passed
+from modelramp.rollout.strategy import course_of
 
 NO_FIGHT: Final = timedelta(minutes=1)
 """The least time between two conflicts of a route: what gives too much is taken back at once, and somebody who gives it
@@ -67,12 +70,16 @@ def inconclusive_rolls_back(s: Situation) -> bool:
 def inconclusive_advances(s: Situation) -> bool:
     """
     The step deadline passed with the evidence neither way, its traffic in place as counted; the spec asks to go on.
+
+    Nobody is asked to approve what is not certified: where an approval is needed, people may promote. A run that ends
+    with a report has nothing to go on to.
     """
     asked = s.spec.analysis.on_inconclusive is OnInconclusive.ADVANCE
+    asked = asked and not needs_approval(s) and not course_of(s.spec).reports
     said = {verdict.name for verdict in s.status.verdicts}
     # A metric nothing was ever said of has no data, and no data never advances.
-    counted = all(metric.title in said for metric in s.judged_metrics) and not metrics_missing(s)
-    in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s)
+    counted = all(metric.title in said for metric in s.counted_metrics) and not metrics_missing(s)
+    in_place = traffic_in_place(s) and soaked(s) and not split_mismatched(s) and smoke_passed(s)
     return asked and step_overdue(s) and counted and in_place
 
 
@@ -87,6 +94,8 @@ def pause_lifted(s: Situation) -> bool:
     """
     The metrics that were missing are back, the route is ours again and a minute has passed, or a retry is requested.
     """
+    if s.status.step is None:
+        return False  # what is paused before the first step waits for somebody
     back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
     quiet = s.since(s.status.phase_since, NO_FIGHT) and not route_contested(s)
     ours = s.status.reason is Reason.ROUTE_CONFLICT and quiet

@@ -61,6 +61,17 @@ class SetRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartWorkload:
+    """
+    The revision's pods are replaced by new ones of the same template, ready before the old ones go.
+    """
+
+    revision: str
+    restart_id: str
+    """Of the request; pods that carry it already are not replaced again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteWorkload:
     """
     The revision's Deployment and Service are gone.
@@ -69,7 +80,14 @@ class DeleteWorkload:
     revision: str
 
 
-Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | DeleteWorkload
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropFormerRouter:
+    """
+    Nothing of a router that the spec does not name any more is left.
+    """
+
+
+Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | RestartWorkload | DeleteWorkload | DropFormerRouter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Final, assert_never
 
 from modelramp.analysis import ALPHA_ROLLBACK, Margins, Vote, combined_log, culprits, limit_margins, margins, suspects
 from modelramp.analysis.betting import GaugeMargins
@@ -18,10 +18,12 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
+from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
 from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
-from modelramp.rollout.strategy import Step, course_of, following, place_of, step_at
+from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
+from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
 
 SETTLE: Final = timedelta(
     seconds=5
@@ -61,9 +63,10 @@ class Situation:
     @property
     def target(self) -> str:
         """
-        The revision the spec names.
+        The revision the spec names; while somebody's undo is under way, the one it returns to.
         """
-        return self.deployment.revision
+        undo = self.status.undo
+        return self.deployment.revision if undo is None else undo.revision
 
     @property
     def stable(self) -> str | None:
@@ -78,6 +81,13 @@ class Situation:
         The revision on trial; None: none is.
         """
         return self.status.candidate.revision if self.status.candidate else None
+
+    @property
+    def first_serves(self) -> bool:
+        """
+        The first revision of all gets everything, and is watched before it is called stable.
+        """
+        return self.status.phase is Phase.PROMOTING and self.candidate is not None and self.stable is None
 
     @property
     def candidate_arm(self) -> Arm | None:
@@ -111,16 +121,24 @@ class Situation:
     @property
     def step_percent(self) -> Decimal:
         """
-        The candidate's share in the present step; 0 without one.
+        The candidate's share in the present step, as this router can give it; 0 without one.
         """
-        return self.step.percent if self.step else Decimal(0)
+        return wanted_percent(self.spec, self.step.percent) if self.step else Decimal(0)
 
     @property
-    def compared(self) -> bool:
+    def candidate_pods(self) -> int:
         """
-        The present step has something to compare the candidate with.
+        How many pods the candidate is to have now.
         """
-        return self.step is not None and self.step.next_share is not None
+        whole = self.stable is None or self.status.phase is Phase.PROMOTING
+        return candidate_size(self.spec, place_of(self.status.step), whole=whole)
+
+    @property
+    def judged(self) -> Judged:
+        """
+        How the candidate is judged in the present step; not at all without one.
+        """
+        return Judged.NOT_AT_ALL if self.step is None else self.step.judged
 
     @property
     def judged_metrics(self) -> tuple[Metric, ...]:
@@ -130,13 +148,39 @@ class Situation:
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
     @property
+    def counted_metrics(self) -> tuple[Metric, ...]:
+        """
+        The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
+        only limits can be held against the candidate.
+        """
+        match self.judged:
+            case Judged.BESIDE_STABLE:
+                return self.judged_metrics if self.stable is not None else ()
+            case Judged.ALONE:
+                known = (m for m in self.judged_metrics if m.gauge is None)
+                return tuple(m for m in known if self.stable is not None or m.against is not None)
+            case Judged.NOT_AT_ALL:
+                return ()
+            case unknown:
+                assert_never(unknown)
+
+    @property
+    def required_metrics(self) -> tuple[Metric, ...]:
+        """
+        Those of the counted metrics that must be certified to pass the present step.
+        """
+        named = self.step.metrics if self.step is not None else None
+        return tuple(m for m in self.counted_metrics if named is None or m.title in named)
+
+    @property
     def impossible(self) -> str | None:
         """
-        What the spec asks and the gateway cannot do, or stable's past shows to be impossible, with the field; None:
+        What the spec asks and the router cannot do, or stable's past shows to be impossible, with the field; None:
         nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        return impossible(self.spec, self.observed.route.controller) or next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
+        return beyond or next(found, None)
 
     def metric(self, name: str) -> Metric | None:
         """
@@ -204,6 +248,12 @@ class Situation:
         ]
         return balanced([*known, *waiting])
 
+    def weight_of(self, name: str) -> float:
+        """
+        The share of all votes that a metric's own has, its slices apart; 0 if it has none.
+        """
+        return sum(vote.weight for vote in self.votes if vote.name == name)
+
     @property
     def culprits(self) -> tuple[str, ...]:
         """
@@ -217,6 +267,13 @@ class Situation:
         The fewest metrics and slices of which at least one is certainly harmful; none: nothing is.
         """
         return suspects(self.votes, alpha=ALPHA_ROLLBACK)
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """
+        The revisions that undo can return to: their workloads are kept without pods.
+        """
+        return frozenset(kept.revision for kept in self.status.kept)
 
     def route_gives(self, revision: str | None, percent: Decimal) -> bool:
         """

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple, assert_never
@@ -49,6 +50,19 @@ START: Final = Place(NOTHING)
 """Before every step."""
 
 
+class Judged(StrEnum):
+    """
+    How the candidate is judged in a step.
+    """
+
+    BESIDE_STABLE = "BesideStable"
+    """Both get requests or copies of them: by the difference, for harm and for being not worse."""
+    ALONE = "Alone"
+    """It gets everything: for harm, against limits and against what was counted of stable before."""
+    NOT_AT_ALL = "NotAtAll"
+    """Nothing representative reaches it: guardrails and the soak time decide."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """
@@ -71,6 +85,17 @@ class Step:
     """Somebody has to approve that it is entered, whatever the degree of automation."""
     smoke: WarmUp | None = None
     """Requests that its own Service must answer before it is passed; None: none are sent."""
+    metrics: frozenset[str] | None = None
+    """The metrics that must be certified to pass it; None: all. Harm is looked for in all of them whatever it says."""
+
+    @property
+    def judged(self) -> Judged:
+        """
+        How the candidate is judged in it.
+        """
+        if self.next_share is not None:
+            return Judged.BESIDE_STABLE
+        return Judged.ALONE if self.percent == WHOLE else Judged.NOT_AT_ALL
 
     @property
     def place(self) -> Place:
@@ -122,6 +147,7 @@ def _live(steps: tuple[CanaryStep, ...], soak: timedelta, deadline: timedelta, c
             deadline=deadline,
             cohort=None if share == WHOLE else cohort,
             approval=step.approval is Approval.REQUIRED,
+            metrics=None if step.metrics is None else frozenset(step.metrics),
         )
 
 
@@ -225,8 +251,11 @@ def following(spec: MLModelDeploymentSpec, place: Place) -> tuple[int, Step] | N
 
 def wealth_of(spec: MLModelDeploymentSpec) -> Wealth:
     """
-    How the harm wealth is spread over start, steps and blocks; fixed by the spec before the first block.
+    How the harm wealth is spread over start, steps and blocks; fixed by the spec before the first block. Over the steps
+    beside stable; what they leave is for those alone. Over these where there are no others.
     """
-    judged = [step for step in course_of(spec).steps if step.next_share is not None]
+    steps = course_of(spec).steps
+    beside = [step for step in steps if step.judged is Judged.BESIDE_STABLE]
+    judged = beside or [step for step in steps if step.judged is Judged.ALONE]
     planned = sum((step.deadline for step in judged), timedelta()) / spec.analysis.interval.timedelta
     return wealth_schedule(planned_blocks=max(1, round(planned)), later_steps=max(0, len(judged) - 1))

@@ -206,3 +206,11 @@ def test_a_block_does_not_end_while_scraping_is_interrupted() -> None:
     mine = page({"0.5": [(0, 0), (10, 1), (20, 2)], "+Inf": [(0, 0), (10, 2), (20, 4)]})
     found = count_tails(mine, STABLE, window(10, 60))
     assert found == NoTails(TailAbsence.SCRAPES_INTERRUPTED)
+
+
+def test_alone_the_candidate_is_counted_without_stable() -> None:
+    """By the same rules; that stable has no buckets any more is no missing data, and that it has none itself is."""
+    mine = page({"0.5": [(9, 6), (19, 15)], "+Inf": [(9, 7), (19, 17)]})
+    found = count_tails(mine, None, window())
+    assert found == TailBlock(at(10), at(20), Histogram((0.5,), (9.0,), 10.0), Histogram((), (), 0.0))
+    assert count_tails([], None, window()) == NoTails(TailAbsence.NO_CANDIDATE_SAMPLES)

@@ -349,3 +349,12 @@ def test_windows_are_in_order(since: float, after: float, until: float) -> None:
     """What is wanted lies within what was fetched."""
     with pytest.raises(ValueError, match="not a window"):
         window(after, until, since)
+
+
+def test_alone_the_candidate_is_counted_without_stable() -> None:
+    """By the same rules; that stable has no series any more is no missing data, and that it has none itself is."""
+    mine = ArmSeries([series((9, 100), (19, 150))], [series((9, 1), (19, 3), code="500")])
+    reading = count_block(mine, None, window())
+    assert isinstance(reading, Counted)
+    assert reading.block == Block(at(10), at(20), Counts(50, 2), Counts())
+    assert count_block(ArmSeries([]), None, window()) == NoData(Absence.NO_CANDIDATE_SAMPLES)

@@ -98,3 +98,8 @@ def test_answers_of_one_look_have_instants_in_common() -> None:
     assert not from_two_stores([[series(*TIMES)], [series(*TIMES[1:])], []], window())
     assert not from_two_stores([[series(*TIMES)], [series(1035.0)]], window())
     assert not from_two_stores([[series(*TIMES)], [series(*ELSEWHERE, pod="s")]], window())
+
+
+def test_stable_is_forgotten_once_nobody_asks_for_it() -> None:
+    """An answer without its newest sample is then no other store's."""
+    assert Store(5, 7, 3).without_stable() == Store(5, 0, 3)

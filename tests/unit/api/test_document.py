@@ -200,7 +200,10 @@ class TestProblems:
                 "exactly one of secretRef and configMapKeyRef",
             ),
             ({"analysis": {"prometheus": {"tenant": "a/b"}}}, "analysis.prometheus.tenant", "pattern"),
-            ({"automation": {"degree": "Assist"}}, "automation.degree", "only the degree Full"),
+            ({"automation": {"degree": "Some"}}, "automation.degree", "Input should be"),
+            ({"automation": {"autoUpTo": "5%"}}, "automation", "belongs to the degree Partial"),
+            ({"automation": {"freezes": [{"days": ["Mon"]}]}}, "automation.freezes[0]", "give days, from and to"),
+            ({"strategy": {"keepRevisions": 6}}, "strategy.keepRevisions", "less than or equal to 5"),
             (
                 {"serving": {"template": {"spec": {"containers": [{"name": "m", "image": "i"}]}}}},
                 "serving",

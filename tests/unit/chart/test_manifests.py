@@ -48,13 +48,14 @@ OPERATOR_VERBS = {
     "mlmodeldeployments/finalizers.modelramp.io": {"update"},
     "deployments.apps": {"get", "list", "watch", "create", "patch", "delete"},
     "deployments/scale.apps": {"patch"},
-    "services": {"create", "patch", "delete"},
+    "services": {"get", "list", "watch", "create", "patch", "delete"},
     "pods": {"list", "watch"},
     "endpointslices.discovery.k8s.io": {"list", "watch"},
-    "httproutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
-    "grpcroutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch"},
+    "httproutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch", "delete"},
+    "grpcroutes.gateway.networking.k8s.io": {"get", "list", "watch", "create", "patch", "delete"},
     "events.events.k8s.io": {"create"},
 }
+ISTIO_VERBS = {"virtualservices.networking.istio.io": {"get", "list", "watch", "create", "patch", "delete"}}
 
 
 @pytest.mark.parametrize("golden", GOLDEN)
@@ -79,7 +80,12 @@ def test_limited_to_namespaces_the_rights_are_roles_there(namespace: str) -> Non
     assert "modelramp" not in {m["metadata"]["name"] for m in manifests("everything") if m["kind"] == "ClusterRole"}
     roles = [m for m in manifests("everything") if m["kind"] == "Role" and m["metadata"]["namespace"] == namespace]
     assert [granted(role["rules"]) for role in roles] == [
-        OPERATOR_VERBS | {"configmaps": {"get"}, "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"}}
+        OPERATOR_VERBS
+        | ISTIO_VERBS
+        | {
+            "configmaps": {"get", "create", "delete"},
+            "mlmodeldeployments.modelramp.io": {"get", "list", "watch", "patch"},
+        }
     ]
 
 
@@ -179,6 +185,7 @@ def test_values_arrive_in_the_settings() -> None:
     assert settings.prometheus_allowed == ("https://metrics.example.com/prom", "http://10.0.0.1:9090")
     assert (settings.resync_seconds, settings.workers, settings.log_level) == (86400, 32, "debug")
     assert settings.routers == ROUTERS
+    assert Settings.from_environment(environment("default")).routers == {"grpcRoute"}
     assert (settings.namespace, settings.identity) == ("metadata.namespace", "metadata.name")
 
 

@@ -147,6 +147,9 @@ class HashedRoutes:
         await self._cluster.routes.set_traffic(owner, spec, effect)
         self.written_for = traffic_hash(spec)
 
+    async def drop_former(self, owner: Owner) -> None:
+        await self._cluster.routes.drop_former(owner)
+
 
 class NoWarmUps:
     """

@@ -11,7 +11,15 @@ from unit.reconcile.parts import KEY, parsed, spec_for
 from modelramp.ports import Owner
 from modelramp.reconcile.execute import Hands, execute
 from modelramp.rollout.observed import Role
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    Effect,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 
 OWNER = Owner(key=KEY, uid="u1")
 SPEC = parsed(spec_for())
@@ -39,6 +47,7 @@ class Recorder:
         (ScaleWorkload(revision="r", replicas=0, grows=False), "scale", False),
         (SetTraffic(shares={"r": Decimal(100)}, raises_exposure=True), "set_traffic", True),
         (SetRole(revision="r", role=Role.RETIRED), "set_role", False),
+        (RestartWorkload(revision="r", restart_id="r-1"), "restart", False),
         (DeleteWorkload(revision="r"), "delete", False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -25,6 +25,9 @@ GOOD_NEWS = {
     Reason.PROMOTED,
     Reason.SHADOW_REPORTED,
     Reason.PAUSED_BY_REQUEST,
+    Reason.APPROVAL_NEEDED,
+    Reason.APPROVED,
+    Reason.RESTART_REQUESTED,
 }
 
 

@@ -4,9 +4,9 @@ Stable's past, read in stretches from the newest back: what evidence can be begu
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from unit.reconcile.parts import BEGIN
@@ -113,6 +113,84 @@ def histogram(fast: float, slow: float, slowest: float, minutes: int = 60, pods:
     """
     edges = {"100": fast, "250": fast + slow, "+Inf": fast + slow + slowest}
     return Past(minutes, {("took", pod, edge): steady(number) for pod in pods for edge, number in edges.items()})
+
+
+class TestBaseline:
+    """
+    What stands for stable where the candidate is never beside it.
+    """
+
+    def asked(self, **changes: Any) -> HistoryQuestion:  # noqa: ANN401 - any field
+        """
+        With the gateway's series as those that are counted.
+        """
+        return replace(question(**changes), baseline=ArmSelectors(total="routed", bad="refused"))
+
+    def past(self, minutes: int = 90) -> Past:
+        """
+        Stable answers by itself and through the gateway, which sees more bad answers.
+        """
+        through = {("routed", "envoy", None): steady(1000), ("refused", "envoy", None): steady(10)}
+        return replace(
+            two_pods(steady(1), steady(1), minutes), growing={**two_pods(steady(1), steady(1)).growing, **through}
+        )
+
+    def test_is_counted_by_the_series_that_will_be_counted(self) -> None:
+        """
+        Of the last hour, however far the scatter is looked back for.
+        """
+        found = told(self.past(), self.asked(minutes=90))
+        assert isinstance(found, Opening)
+        (counts,) = found.past
+        assert counts.n == pytest.approx(60_000, rel=0.01)
+        assert counts.x == pytest.approx(600, rel=0.01)
+        assert found.rate == pytest.approx(1 / 600, rel=0.05)
+
+    def test_is_read_alone_where_the_scatter_is_not_asked_for(self) -> None:
+        """
+        Given, or not told by any series.
+        """
+        past = self.past()
+        found = told(past, self.asked(tells_pods=False))
+        assert isinstance(found, Opening)
+        assert (found.source, found.rate, found.past[0].n > 0) == (PhiSource.ASSUMED, None, True)
+        assert {selector for selector, _ in past.asked} == {"routed", "refused"}
+
+    def test_of_a_silent_past_is_nothing(self) -> None:
+        """
+        And of a stretch that cannot be counted.
+        """
+        found = told(Past(60), self.asked(tells_pods=False))
+        assert isinstance(found, Opening)
+        assert (found.past[0].n, found.past[0].x) == (0.0, 0.0)
+        torn = Past(60, {("routed", "envoy", None): steady(10), ("refused", "envoy", None): steady(20)})
+        more_bad = told(torn, self.asked(tells_pods=False))
+        assert isinstance(more_bad, Opening)
+        assert more_bad.past[0].n == 0.0
+
+    def test_is_not_asked_of_everybody(self) -> None:
+        """
+        Nor had.
+        """
+        found = told(self.past(), question())
+        assert isinstance(found, Opening)
+        assert found.past == ()
+
+    def test_of_durations_is_what_their_plan_rests_on(self) -> None:
+        """
+        The calls above each of its edges.
+        """
+        found = told(histogram(80, 15, 5), question(DURATIONS, OverThreshold(0.25)))
+        assert isinstance(found, Opening)
+        (above,) = found.past
+        assert above.x / above.n == pytest.approx(0.05, rel=0.01)
+
+    def test_that_cannot_be_read_is_unavailable(self) -> None:
+        """
+        It is asked for again.
+        """
+        past = replace(self.past(), outage_from=0)
+        assert isinstance(told(past, self.asked(tells_pods=False)), Unavailable)
 
 
 class TestStretches:

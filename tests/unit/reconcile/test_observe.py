@@ -305,6 +305,66 @@ class TestDurations:
         assert seen(World(outage=OUTAGES[1]), latency()).histories == {"latency": Unavailable(str(OUTAGES[1]))}
 
 
+AT_100 = {"index": 3, "display": "4/4", "traffic": "100%", "enteredAt": stamp(NOW - timedelta(seconds=120))}
+ALONE = {**AT_100, "inPlaceSince": stamp(NOW - timedelta(seconds=120))}
+
+
+class TestAlone:
+    """
+    The candidate has everything; stable's series are gone.
+    """
+
+    def test_a_rate_is_counted_by_the_candidate_s_series(self) -> None:
+        """
+        Two questions, and none about stable.
+        """
+        world = World()
+        world.counted(NEW, "2", *(1000 + 90 * number for number in range(12)))
+        world.counted(NEW, "5", *(1000 + 10 * number for number in range(12)))
+        reading = seen(world, deployment(step=ALONE)).readings["errors"]
+        assert isinstance(reading, Measured)
+        assert reading.block.candidate.n == 10 * reading.block.candidate.x > 0
+        assert (reading.block.stable, reading.pods, reading.store.stable) == (Counts(), {}, 0)
+        assert len(world.asked) == 2
+        assert all(NEW in question.selector for question in world.asked)
+
+    def test_slices_of_it_too(self) -> None:
+        """
+        By the label, of the candidate.
+        """
+        world = World()
+        world.counted(NEW, "2", *(1000 + 90 * number for number in range(12)))
+        world.counted(NEW, "5", *(1000 + 10 * number for number in range(12)))
+        analysis = {"metrics": [{"preset": "errors"}], "overdispersion": "1"}
+        told = {"analysis": {**analysis, "slices": {"label": "class", "values": ["5"]}}}
+        reading = seen(world, deployment(changes=told, step=ALONE)).readings["errors"]
+        assert isinstance(reading, Measured)
+        assert reading.slices["5"].candidate.n == reading.block.candidate.x
+        assert reading.slices["5"].stable == Counts()
+
+    def test_durations_are_counted_by_the_candidate_s_buckets(self) -> None:
+        """
+        One question; of stable there is no edge.
+        """
+        world = took(World(), NEW, 5, 8, 10)
+        reading = seen(world, latency(evidence=[opened_latency()], step=ALONE)).readings["latency"]
+        assert isinstance(reading, Measured)
+        assert isinstance(reading.block, TailBlock)
+        assert reading.block.candidate.tail(0.25) == pytest.approx(0.2)
+        assert (reading.block.stable.n, reading.block.stable.edges) == (0.0, ())
+        assert len(world.asked) == 1
+
+    @pytest.mark.parametrize("kind", [deployment, latency])
+    def test_without_the_candidate_s_series_there_is_no_data(self, kind: Any) -> None:  # noqa: ANN401
+        """
+        Whatever is known of stable.
+        """
+        world = took(World(), OLD, 80, 89, 90).counted(OLD, "2", *(1000 + 90 * number for number in range(12)))
+        evidence = [opened("errors")] if kind is deployment else [opened_latency()]
+        (reading,) = seen(world, kind(evidence=evidence, step=ALONE)).readings.values()
+        assert reading == NoData("NoCandidateSamples")
+
+
 class TestSlices:
     """
     Parts of a rate, from the samples of the rate itself.
@@ -512,6 +572,28 @@ class TestWarmUp:
         found = self.look(World(warm_up_outage=outage)).warm_up
         assert found is not None
         assert (found.sent, found.message) == (0, str(outage))
+
+
+def test_smoke_requests_are_sent_to_a_candidate_that_was_previewed_for_long_enough() -> None:
+    """
+    And their reading is seen, not taken for a warm-up's.
+    """
+    smoke = {"requests": 3, "path": "/predict"}
+    switch = {"strategy": {"blueGreen": {"preSwitch": {"soak": "10s", "smoke": smoke}}}}
+    earlier = stamp(NOW - timedelta(minutes=1))
+    preview = {"index": 0, "display": "1/2", "traffic": "0%", "preview": True}
+    of = deployment(changes=switch, step={**preview, "enteredAt": earlier, "inPlaceSince": earlier}, evidence=[])
+    candidate = of.status.candidate
+    assert candidate is not None
+    world, names = World(), (OLD, candidate.revision)
+    world.arms = lambda _key: {  # type: ignore[method-assign]
+        name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in names
+    }
+    shares = {OLD: Decimal(100), candidate.revision: Decimal(0)}
+    world.state = lambda _key: RouteState(acceptance=Acceptance.ACCEPTED, shares=shares)  # type: ignore[method-assign]
+    found = seen(world, of)
+    assert (found.smoke, found.warm_up) == (WarmUpReading(sent=3, failed=0, p95_seconds=0.1), None)
+    assert world.warmed == [candidate.revision]
 
 
 def parse_changes(changes: Mapping[str, Any]) -> MLModelDeployment:

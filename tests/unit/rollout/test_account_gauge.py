@@ -23,10 +23,11 @@ from modelramp.rollout.assess import NEVER_JUDGED, assess, forecasts
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.counters import BucketTemplate, GaugeSelectors, GaugeTemplate, filled, template_of
 from modelramp.rollout.guards import split_mismatched
-from modelramp.rollout.messages import message, waiting_message
+from modelramp.rollout.messages import message
 from modelramp.rollout.needs import needs, question_of
 from modelramp.rollout.observed import Measured
 from modelramp.rollout.strategy import wealth_of
+from modelramp.rollout.waiting import waiting_message
 
 WEALTH: Final = Wealth(at_start=0.5, per_step=0.1, per_block=0.01)
 QUEUE: Final = {"name": "queue", "gauge": {"value": "queue_length{$arm}", "across": "Max"}, "mayGrow": "50%"}

@@ -36,6 +36,7 @@ from modelramp.rollout.account import Account, Opening, PhiSource
 from modelramp.rollout.assess import NOTHING_COUNTED, assess, forecasts, traffic_status
 from modelramp.rollout.observed import AnotherStore, Impossible, Measured, NoData, Unavailable, WarmUpReading
 
+PREVIEW = step("0", preview=True)
 GOOD = (50.0, 0.0, 950.0, 1.0)
 
 
@@ -56,6 +57,17 @@ def health(before: CandidateStatus, ready: int) -> CandidateStatus | None:
 
 
 FRESH = candidate(ready_since=None, ready_pods=0)
+
+
+def test_where_readiness_has_to_last_a_break_begins_it_anew() -> None:
+    """
+    Only before users reach the candidate, and only where the spec asks for it.
+    """
+    weak, steady = arms(arm("1"), arm("2", ready=1)), {"serving": {"minReady": "30s"}}
+    asked = {"arms": weak, "sections": steady}
+    before = after(world(Phase.PREPARING, **asked)).candidate
+    later = after(world(Phase.PROGRESSING, **asked)).candidate
+    assert (before and before.ready_since, later and later.ready_since) == (None, candidate().ready_since)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,7 @@ def test_new_counts_are_added_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "at", [step(in_place_since=None), step("100")], ids=["before the traffic is in place", "with nothing to compare"]
+    "at", [step(in_place_since=None), PREVIEW], ids=["before the traffic is in place", "with nothing to compare"]
 )
 def test_counts_are_left_out_when_they_tell_nothing(at: Any) -> None:  # noqa: ANN401
     """
@@ -225,7 +237,7 @@ def test_a_block_of_another_store_is_left_out_and_said() -> None:
     assert (said.verdict, said.message) == (VerdictName.NO_DATA, "another replica answered")
 
 
-@pytest.mark.parametrize("at", [step(in_place_since=None), step("100")], ids=["not in place", "nothing to compare"])
+@pytest.mark.parametrize("at", [step(in_place_since=None), PREVIEW], ids=["not in place", "nothing to compare"])
 def test_where_nothing_is_counted_nothing_is_left_out(at: Any) -> None:  # noqa: ANN401
     """
     The evidence stays as it is.

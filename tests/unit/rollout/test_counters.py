@@ -22,6 +22,7 @@ ERRORS = spec().analysis.metrics[0]
 CLUSTER = 'envoy_cluster_name="ml_fraud-0123456789_80"'
 PODS = 'namespace="ml",pod=~"fraud-0123456789-[a-z0-9]+-[a-z0-9]+"'
 OTHER = "example.com/unknown"
+ISTIO = "istio.io/virtual-service"
 
 
 def preset(name: str, **changes: str) -> Metric:
@@ -47,6 +48,7 @@ def test_the_gateway_s_counters_are_those_of_its_controller() -> None:
     bad, total = selectors(Preset.ERRORS, Source.ENVOY)
     assert (gateway().bad, gateway().total) == (bad, total)
     assert [gateway_counters(name) for name in (OTHER, None)] == [None, None]
+    assert gateway_counters(ISTIO) is None  # it has no gauge of requests in flight, so nothing is known to be drained
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_the_gateway_s_counters_are_those_of_its_controller() -> None:
         (ERRORS, Runtime.MLSERVER, OTHER, "rest_server"),
         (ERRORS, Runtime.CUSTOM, CONTOUR, "envoy"),
         (ERRORS, Runtime.CUSTOM, OTHER, None),
+        (ERRORS, Runtime.CUSTOM, ISTIO, "istio_requests_total"),
         (preset("errors", origin="Runtime"), Runtime.MLSERVER, CONTOUR, "rest_server"),
         (preset("errors", origin="Runtime"), Runtime.CUSTOM, CONTOUR, None),
         (preset("errors", origin="Gateway"), Runtime.MLSERVER, OTHER, None),
@@ -70,6 +73,7 @@ def test_the_gateway_s_counters_are_those_of_its_controller() -> None:
         "errors, else by the server",
         "errors of an unknown server",
         "errors nobody tells",
+        "errors by the mesh",
         "errors by the server, as the spec says",
         "errors by a server that is not known",
         "errors by a gateway that is not known",

@@ -15,7 +15,15 @@ from modelramp.rollout.desired import (
     wanted_shares,
 )
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Drain, Role, RouteState
-from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.plan import (
+    DeleteWorkload,
+    DropFormerRouter,
+    Effect,
+    EnsureWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 
 EVERYTHING = {"1": "0", "2": "100"}
 BACK = {"1": "100", "2": "0"}
@@ -271,6 +279,51 @@ def test_without_an_accepted_route_nothing_is_listed_as_drained() -> None:
         route=route({"1": "100", "3": "0"}, acceptance=Acceptance.PENDING),
     )  # fmt: skip
     assert difference(s) == ()
+
+
+FORMER = {"former": True, "since": ago(60)}
+
+
+@pytest.mark.parametrize(
+    ("given", "dropped"),
+    [
+        (route({"1": "100"}, **FORMER), True),
+        (route({"1": "100"}, former=True, since=ago(59)), False),
+        (route({"1": "100"}, former=True, since=None), False),
+        (route({"1": "100"}, former=False, since=ago(60)), False),
+        (route({"1": "100"}, acceptance=Acceptance.PENDING, **FORMER), False),
+        (route({"3": "100"}, **FORMER), False),
+    ],
+    ids=["long enough", "a second too soon", "nobody knows since when", "there is none", "not accepted", "not given"],
+)
+def test_a_former_router_goes_when_the_present_one_has_served_as_long_as_a_request_may_last(
+    given: RouteState, *, dropped: bool
+) -> None:
+    """
+    Nothing of it is touched before: its users still come that way.
+    """
+    s = situation(Phase.STABLE, arms=arms(arm("1")), route=given)
+    assert (DropFormerRouter() in difference(s)) is dropped
+
+
+def test_no_pod_goes_while_a_former_router_may_send_there() -> None:
+    """
+    It sends to the stable revision of then, which may be retired by now.
+    """
+    seen = {"arms": arms(arm("1"), OLD), "remembered": LONG_AGO}
+    nothing = Drain(requests={rev("3"): 0}, in_flight={rev("3"): 0})
+    gone = ScaleWorkload(revision=rev("3"), replicas=0, grows=False)
+    for former in (True, False):
+        given = route({"1": "100", "3": "0"}, former=former)
+        assert (gone in difference(situation(Phase.STABLE, route=given, drain=nothing, **seen))) is not former
+
+
+def test_an_object_at_rest_looks_again_for_a_former_router() -> None:
+    """
+    Nothing else would wake it.
+    """
+    s = world(Phase.STABLE, arms=arms(arm("1")), route=route({"1": "100"}, former=True, since=ago(1)))
+    assert decide(s.deployment, s.observed, NOW).wake_at is not None
 
 
 COPIES = {"step": step("0", mirror=Share("20%")), "reason": Reason.CANDIDATE_READY}

@@ -21,7 +21,7 @@ from fakes.rollout import (
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
-from modelramp.rollout import guards
+from modelramp.rollout import ends, guards
 from modelramp.rollout.observed import Acceptance, Drain
 from modelramp.rollout.situation import Situation
 
@@ -230,6 +230,10 @@ def test_a_promotion_needs_endpoints(changes: dict[str, Any]) -> None:
 
 
 EMPTY = Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
+STREAMING = Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})
+REACHED = Drain(requests={rev("2"): 3.0}, in_flight={rev("2"): 1.0})
+PATIENT = {"sections": {"serving": {"drain": {"timeout": "90s"}}}}
+UNTIMED = {"sections": {"traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "0s"}}}}
 UNASKED = Drain(requests={}, in_flight={})
 
 
@@ -241,6 +245,13 @@ UNASKED = Drain(requests={}, in_flight={})
         ({"route": route(BACK, acceptance=Acceptance.PENDING), "drain": EMPTY}, False),
         ({"route": route(BACK), "drain": EMPTY}, True),
         ({"route": route(BACK), "drain": UNASKED}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(59)}}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(60)}}, True),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(89)}, **PATIENT}, False),
+        ({"route": route(BACK), "drain": STREAMING, "remembered": {"phase_since": ago(90)}, **PATIENT}, True),
+        ({"route": route(BACK), "drain": REACHED, "remembered": {"phase_since": ago(3600)}}, False),
+        ({"route": route(BACK), "remembered": {"phase_since": ago(29)}, **UNTIMED}, False),
+        ({"route": route(BACK), "remembered": {"phase_since": ago(30)}, **UNTIMED}, True),
         ({"route": route(BACK), "remembered": {"phase_since": ago(60)}}, True),
         ({"route": route(BACK), "remembered": {"phase_since": ago(59)}}, False),
         ({"remembered": {"candidate": None}}, True),
@@ -251,6 +262,13 @@ UNASKED = Drain(requests={}, in_flight={})
         "the route is not accepted yet",
         "nothing counted, nothing in flight",
         "counters that were not asked for",
+        "a long stream",
+        "a stream longer than any request may be",
+        "a stream the drain waits for",
+        "a stream longer than the drain waits",
+        "requests still come, however late",
+        "no counters and no request timeout",
+        "and the drain's timeout over",
         "no counters, a request's longest time over",
         "no counters, a second less",
         "there is nobody",
@@ -260,7 +278,7 @@ def test_drained_means_nothing_arrives_any_more(changes: dict[str, Any], expecte
     """
     Unknown is not drained; time stands in for counters that cannot be had.
     """
-    assert guards.candidate_drained(situation(Phase.ROLLING_BACK, **changes)) is expected
+    assert ends.candidate_drained(situation(Phase.ROLLING_BACK, **changes)) is expected
 
 
 @pytest.mark.parametrize(
@@ -290,7 +308,7 @@ def test_a_gateway_that_does_not_follow_ends_a_rollback_after_the_deadline(
         drain=UNASKED,
         remembered={"phase_since": ago(seconds)},
     )
-    assert (guards.candidate_drained(s), guards.nothing_reaches(s, rev("2"))) == (expected, False)
+    assert (ends.candidate_drained(s), ends.nothing_reaches(s, rev("2"))) == (expected, False)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +324,7 @@ def test_nothing_is_unconfirmed_of_who_still_gets_copies_or_is_not_there(changes
     Copies are taken away first.
     """
     remembered = {"phase_since": ago(600), **changes.pop("remembered", {})}
-    assert not guards.unconfirmed(situation(Phase.ROLLING_BACK, remembered=remembered, **changes))
+    assert not ends.unconfirmed(situation(Phase.ROLLING_BACK, remembered=remembered, **changes))
 
 
 def test_a_retry_of_a_rejected_revision_is_acted_on_only_when_failed() -> None:

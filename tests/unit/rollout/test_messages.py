@@ -22,8 +22,9 @@ from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER
-from modelramp.rollout.messages import MESSAGES, message, waiting_message
+from modelramp.rollout.messages import MESSAGES, message
 from modelramp.rollout.observed import Acceptance, WarmUpReading
+from modelramp.rollout.waiting import waiting_message
 
 BACK = {"1": "100", "2": "0"}
 
@@ -117,6 +118,9 @@ def test_a_refusal_is_told_first() -> None:
 
 
 COLD = {"candidate": candidate(warm=False)}
+WARMED = {"sections": {"serving": {"warmUp": {"path": "/infer", "p95Below": "200ms"}}}}
+MEASURED = "20 requests were answered, the 95th percentile took 300 ms; it has to be below 200ms"
+SLOW = WarmUpReading(sent=20, failed=0, p95_seconds=0.3)
 FAILED = WarmUpReading(sent=20, failed=3, p95_seconds=0.1, message="3 of 20 failed")
 
 
@@ -126,10 +130,14 @@ FAILED = WarmUpReading(sent=20, failed=3, p95_seconds=0.1, message="3 of 20 fail
         ({"arms": arms(arm("1"))}, "0 of 2 pods ready"),
         ({"arms": arms(arm("1"), arm("2", ready=1))}, "1 of 2 pods ready"),
         ({"remembered": COLD}, "2 of 2 pods ready, not warm yet"),
-        ({"remembered": COLD, "warm_up": FAILED}, "2 of 2 pods ready, not warm yet; warm-up: 3 of 20 failed"),
+        ({"remembered": COLD, "warm_up": FAILED, **WARMED}, "2 of 2 pods ready, not warm yet; warm-up: 3 of 20 failed"),
+        (
+            {"remembered": COLD, "warm_up": SLOW, **WARMED},
+            f"2 of 2 pods ready, not warm yet; warm-up: {MEASURED}",
+        ),
         ({"remembered": {"candidate": None}}, "0 of 2 pods ready"),
     ],
-    ids=["not created", "half ready", "cold", "warm-up failed", "no candidate"],
+    ids=["not created", "half ready", "cold", "warm-up failed", "warm-up slow", "no candidate"],
 )
 def test_a_preparation_tells_what_is_missing(changes: dict[str, Any], words: str) -> None:
     """
@@ -298,6 +306,17 @@ def test_a_step_waits_for_the_gateway_first() -> None:
     Nothing is judged before the share is in place.
     """
     assert waited(Phase.PROGRESSING, route=route(BACK)) == "waiting for the gateway to give the candidate 5%"
+
+
+def test_a_dead_stable_is_told_with_the_way_out() -> None:
+    """
+    A step that gives everything does not need it.
+    """
+    dead = arms(arm("1", ready=0), arm("2"))
+    said = "waiting for stable, which has no ready endpoint; promote-full takes the candidate instead"
+    assert waited(Phase.PROGRESSING, arms=dead) == said
+    whole = {"step": step("100")}
+    assert "stable" not in waited(Phase.PROGRESSING, arms=dead, remembered=whole, route=route({"1": "0", "2": "100"}))
 
 
 def test_a_contradicted_split_is_told() -> None:

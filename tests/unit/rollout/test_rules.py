@@ -22,14 +22,18 @@ from fakes.rollout import (
     kept,
     metric_evidence,
     percents,
+    previously,
     rejection,
+    returning,
     rev,
     route,
     step,
     verdict,
+    waiting_for_approval,
     world,
 )
 
+from modelramp.api.action import Verb
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.scalars import Share
 from modelramp.api.status import Status, VerdictName
@@ -38,7 +42,7 @@ from modelramp.rollout import actions, assess, conditions, decide, desired, ends
 from modelramp.rollout.account import Account
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
-from modelramp.rollout.observed import Drain, Measured, NoData
+from modelramp.rollout.observed import Drain, Measured, NoData, WarmUpReading
 from modelramp.rollout.rules import RULES, first_match
 
 ENDED = (Phase.FAILED, Phase.REPORTED)
@@ -75,7 +79,7 @@ def memory_of(status: Status) -> dict[str, Any]:
     What rules remember, in short; times as whether they are now.
     """
     evidence = {item.name: Account.from_state(item.state) for item in status.evidence}
-    at = status.step
+    at, asked = status.step, status.recommendation
     return {
         "stable": status.stable and status.stable.version,
         "candidate": status.candidate and status.candidate.version,
@@ -85,6 +89,8 @@ def memory_of(status: Status) -> dict[str, Any]:
         "evidence": {name: (one.totals.candidate.n, one.step_exposures[0]) for name, one in evidence.items()},
         "history": [(ended.version, ended.outcome) for ended in status.history],
         "retry_seen": status.retry_seen,
+        "recommended": asked and (asked.verb, asked.step, asked.share),
+        "restart": status.stable and status.stable.restart_id,
         "action": status.action and (status.action.id, str(status.action.outcome)),
     }
 
@@ -127,6 +133,17 @@ def rollbacks() -> Iterator[Case]:
             world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6052)),)}),
             world(phase, remembered={"evidence": (kept(metric_evidence(harm=4.6051)),)}),
         )  # fmt: skip
+    preview = step("5").model_copy(update={"traffic": Share("0%"), "preview": True})
+    switch = {"preSwitch": {"soak": "10s", "smoke": {"path": "/infer"}}}
+    smoked = {
+        "remembered": {"step": preview}, "route": route(BACK),
+        "sections": {"strategy": {"blueGreen": switch}},
+    }  # fmt: skip
+    yield case(
+        "a smoke request was answered with an error, not left unanswered", "smoke_failed", Reason.SMOKE_FAILED,
+        world(Phase.PROGRESSING, smoke=WarmUpReading(sent=20, failed=1, p95_seconds=0.1, refused=1), **smoked),
+        world(Phase.PROGRESSING, smoke=WarmUpReading(sent=20, failed=1, p95_seconds=0.1), **smoked),
+    )  # fmt: skip
     weak = arms(arm("1"), arm("2", ready=1))
     for phase in (*EXPOSED, Phase.PROMOTING):
         yield case(
@@ -221,6 +238,7 @@ def beginnings() -> Iterator[Case]:
         guard="first_candidate_ready", to=Phase.PROMOTING, reason=Reason.FIRST_REVISION_READY,
         fires=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2")), route=NO_ROUTE),
         near=world(Phase.PREPARING, remembered={"stable": None}, arms=arms(arm("2", ready=1)), route=NO_ROUTE),
+        remembers={"step": ("4/4", "100%", "now", None)},
     )  # fmt: skip
 
 
@@ -381,10 +399,26 @@ def endings() -> Iterator[Case]:
         near=world(Phase.PROMOTING, route=route(EVERYTHING), remembered={"phase_since": ago(4)}),
         remembers={**gone, "stable": "2", "history": [("2", Reason.PROMOTED)]},
     )  # fmt: skip
+    watched: dict[str, Any] = {
+        "stable": None, "step": step("100"), "phase_since": ago(60), "verdicts": (verdict(),),
+        "evidence": (kept(metric_evidence(5.0)),),
+    }  # fmt: skip
+    held = {"analysis": {"metrics": [{"preset": "errors", "against": {"limit": "2%"}}]}}
+    yield Case(
+        title="the first revision is shown to be above its limit, not nearly",
+        guard="first_revision_harmful", to=Phase.STABLE, reason=Reason.ANALYSIS_FAILED,
+        fires=world(Phase.PROMOTING, route=route({"2": "100"}), remembered=watched, sections=held, arms=arms(arm("2"))),
+        near=world(
+            Phase.PROMOTING, route=route({"2": "100"}), sections=held, arms=arms(arm("2")),
+            remembered={**watched, "evidence": (kept(metric_evidence(4.0)),)},
+        ),
+        instead="promotion_in_place",
+        remembers={**gone, "stable": "2", "history": [("2", Reason.ANALYSIS_FAILED)]},
+    )  # fmt: skip
     drained: dict[str, Any] = {
         "route": route(BACK), "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 0.0})
     }  # fmt: skip
-    busy = {**drained, "drain": Drain(requests={rev("2"): 0.0}, in_flight={rev("2"): 1.0})}
+    busy = {**drained, "drain": Drain(requests={rev("2"): 1.0}, in_flight={rev("2"): 1.0})}
     yield Case(
         title="the last request to the superseded candidate has ended",
         guard="drained_and_superseded", to=Phase.PREPARING, reason=Reason.NEW_REVISION,
@@ -475,10 +509,18 @@ def promotions(phase: Phase) -> Iterator[Case]:
     """
     mute = arms(arm("1", ready=0), arm("2"))
     yield Case(
-        title="somebody asks to promote fully, and stable serves",
+        title="somebody asks to promote fully, and the step's traffic is in place",
         guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
         fires=world(phase, annotations=asking("promote-full")),
-        near=world(phase, annotations=asking("promote-full"), arms=mute),
+        near=world(phase, annotations=asking("promote-full"), route=route(BACK)),
+        instead="action_refused",
+        remembers=DONE,
+    )  # fmt: skip
+    yield Case(
+        title="somebody asks to promote fully, stable has no endpoint and the candidate has",
+        guard="full_promotion_asked", to=Phase.PROMOTING, reason=Reason.PROMOTED_BY_REQUEST,
+        fires=world(phase, annotations=asking("promote-full"), arms=mute),
+        near=world(phase, annotations=asking("promote-full"), arms=arms(arm("1", ready=0), arm("2", ready=0))),
         instead="action_refused",
         remembers=DONE,
     )  # fmt: skip
@@ -501,7 +543,111 @@ def promotions(phase: Phase) -> Iterator[Case]:
     )  # fmt: skip
 
 
-CASES = (*rollbacks(), *beginnings(), *steps(), *endings(), *requests())
+ASSIST: dict[str, Any] = {"sections": {"automation": {"degree": "Assist"}}}
+PASSED = (verdict(VerdictName.PASSED),)
+IN_STEP = waiting_for_approval(2, "25%", step=step(), verdicts=PASSED, evidence=(kept(metric_evidence()),))
+"""Version 2 waits for its second step."""
+
+
+def approvals() -> Iterator[Case]:
+    """
+    The rows of what people approve, and of recommendations that do not stand any more.
+    """
+    listed: dict[str, Any] = {"route": route(BACK), **ASSIST}
+    yield Case(
+        title="somebody approves the first step, not the second",
+        guard="first_step_approved", to=Phase.PROGRESSING, reason=Reason.APPROVED,
+        fires=world(Phase.PAUSED, remembered=waiting_for_approval(), annotations=asking("approve"), **listed),
+        near=world(Phase.PAUSED, remembered=waiting_for_approval(), annotations=asking("approve", step=2), **listed),
+        instead="action_refused",
+        remembers={**DONE, "step": ("1/4", "5%", "now", None), **OPENED, "recommended": None},
+    )  # fmt: skip
+    first = waiting_for_approval(5, "100%", stable=None)
+    alone: dict[str, Any] = {"remembered": first, "arms": arms(arm("2")), "route": NO_ROUTE, **ASSIST}
+    yield Case(
+        title="somebody approves the first revision, which is ready, not one that lost its pods",
+        guard="promotion_approved", to=Phase.PROMOTING, reason=Reason.APPROVED,
+        fires=world(Phase.PAUSED, annotations=asking("approve", step=5), **alone),
+        near=world(Phase.PAUSED, annotations=asking("approve", step=5), **{**alone, "arms": arms(arm("2", ready=1))}),
+        instead="action_refused",
+        remembers={**DONE, "recommended": None},
+    )  # fmt: skip
+    yield Case(
+        title="somebody approves the second step, and its evidence stands",
+        guard="step_approved", to=Phase.PROGRESSING, reason=Reason.APPROVED,
+        fires=world(Phase.PAUSED, remembered=IN_STEP, annotations=asking("approve", step=2), **ASSIST),
+        near=world(Phase.PAUSED, remembered={**IN_STEP, "verdicts": (verdict(),)},
+                   annotations=asking("approve", step=2), **ASSIST),
+        instead="recommendation_void",
+        remembers={**DONE, "step": ("2/4", "25%", "now", None), "verdicts": 0, "evidence": {"errors": (50.0, 0.0)},
+                   "recommended": None},
+    )  # fmt: skip
+    yield Case(
+        title="somebody rejects what waits for an approval, not another step",
+        guard="rejection_asked", to=Phase.ROLLING_BACK, reason=Reason.REJECTED_BY_REQUEST,
+        fires=world(Phase.PAUSED, remembered=waiting_for_approval(), annotations=asking("reject"), **listed),
+        near=world(Phase.PAUSED, remembered=waiting_for_approval(), annotations=asking("reject", step=2), **listed),
+        instead="action_refused",
+        remembers={**DONE, "rejected": [("2", Reason.REJECTED_BY_REQUEST)], **OPENED, "recommended": None},
+    )  # fmt: skip
+    yield Case(
+        title="the evidence for the approval that is waited for does not stand any more",
+        guard="recommendation_void", to=Phase.PROGRESSING, reason=Reason.RESUMED,
+        fires=world(Phase.PAUSED, remembered={**IN_STEP, "verdicts": (verdict(),)}, **ASSIST),
+        near=world(Phase.PAUSED, remembered=IN_STEP, **ASSIST),
+        remembers={"step": ("1/4", "5%", "now", ago(180)), "recommended": None},
+    )  # fmt: skip
+    yield Case(
+        title="the first step needs no approval any more",
+        guard="recommendation_void_before_traffic", to=Phase.PREPARING, reason=Reason.RESUMED,
+        fires=world(Phase.PAUSED, remembered=waiting_for_approval(), route=route(BACK)),
+        near=world(Phase.PAUSED, remembered=waiting_for_approval(), **listed),
+        remembers={**OPENED, "recommended": None},
+    )  # fmt: skip
+    yield Case(
+        title="the spec has another first step than the one that was recommended",
+        guard="recommendation_outdated", to=Phase.PAUSED, reason=Reason.APPROVAL_NEEDED,
+        fires=world(Phase.PAUSED, remembered=waiting_for_approval(share="1%"), **listed),
+        near=world(Phase.PAUSED, remembered=waiting_for_approval(), **listed),
+        remembers={**OPENED, "recommended": (Verb.APPROVE, 1, "5%")},
+    )  # fmt: skip
+
+
+def undos() -> Iterator[Case]:
+    """
+    The rows of what people ask of revisions that serve or served.
+    """
+    old = {"kept": (previously("0"),)}
+    resting = arms(arm("1"), arm("0", ready=0, pods=0, wanted_replicas=0, role="retired"))
+    for phase, reason in ((Phase.STABLE, None), (Phase.FAILED, None), (Phase.REPORTED, Reason.SHADOW_REPORTED)):
+        rejected = {} if reason is None else {"rejected": (rejection("2", reason),)}
+        yield Case(
+            title="somebody asks to return to a kept revision, not to one that is not kept",
+            guard="undo_asked", to=Phase.PREPARING, reason=Reason.UNDO_REQUESTED,
+            fires=world(phase, remembered={**old, **rejected}, arms=resting, annotations=asking("undo", "0")),
+            near=world(phase, remembered=rejected, arms=resting, annotations=asking("undo", "0")),
+            instead="action_refused",
+            remembers={**DONE, "candidate": "0"},
+        )  # fmt: skip
+        yield Case(
+            title="somebody asks for new pods of the stable revision, not of another",
+            guard="restart_asked", to=phase, reason=Reason.RESTART_REQUESTED,
+            fires=world(phase, remembered=rejected, annotations=asking("restart", "1")),
+            near=world(phase, remembered=rejected, annotations=asking("restart", "3")),
+            instead="action_refused",
+            remembers={**DONE, "restart": "r-1"},
+        )  # fmt: skip
+    undoing: dict[str, Any] = {"version": "1", "remembered": {"undo": returning("2", "1")}}
+    yield Case(
+        title="the kept revision is listed at 0, and does not miss in the route",
+        guard="undone_revision_listed", to=Phase.PROMOTING, reason=Reason.UNDO_REQUESTED,
+        fires=world(Phase.PREPARING, route=route(BACK), **undoing),
+        near=world(Phase.PREPARING, route=route({"1": "100"}), **undoing),
+        remembers=OPENED,
+    )  # fmt: skip
+
+
+CASES = (*rollbacks(), *beginnings(), *steps(), *endings(), *requests(), *approvals(), *undos())
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -515,6 +661,7 @@ def test_the_row_fires(case: Case) -> None:
     assert (plan.because.rule, plan.because.reason) == (case.guard, case.reason)
     # A refusal changes nothing but what is remembered of it.
     kept_reason = case.reason is Reason.ACTION_REFUSED
+    kept_reason = kept_reason or case.reason is Reason.RESTART_REQUESTED  # as it changes no traffic
     assert plan.status.reason == (case.fires.deployment.status.reason if kept_reason else case.reason)
     assert (plan.because.came_from, plan.because.went_to) == (case.fires.deployment.status.phase, case.to)
     assert plan.status.phase is case.to
@@ -636,7 +783,8 @@ def test_every_update_of_the_memory_is_used_by_a_row() -> None:
     """
     Nothing in memory.py is left over.
     """
-    assert {rule.remember.__name__ for rule in RULES} == set(public_functions(memory))
+    used = {rule.remember.__name__ for rule in RULES} | {"kept_at_most", "recommend_approval"}
+    assert used == {*public_functions(memory), "recommend_approval"}
 
 
 def test_every_finding_is_used() -> None:
@@ -718,7 +866,8 @@ def test_reasons_of_rows_stand_before_those_of_conditions() -> None:
     order = list(Reason)
     first_of_conditions = order.index(Reason.ACCEPTED)
     of_rules = {rule.because for rule in RULES} - {Reason.ROUTE_CONFLICT}
-    assert of_rules | {Reason.WAITING} == set(order[:first_of_conditions])
+    left_to_people = {Reason.ROLLBACK_RECOMMENDED}  # made of the rows of rollbacks, see degrees
+    assert of_rules | left_to_people | {Reason.WAITING} == set(order[:first_of_conditions])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

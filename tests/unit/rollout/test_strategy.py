@@ -89,12 +89,40 @@ def test_the_wealth_is_spread_over_all_blocks_until_the_last_deadline() -> None:
     assert wealth_of(asked) == wealth_schedule(planned_blocks=2 * 120, later_steps=1)
 
 
-def test_a_strategy_that_judges_nothing_still_has_a_schedule() -> None:
+def test_a_strategy_never_beside_stable_spreads_its_wealth_over_the_time_alone() -> None:
     """
-    One step at 100 %: at least one block is planned.
+    One step at 100 %; and at least one block is planned, however long the interval.
     """
-    asked = spec(strategy={"canary": {"steps": [{"traffic": "100%"}]}})
-    assert wealth_of(asked) == wealth_schedule(planned_blocks=1, later_steps=0)
+    alone = {"canary": {"steps": [{"traffic": "100%"}]}}
+    assert wealth_of(spec(strategy=alone)) == wealth_schedule(planned_blocks=240, later_steps=0)
+    rare = spec(strategy=alone, analysis={"interval": "10h"})
+    assert wealth_of(rare) == wealth_schedule(planned_blocks=1, later_steps=0)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({"canary": {}}, ["BesideStable"] * 3 + ["Alone"]),
+        ({"blueGreen": {}}, ["NotAtAll", "Alone"]),
+        ({"shadow": {}}, ["BesideStable"]),
+    ],
+)
+def test_each_step_says_how_the_candidate_is_judged_in_it(strategy: dict[str, Any], expected: list[str]) -> None:
+    """
+    Beside stable as long as both get requests or copies, alone once it has everything.
+    """
+    assert [str(one.judged) for one in course_of(spec(strategy=strategy)).steps] == expected
+
+
+def test_a_step_may_name_the_metrics_it_waits_for() -> None:
+    """
+    Absent, all are.
+    """
+    steps = [{"traffic": "5%", "metrics": ["errors"]}, {"traffic": "100%"}]
+    assert [one.metrics for one in course_of(spec(strategy={"canary": {"steps": steps}})).steps] == [
+        frozenset({"errors"}),
+        None,
+    ]
 
 
 ZERO = Decimal(0)

@@ -4,15 +4,18 @@ From remembered Deployments, Pods and EndpointSlices to what the core calls an a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.projection import LABEL_SERVICE
-from modelramp.api.names import LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_RESTART, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.quantities import demand_of
 from modelramp.ports import Document, PodTimes
 from modelramp.rollout.observed import Arm
 
 CRASH_LOOP: Final = "CrashLoopBackOff"
 OUT_OF_MEMORY: Final = "OOMKilled"
+UNSCHEDULABLE: Final = "Unschedulable"
 RESTARTS: Final = (
     3  # the kubelet's back-off is then at 40 s, so waiting for CrashLoopBackOff to be seen may take longer
 )
@@ -52,12 +55,19 @@ def _identity(endpoint: Mapping[str, Any]) -> str:
     return (endpoint.get("targetRef") or {}).get("uid") or ",".join(endpoint.get("addresses") or ())
 
 
+def ready_pods(slices: Iterable[Document], service: str) -> frozenset[str]:
+    """
+    The pods the Service can send to, by whatever tells them apart.
+    """
+    of_service = (piece for piece in slices if _label(piece, LABEL_SERVICE) == service)
+    return frozenset(_identity(end) for piece in of_service for end in piece["endpoints"] if _is_ready(end))
+
+
 def ready_endpoints(slices: Iterable[Document], service: str) -> int:
     """
     How many pods the Service can send to.
     """
-    of_service = (piece for piece in slices if _label(piece, LABEL_SERVICE) == service)
-    return len({_identity(endpoint) for piece in of_service for endpoint in piece["endpoints"] if _is_ready(endpoint)})
+    return len(ready_pods(slices, service))
 
 
 def _containers(pods: Iterable[Document]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -92,6 +102,35 @@ def _out_of_memory(pods: Iterable[Document]) -> Iterator[str]:
                 yield f"container {container['name']} of pod {pod} was killed for memory, exit code {code}"
 
 
+def _restart_id(deployment: Document) -> str | None:
+    template = (deployment["spec"].get("template") or {}).get("metadata") or {}
+    found: str | None = (template.get("annotations") or {}).get(ANNOTATION_RESTART)
+    return found
+
+
+def _unschedulable(pods: Iterable[Document]) -> Iterator[str]:
+    for pod in pods:
+        for condition in pod["status"].get("conditions") or ():
+            if condition.get("status") == "False" and condition.get("reason") == UNSCHEDULABLE:
+                yield f"pod {pod['metadata']['name']} finds no node: {condition.get('message') or 'no reason given'}"
+
+
+def _settled(deployment: Document) -> bool:
+    """
+    The Deployment's controller has seen the last change; an object that tells no generation is taken at its word.
+    """
+    generation = deployment["metadata"].get("generation")
+    return generation is None or (deployment.get("status") or {}).get("observedGeneration") == generation
+
+
+def _asks(deployment: Document) -> Mapping[str, Decimal]:
+    pod = (deployment["spec"].get("template") or {}).get("spec") or {}
+    containers = [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]
+    resources = [container.get("resources") or {} for container in containers]
+    names = {name for one in resources for part in ("limits", "requests") for name in one.get(part) or {}}
+    return {name: demand_of(pod, name) for name in sorted(names)}
+
+
 def arm_of(deployment: Document, pods: Iterable[Document], slices: Iterable[Document]) -> Arm:
     """
     One revision as it is. Pods and slices may be of all revisions.
@@ -99,12 +138,20 @@ def arm_of(deployment: Document, pods: Iterable[Document], slices: Iterable[Docu
     revision = _label(deployment, LABEL_REVISION) or ""
     own = living(pods, revision)
     staying = [pod for pod in own if "deletionTimestamp" not in pod["metadata"]]
+    leaving = len(own) - len(staying)
+    counted = (deployment.get("status") or {}).get("replicas") or 0
     return Arm(
         revision=revision,
         wanted_replicas=deployment["spec"].get("replicas", 1),
-        pods=len(own),
+        # Whichever of the two watches is behind: pods that are there are counted.
+        pods=max(len(own), counted + leaving),
+        terminating=leaving,
+        settled=_settled(deployment),
+        asks=_asks(deployment),
+        unschedulable=next(_unschedulable(staying), None),
         ready=ready_endpoints(slices, deployment["metadata"]["name"]),
         role=_label(deployment, LABEL_ROLE),
+        restart_id=_restart_id(deployment),
         crash_looping=next(_crashes(staying), None),
         out_of_memory=next(_out_of_memory(staying), None),
     )

@@ -8,11 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import ANNOTATION_CONFIG, ANNOTATION_RESTART, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.api.vocabulary import GROUP
 from modelramp.ports import Document
 
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
+SERVICE_CHOICES: Final = (
+    "selector",
+    "sessionAffinity",
+    "internalTrafficPolicy",
+    "trafficDistribution",
+    "publishNotReadyAddresses",
+)
+"""What of a Service decides which pods a client reaches."""
 
 _METADATA: Final = (
     "name",
@@ -46,8 +54,29 @@ def _model(body: Document) -> Document:
     return {**body, "metadata": metadata}
 
 
+def _asking(pod: Mapping[str, Any]) -> Document:
+    """
+    Of a pod's specification what its containers ask for.
+    """
+    return {
+        group: [_some(container, ("resources", "restartPolicy")) for container in pod.get(group) or ()]
+        for group in ("initContainers", "containers")
+    }
+
+
 def _deployment(body: Document) -> Document:
-    return _kept(body, spec=_some(body.get("spec"), ("replicas",)))
+    """
+    Its size, what its pods ask for, and the request for new pods that its template carries.
+    """
+    spec = body.get("spec") or {}
+    given = spec.get("template") or {}
+    template: dict[str, Any] = {"spec": _asking(given.get("spec") or {})}
+    if mark := _some((given.get("metadata") or {}).get("annotations"), (ANNOTATION_RESTART,)):
+        template["metadata"] = {"annotations": mark}
+    status = _some(body.get("status"), ("observedGeneration", "replicas"))
+    kept = _kept(body, spec={**_some(spec, ("replicas",)), "template": template}, status=status)
+    config = _some(body["metadata"].get("annotations"), (ANNOTATION_CONFIG,))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": config}}
 
 
 def _pod(body: Document) -> Document:
@@ -58,7 +87,13 @@ def _pod(body: Document) -> Document:
     }
     # Statuses are sorted by name, so which container is the first is only in the spec.
     first = [_some(container, ("name",)) for container in (body.get("spec") or {}).get("containers", ())[:1]]
-    return _kept(body, spec={"containers": first}, status={**_some(status, ("phase",)), **containers})
+    placing = [one for one in status.get("conditions") or () if one.get("type") == "PodScheduled"]
+    conditions = [_some(one, ("type", "status", "reason", "message")) for one in placing if one["status"] != "True"]
+    return _kept(
+        body,
+        spec={"containers": first},
+        status={**_some(status, ("phase",)), **containers, "conditions": conditions},
+    )
 
 
 def _endpoint_slice(body: Document) -> Document:
@@ -66,23 +101,40 @@ def _endpoint_slice(body: Document) -> Document:
     return _kept(body, endpoints=endpoints)
 
 
-def _writes_rules(entry: Mapping[str, Any]) -> bool:
-    return "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+def _writers(body: Document, *names: str) -> list[dict[str, Any]]:
+    """
+    The field owners of these parts of the spec, and of nothing else: whoever else is among them fights over traffic.
+    """
+    chosen = {f"f:{name}" for name in names}
+    found = []
+    for entry in body["metadata"].get("managedFields") or ():
+        fields = chosen.intersection((entry.get("fieldsV1") or {}).get("f:spec") or ())
+        if fields:
+            told: dict[str, Any] = {"f:spec": {name: {} for name in sorted(fields)}}
+            found.append({"manager": entry.get("manager", ""), "fieldsV1": told})
+    return found
 
 
-def _route(body: Document) -> Document:
-    """
-    With the writers of `spec.rules`: whoever else is among them fights over the traffic.
-    """
-    writers = [
-        {"manager": entry.get("manager", ""), "fieldsV1": {"f:spec": {"f:rules": {}}}}
-        for entry in body["metadata"].get("managedFields") or ()
-        if _writes_rules(entry)
-    ]
-    kept = _kept(body, spec=body.get("spec") or {}, status=_some(body.get("status"), ("parents",)))
+def _marked(kept: Document, body: Document, writers: list[dict[str, Any]]) -> Document:
     annotations = body["metadata"].get("annotations") or {}
     marks = {name: text for name, text in annotations.items() if name.startswith(f"{GROUP}/")}
     return {**kept, "metadata": {**kept["metadata"], "annotations": marks, "managedFields": writers}}
+
+
+def _route(body: Document) -> Document:
+    kept = _kept(body, spec=body.get("spec") or {}, status=_some(body.get("status"), ("parents",)))
+    return _marked(kept, body, _writers(body, "rules"))
+
+
+def _service(body: Document) -> Document:
+    kept = _kept(body, spec=_some(body.get("spec"), (*SERVICE_CHOICES, "ports")))
+    return _marked(kept, body, _writers(body, *SERVICE_CHOICES))
+
+
+def _virtual_service(body: Document) -> Document:
+    said = ("observedGeneration", "conditions", "validationMessages")
+    kept = _kept(body, spec=body.get("spec") or {}, status=_some(body.get("status"), said))
+    return _marked(kept, body, _writers(body, "http"))
 
 
 _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {
@@ -92,6 +144,8 @@ _PROJECTIONS: Final[Mapping[Kind, Callable[[Document], Document]]] = {
     Kind.ENDPOINT_SLICE: _endpoint_slice,
     Kind.HTTP_ROUTE: _route,
     Kind.GRPC_ROUTE: _route,
+    Kind.SERVICE: _service,
+    Kind.VIRTUAL_SERVICE: _virtual_service,
 }
 
 

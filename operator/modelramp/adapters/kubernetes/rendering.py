@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from modelramp.adapters.kubernetes.configs import copies_of, with_copies
 from modelramp.adapters.kubernetes.ownership import LABEL_VERSION, common_labels, owner_reference
-from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, workload_name
-from modelramp.api.spec import MLModelDeploymentSpec, RouteKind
+from modelramp.api.names import ANNOTATION_CONFIG, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, workload_name
+from modelramp.api.spec import Drain, MLModelDeploymentSpec, RouteKind, Surge
 from modelramp.ports import Owner
 from modelramp.rollout.counters import SERVICE_PORT
 from modelramp.rollout.plan import EnsureWorkload
@@ -18,11 +19,9 @@ Fields = dict[str, Any]
 COMPONENT: Final = "model-server"
 PORT_NAME: Final = "http"
 H2C: Final = "kubernetes.io/h2c"  # KEP-3726
-# Proxies learn of a leaving endpoint only after the pod was told to stop, so the server keeps answering for a moment.
-PRE_STOP_SECONDS: Final = 5
 GRACE_SECONDS: Final = 45
-# What a grace period must leave after the preStop action: a request of 30 s, and 5 s for the server itself to end.
-AFTER_PRE_STOP_SECONDS: Final = 35
+# What a grace period leaves after the last request, for the server itself to end.
+ENDING_SECONDS: Final = 5
 
 
 def selector_of(deployment: str, revision: str) -> dict[str, str]:
@@ -58,19 +57,24 @@ def _with_model(container: Fields, spec: MLModelDeploymentSpec) -> Fields:
     return {**container, "env": [*added, *given]}
 
 
-def _with_pre_stop(container: Fields) -> Fields:
-    lifecycle = container.get("lifecycle") or {}
-    if lifecycle.get("preStop"):
+def _with_pre_stop(container: Fields, drain: Drain) -> Fields:
+    """
+    Proxies learn of a leaving endpoint only after the pod was told to stop, so the server keeps answering for a moment.
+    """
+    lifecycle, seconds = container.get("lifecycle") or {}, math.ceil(drain.pre_stop.seconds)
+    if lifecycle.get("preStop") or seconds == 0:
         return container
-    return {**container, "lifecycle": {**lifecycle, "preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}}
+    return {**container, "lifecycle": {**lifecycle, "preStop": {"sleep": {"seconds": seconds}}}}
 
 
-def _grace_seconds(container: Fields) -> int:
+def _grace_seconds(container: Fields, drain: Drain) -> int:
     """
     The grace period that fits the container's preStop action; an action other than sleep is of unknown length.
     """
-    slept = ((container["lifecycle"]["preStop"].get("sleep") or {}).get("seconds")) or 0
-    return max(GRACE_SECONDS, slept + AFTER_PRE_STOP_SECONDS) if isinstance(slept, int) else GRACE_SECONDS
+    action = (container.get("lifecycle") or {}).get("preStop") or {}
+    slept = (action.get("sleep") or {}).get("seconds") or 0
+    known = slept if isinstance(slept, int) else 0
+    return max(GRACE_SECONDS, known + math.ceil(drain.timeout.seconds) + ENDING_SECONDS)
 
 
 def pod_template(owner: Owner, spec: MLModelDeploymentSpec, revision: str) -> Fields:
@@ -80,13 +84,32 @@ def pod_template(owner: Owner, spec: MLModelDeploymentSpec, revision: str) -> Fi
     template = spec.serving.template.to_wire()
     metadata, pod = template.get("metadata") or {}, template["spec"]
     server, *others = pod["containers"]
-    server = _with_pre_stop(_with_model(server, spec))
-    defaults = {"terminationGracePeriodSeconds": _grace_seconds(server)}
+    server = _with_pre_stop(_with_model(server, spec), spec.serving.drain)
+    defaults = {"terminationGracePeriodSeconds": _grace_seconds(server, spec.serving.drain)}
     labels = {**(metadata.get("labels") or {}), **_labels(owner, spec, revision)}
     return {
         "metadata": {**metadata, "labels": labels},
-        "spec": {**defaults, **pod, "containers": [server, *others]},
+        "spec": with_copies({**defaults, **pod, "containers": [server, *others]}, copies_of(owner, spec, revision)),
     }
+
+
+def _restarts(spec: MLModelDeploymentSpec) -> Fields:
+    """
+    How the pods are replaced when somebody restarts them: never fewer than asked for, but where capacity is limited
+    never more.
+    """
+    capacity = spec.serving.capacity
+    limited = capacity.budget is not None or capacity.surge is not Surge.FULL
+    bounds = {"maxUnavailable": 1, "maxSurge": 0} if limited else {"maxUnavailable": 0, "maxSurge": 1}
+    return {"type": "RollingUpdate", "rollingUpdate": bounds}
+
+
+def _noted(spec: MLModelDeploymentSpec) -> Fields:
+    """
+    How many ConfigMaps were copied, so that they are removed with the revision when the spec names others.
+    """
+    number = len(spec.serving.config)
+    return {"annotations": {ANNOTATION_CONFIG: str(number)}} if number else {}
 
 
 def deployment_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkload) -> Fields:
@@ -99,13 +122,12 @@ def deployment_of(owner: Owner, spec: MLModelDeploymentSpec, effect: EnsureWorkl
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(owner, spec, effect),
+        "metadata": {**_metadata(owner, spec, effect), **_noted(spec)},
         "spec": {
             "replicas": effect.replicas,
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": max(1, math.ceil(spec.strategy.progress_deadline.seconds)),
-            # Matters when somebody restarts the pods: never fewer than asked for.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "strategy": _restarts(spec),
             "selector": {"matchLabels": selector_of(owner.key.name, effect.revision)},
             "template": pod_template(owner, spec, effect.revision),
         },

@@ -46,6 +46,7 @@ PODS: Final = Resource("v1", "Pod", "pods")
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 HTTP_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 GRPC_ROUTES: Final = Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes")
+VIRTUAL_SERVICES: Final = Resource("networking.istio.io/v1", "VirtualService", "virtualservices")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
@@ -61,6 +62,8 @@ class Kind(StrEnum):
     ENDPOINT_SLICE = "EndpointSlice"
     HTTP_ROUTE = "HTTPRoute"
     GRPC_ROUTE = "GRPCRoute"
+    SERVICE = "Service"
+    VIRTUAL_SERVICE = "VirtualService"
 
 
 WATCHED: Final[Mapping[Kind, Resource]] = {
@@ -70,17 +73,19 @@ WATCHED: Final[Mapping[Kind, Resource]] = {
     Kind.ENDPOINT_SLICE: ENDPOINT_SLICES,
     Kind.HTTP_ROUTE: HTTP_ROUTES,
     Kind.GRPC_ROUTE: GRPC_ROUTES,
+    Kind.SERVICE: SERVICES,
+    Kind.VIRTUAL_SERVICE: VIRTUAL_SERVICES,
 }
 
 # Watched only where they carry our label. HTTPRoutes are not among them: a stranger's route of the object's name
-# stands in the way and has no label of ours.
-LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE})
+# stands in the way and has no label of ours. A stranger's Service is found by trying: there are too many of them.
+LABELLED: Final = frozenset({Kind.DEPLOYMENT, Kind.POD, Kind.ENDPOINT_SLICE, Kind.SERVICE})
 
 # Kinds that split traffic under the object's own name.
-ROUTERS: Final = frozenset({Kind.HTTP_ROUTE, Kind.GRPC_ROUTE})
+ROUTERS: Final = frozenset({Kind.HTTP_ROUTE, Kind.GRPC_ROUTE, Kind.SERVICE, Kind.VIRTUAL_SERVICE})
 
 # Kinds of routers that an operator may be told to leave alone, by the setting's name; a cluster may lack them.
-SWITCHED: Final[Mapping[str, Kind]] = {"grpcRoute": Kind.GRPC_ROUTE}
+SWITCHED: Final[Mapping[str, Kind]] = {"grpcRoute": Kind.GRPC_ROUTE, "istio": Kind.VIRTUAL_SERVICE}
 
 
 def kinds_with(routers: Collection[str]) -> tuple[Kind, ...]:

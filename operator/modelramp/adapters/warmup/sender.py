@@ -75,6 +75,8 @@ class _Tried:
     seconds: float
     failure: str
     """Empty: answered with 2xx."""
+    answered: bool = True
+    """With whatever status; False: no whole answer came."""
 
 
 class WarmUpSender:
@@ -112,7 +114,7 @@ class WarmUpSender:
         try:
             body = await self._body(key.namespace, warm_up)
         except PortError as error:
-            return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"serving.warmUp.body: {error}")
+            return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"the body: {error}")
         base = self._base_url(key.namespace, workload_name(key.name, revision))
         tried = await self._send_all(URL(base + warm_up.path, encoded=True), body, warm_up.requests)
         return _reading(tried, warm_up.requests, self._limits)
@@ -148,15 +150,15 @@ class WarmUpSender:
 
     async def _try(self, session: aiohttp.ClientSession, url: URL, body: bytes | None, deadline: float) -> _Tried:
         begun = time.monotonic()
-        allowed = min(self._limits.request_seconds, deadline - begun)
+        allowed, answered = min(self._limits.request_seconds, deadline - begun), False
         try:
             async with asyncio.timeout(allowed):
-                failure = await self._ask(session, url, body)
+                failure, answered = await self._ask(session, url, body), True
         except TimeoutError:
             failure = f"no answer within {allowed:.1f} s"
         except (aiohttp.ClientError, OSError) as error:
             failure = f"no answer ({type(error).__name__})"
-        return _Tried(time.monotonic() - begun, failure)
+        return _Tried(time.monotonic() - begun, failure, answered)
 
     async def _ask(self, session: aiohttp.ClientSession, url: URL, body: bytes | None) -> str:
         method = "GET" if body is None else "POST"
@@ -180,7 +182,11 @@ def _reading(tried: Sequence[_Tried], requests: int, limits: Limits) -> WarmUpRe
     if len(tried) < requests:
         said.append(f"only {len(tried)} of {requests} requests were sent within {limits.total_seconds:g} s")
     return WarmUpReading(
-        sent=len(tried), failed=len(failures), p95_seconds=_p95([one.seconds for one in tried]), message="; ".join(said)
+        sent=len(tried),
+        failed=len(failures),
+        p95_seconds=_p95([one.seconds for one in tried]),
+        message="; ".join(said),
+        refused=sum(bool(one.failure) and one.answered for one in tried),
     )
 
 

@@ -7,12 +7,19 @@ proves on random documents that both agree.
 """
 
 from functools import cached_property
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
+from modelramp.api.spec.abilities import (
+    ABILITIES,
+    ISTIO_WHOLE_PERCENTS,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+    obstacle,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -32,6 +39,24 @@ from modelramp.api.spec.analysis import (
     Slices,
 )
 from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
+from modelramp.api.spec.automation import (
+    FREEZE_ENDS,
+    ONE_FREEZE_FORM,
+    PARTIAL_ONLY,
+    Automation,
+    Freeze,
+    Weekday,
+)
+from modelramp.api.spec.capacity import (
+    CONFIG_ONCE,
+    DRAIN_RANGE,
+    RECREATE_WHOLE,
+    Budget,
+    Capacity,
+    ConfigReference,
+    Drain,
+    Surge,
+)
 from modelramp.api.spec.fields import (
     DNS_LABEL,
     DNS_NAME,
@@ -114,27 +139,30 @@ from modelramp.api.spec.traffic import (
     Traffic,
 )
 from modelramp.api.spec.usecase import BY_USE_CASE, UseCase
-from modelramp.api.vocabulary import Degree
 
 __all__ = [
     "BAKE_BELOW_DEADLINE",
     "BLAST_RADIUS_RANGE",
     "BY_USE_CASE",
+    "CONFIG_ONCE",
     "DNS_LABEL",
     "DNS_NAME",
+    "DRAIN_RANGE",
     "DURATIONS_ONLY",
     "ENDS_WHOLE",
     "FORM_NEEDS_NAME",
-    "FULL_ONLY",
+    "FREEZE_ENDS",
     "GAUGE_GROWS",
     "GAUGE_OF_PODS",
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
     "MIRROR_ABOVE_ZERO",
     "ONE_AUTH",
+    "ONE_FREEZE_FORM",
     "ONE_METRIC_FORM",
     "ONE_QUESTION",
     "ONE_ROUTE",
@@ -142,14 +170,19 @@ __all__ = [
     "ONE_STRATEGY",
     "ORIGIN_NEEDS_PRESET",
     "OWN_ROUTE_ONLY",
+    "PARTIAL_ONLY",
     "RATES_ONLY",
+    "RECREATE_WHOLE",
     "RUNTIME_PORTS",
+    "SERVICE_COPIES_NOTHING",
+    "SERVICE_READS_NO_HEADER",
     "SHARES_ONLY",
     "SOAK_BELOW_DEADLINE",
     "SPAN_ABOVE_ZERO",
     "STAGE_SOAK_BELOW_DEADLINE",
     "STEPS_ASCEND",
     "STEP_ABOVE_ZERO",
+    "STEP_METRICS_KNOWN",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
     "AbsentNulls",
@@ -162,13 +195,18 @@ __all__ = [
     "BearerAuth",
     "BlueGreen",
     "BucketUnit",
+    "Budget",
     "Canary",
     "CanaryStep",
+    "Capacity",
     "Cohort",
     "ConfigMapKey",
+    "ConfigReference",
     "Container",
     "DnsLabel",
     "DnsName",
+    "Drain",
+    "Freeze",
     "GatewayApi",
     "GaugeAcross",
     "GaugeMetric",
@@ -206,31 +244,31 @@ __all__ = [
     "ShadowStage",
     "Slices",
     "Strategy",
+    "Surge",
     "Traffic",
     "UseCase",
     "WarmUp",
     "WarmUpBody",
+    "Weekday",
 ]
 
-FULL_ONLY: Final = (
-    "only the degree Full is available in this version; HumanOnly, Shadow, Assist and Partial are not built yet"
+
+_RECREATES_WHOLE: Final = (
+    "!has(self.serving.capacity) || self.serving.capacity.surge != 'Recreate' || (has(self.strategy) && "
+    "has(self.strategy.canary) && !has(self.strategy.canary.shadow) && !has(self.strategy.canary.cohort) && "
+    "self.strategy.canary.steps.size() == 1 && "
+    "double(self.strategy.canary.steps[0].traffic.replace('%', '')) == 100.0)"
 )
 
 
-def _full(degree: Degree) -> Degree:
-    if degree is not Degree.FULL:
-        raise ValueError(FULL_ONLY)
-    return degree
-
-
-class Automation(ApiModel):
-    """
-    How much the operator decides by itself.
-    """
-
-    degree: Annotated[Degree, AfterValidator(_full)] = Field(
-        default=Degree.FULL, json_schema_extra=rules(("self == 'Full'", FULL_ONLY))
-    )
+STEP_METRICS_KNOWN: Final = "a step names a metric that analysis.metrics does not have"
+_TITLES_IN_CEL: Final = (
+    "s.metrics.all(n, self.analysis.metrics.exists(m, (has(m.name) ? m.name : has(m.preset) ? m.preset : '') == n))"
+)
+_STEP_METRICS_IN_CEL: Final = " && ".join(
+    f"(!has(self.strategy.{kind}) || self.strategy.{kind}.steps.all(s, !has(s.metrics) || {_TITLES_IN_CEL}))"
+    for kind in ("canary", "blueGreen")
+)
 
 
 class MLModelDeploymentSpec(ApiModel):
@@ -238,7 +276,14 @@ class MLModelDeploymentSpec(ApiModel):
     What is to be served, how traffic reaches it, and how a new version is released and judged.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(SHARES_ONLY_RULE))
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            SHARES_ONLY_RULE,
+            *ABILITIES,
+            (_RECREATES_WHOLE, RECREATE_WHOLE),
+            (_STEP_METRICS_IN_CEL, STEP_METRICS_KNOWN),
+        )
+    )
 
     model: ModelReference
     use_case: UseCase | None = Field(
@@ -264,6 +309,25 @@ class MLModelDeploymentSpec(ApiModel):
         """
         return identity.traffic_hash(self.traffic)
 
+    @model_validator(mode="after")
+    def _recreates_whole(self) -> Self:
+        if self.serving.capacity.surge is not Surge.RECREATE:
+            return self
+        canary = self.strategy.canary
+        plain = canary is not None and canary.shadow is None and canary.cohort is None
+        if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
+            raise ValueError(RECREATE_WHOLE)
+        return self
+
+    @model_validator(mode="after")
+    def _step_metrics_known(self) -> Self:
+        known = {metric.title for metric in self.analysis.metrics}
+        for stepped in (self.strategy.canary, self.strategy.blue_green):
+            steps = () if stepped is None else stepped.steps
+            if not known.issuperset(name for step in steps for name in step.metrics or ()):
+                raise ValueError(STEP_METRICS_KNOWN)
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the document holds
@@ -275,4 +339,7 @@ class MLModelDeploymentSpec(ApiModel):
     def _router_can(self) -> Self:
         if beyond_shares(self.traffic, self.strategy, self.use_case):
             raise ValueError(SHARES_ONLY)
+        found = obstacle(self.traffic, self.strategy, self.use_case)
+        if found is not None:
+            raise ValueError(found)
         return self

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration
+from modelramp.api.spec.capacity import Capacity, Config, Drain
 from modelramp.api.spec.fields import VERSION_LABEL, DnsLabel, DnsName, Port
 
 
@@ -178,7 +179,8 @@ class WarmUp(ApiModel):
 
 class Serving(ApiModel):
     """
-    How the model is served. A change of the template, the runtime or the port is a new revision; replicas are not.
+    How the model is served. A change of the template, the runtime or the port is a new revision; replicas,
+    warm-up and capacity are not.
     """
 
     model_config = ConfigDict(
@@ -192,6 +194,13 @@ class Serving(ApiModel):
     )
     template: PodTemplate
     warm_up: WarmUp | None = None
+    min_ready: Duration = Field(
+        default=Duration("0s"),
+        description="Time all the candidate's pods must have been ready, without a break, before anything reaches it.",
+    )
+    capacity: Capacity = Capacity()
+    drain: Drain = Drain()
+    config: Config = ()
 
     @model_validator(mode="after")
     def _port_known(self) -> Self:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
+from modelramp.api.spec.fields import DnsLabel
 from modelramp.api.spec.serving import WarmUp
 
 STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
@@ -125,6 +126,17 @@ class CanaryStep(ApiModel):
     )
     approval: Approval = Field(
         default=Approval.NOT_REQUIRED, description="Whether somebody has to approve before the step is entered."
+    )
+    metrics: (
+        Annotated[
+            tuple[DnsLabel, ...],
+            Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The metrics, by name, that must be certified to pass this step; absent: all. Harm shown by any "
+        "metric rolls back in every step.",
     )
 
 
@@ -313,6 +325,12 @@ class Strategy(ApiModel):
     )
     scale_down_delay: Duration = Field(
         default=Duration("30s"), description="Time the previous revision is kept after the last request reached it."
+    )
+    keep_revisions: int = Field(
+        default=1,
+        ge=0,
+        le=5,
+        description="How many revisions that served before are kept without pods, to be returned to by undo.",
     )
 
     @model_validator(mode="after")

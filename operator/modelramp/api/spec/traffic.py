@@ -164,6 +164,13 @@ class Traffic(ApiModel):
         return self
 
     @property
+    def by_pods(self) -> bool:
+        """
+        A share is a ratio of pods; it cannot be set apart from them.
+        """
+        return self.service is not None
+
+    @property
     def longest_request(self) -> Duration:
         """
         How long a request that was already accepted may last.

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def document(name: str, labels: dict[str, str], **parts: Any) -> dict[str, Any]:
 DEPLOYMENT = document("fraud-r1", LABELS, spec={"replicas": 2})
 
 
-def pod(
+def pod_body(
     name: str = "p",
     *,
     phase: str = "Running",
@@ -36,7 +37,11 @@ def pod(
     )
     if leaving:
         body["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
-    return project(Kind.POD, body)
+    return body
+
+
+def pod(name: str = "p", **changes: Any) -> Any:  # noqa: ANN401 - a document
+    return project(Kind.POD, pod_body(name, **changes))
 
 
 def piece(*endpoints: dict[str, Any], service: str = "fraud-r1") -> Any:  # noqa: ANN401 - a document
@@ -142,3 +147,69 @@ def test_births_and_starts_of_the_first_container() -> None:
     midnight = 1_767_225_600.0
     assert times.born == {"p": midnight, "new": midnight}
     assert times.started == {"p": (midnight + 10, midnight + 20), "new": ()}
+
+
+def of(status: dict[str, Any] | None = None, generation: int | None = None, **pod_spec: Any) -> Any:  # noqa: ANN401
+    body = document("fraud-r1", LABELS, spec={"replicas": 2, "template": {"spec": pod_spec}}, status=status or {})
+    if generation is not None:
+        body["metadata"]["generation"] = generation
+    return project(Kind.DEPLOYMENT, project(Kind.DEPLOYMENT, body))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "settled"),
+    [
+        (of(), True),
+        (of({"observedGeneration": 3}, 3), True),
+        (of({"observedGeneration": 2}, 3), False),
+        (of({}, 1), False),
+    ],
+    ids=["without a generation", "seen", "not seen yet", "just made"],
+)
+def test_an_arm_is_settled_once_its_controller_has_seen_the_last_change(deployment: Any, settled: bool) -> None:  # noqa: ANN401, FBT001
+    """Before that it may still make or keep pods that nobody asks for any more."""
+    assert arm_of(deployment, [], []).settled is settled
+
+
+def test_pods_are_counted_by_whoever_knows_of_more() -> None:
+    """The two watches are not one behind the other."""
+    own = [pod("a"), pod("b", leaving=True)]
+    counted = [arm_of(of({"replicas": number}), own, []).pods for number in (0, 1, 2)]
+    assert counted == [2, 2, 3]
+    assert arm_of(DEPLOYMENT, own, []).terminating == 1
+
+
+def test_what_a_pod_takes_is_read_from_the_template() -> None:
+    """Each resource that any container names."""
+    gpu, cpu = {"limits": {"nvidia.com/gpu": 2}}, {"requests": {"cpu": "500m"}}
+    containers = [{"name": "a", "image": "i", "resources": gpu}, {"name": "b", "image": "i", "resources": cpu}]
+    init = [{"name": "c", "image": "i", "resources": {"limits": {"nvidia.com/gpu": "3"}}}]
+    assert arm_of(of(containers=containers, initContainers=init), [], []).asks == {
+        "nvidia.com/gpu": 3,
+        "cpu": Decimal("0.5"),
+    }
+    assert arm_of(of(containers=[{"name": "a", "image": "i"}]), [], []).asks == {}
+
+
+def placed(status: str, reason: str | None, message: str | None = None, **changes: Any) -> Any:  # noqa: ANN401
+    body = pod_body(**changes)
+    found = {"type": "PodScheduled", "status": status, "reason": reason, "message": message}
+    body["status"]["conditions"] = [{"type": "Ready", "status": "False"}, found]
+    return project(Kind.POD, body)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (placed("False", "Unschedulable", "0/3 nodes"), "pod p finds no node: 0/3 nodes"),
+        (placed("False", "Unschedulable"), "pod p finds no node: no reason given"),
+        (placed("True", None), None),
+        (placed("False", "SchedulingGated"), None),
+        (placed("False", "Unschedulable", "0/3 nodes", leaving=True), None),
+        (placed("False", "Unschedulable", "0/3 nodes", revision="r2"), None),
+    ],
+    ids=["no room", "without words", "has one", "held back by somebody", "on its way out", "of another revision"],
+)
+def test_a_pod_without_a_node_is_told(given: Any, told: str | None) -> None:  # noqa: ANN401 - a document
+    """In the scheduler's words."""
+    assert arm_of(DEPLOYMENT, [given], []).unschedulable == told

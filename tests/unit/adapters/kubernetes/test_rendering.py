@@ -19,11 +19,16 @@ def spec(
     uri: str | None = "s3://m",
     pod: dict[str, Any] | None = None,
     metadata: dict[str, Any] | None = None,
+    serving: dict[str, Any] | None = None,
 ) -> MLModelDeploymentSpec:
     template = {"spec": {**(pod or {}), "containers": [{"name": "model", "image": "server:1", **(container or {})}]}}
     document = {
         "model": {"version": "8", **({"uri": uri} if uri else {})},
-        "serving": {"runtime": "mlserver", "template": {**template, **({"metadata": metadata} if metadata else {})}},
+        "serving": {
+            "runtime": "mlserver",
+            "template": {**template, **({"metadata": metadata} if metadata else {})},
+            **(serving or {}),
+        },
         "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
         "strategy": {"progressDeadline": "90s500ms"},
     }
@@ -83,6 +88,37 @@ def test_a_leaving_pod_answers_a_little_longer(
     rendered = pod_template(OWNER, spec(container, pod=pod), "0123456789")["spec"]
     assert rendered["containers"][0]["lifecycle"]["preStop"] == pre_stop
     assert rendered["terminationGracePeriodSeconds"] == grace
+
+
+@pytest.mark.parametrize(
+    ("drain", "slept", "grace"),
+    [
+        ({"preStop": "15s", "timeout": "60s"}, {"sleep": {"seconds": 15}}, 80),
+        ({"preStop": "1500ms", "timeout": "1h"}, {"sleep": {"seconds": 2}}, 3607),
+        ({"preStop": "0s", "timeout": "0s"}, None, 45),
+    ],
+    ids=["longer", "rounded up", "none"],
+)
+def test_a_drain_is_as_long_as_the_spec_says(drain: dict[str, str], slept: dict[str, Any] | None, grace: int) -> None:
+    """Its grace period leaves the longest request its time after preStop, and the server 5 s to end."""
+    rendered = pod_template(OWNER, spec(serving={"drain": drain}), "0123456789")["spec"]
+    assert rendered["containers"][0].get("lifecycle", {}).get("preStop") == slept
+    assert rendered["terminationGracePeriodSeconds"] == grace
+
+
+@pytest.mark.parametrize(
+    ("capacity", "bounds"),
+    [
+        ({"surge": "Full"}, {"maxUnavailable": 0, "maxSurge": 1}),
+        ({"surge": "Full", "budget": {"limit": 8}}, {"maxUnavailable": 1, "maxSurge": 0}),
+        ({"surge": "Swap"}, {"maxUnavailable": 1, "maxSurge": 0}),
+    ],
+    ids=["no limit", "a budget", "swap"],
+)
+def test_a_restart_keeps_to_the_limit_too(capacity: dict[str, Any], bounds: dict[str, int]) -> None:
+    """Where there is one, a pod ends before its successor comes."""
+    rendered = deployment_of(OWNER, spec(serving={"capacity": capacity}), EFFECT)
+    assert rendered["spec"]["strategy"]["rollingUpdate"] == bounds
 
 
 def test_an_own_post_start_is_kept() -> None:

@@ -56,7 +56,7 @@ def test_what_does_not_matter_wakes_nobody() -> None:
     """A heartbeat is no change, but its version is remembered."""
     store = Store()
     store.heard(Kind.DEPLOYMENT, "ADDED", body(1))
-    assert store.heard(Kind.DEPLOYMENT, "MODIFIED", body(5, status={"observedGeneration": 9})) is None
+    assert store.heard(Kind.DEPLOYMENT, "MODIFIED", body(5, status={"readyReplicas": 9})) is None
     assert store.heard(Kind.DEPLOYMENT, "MODIFIED", body(4, spec={"replicas": 7})) is None
     assert replicas(store) == [1]
 

@@ -134,7 +134,7 @@ async def test_without_its_body_nothing_is_sent_and_nothing_is_warm(error: Excep
 
     async with candidate(read=read) as (sender, seen):
         reading = await sender.send(KEY, "0a", warm_up(3, body={"configMapKeyRef": {"name": "warm", "key": "k"}}))
-    assert WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"serving.warmUp.body: {error}") == reading
+    assert WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=f"the body: {error}") == reading
     assert seen.requests == []
 
 
@@ -152,7 +152,7 @@ async def test_what_is_no_2xx_has_failed(status: int, says: str) -> None:
 
     async with candidate(answer, Limits(parallel=1)) as (sender, seen):
         reading = await sender.send(KEY, "0a", warm_up(5))
-    assert (reading.sent, reading.failed) == (5, 1)
+    assert (reading.sent, reading.failed, reading.refused) == (5, 1, 1)
     assert reading.message == f"1 of 5 requests failed; the first, number 3: {says}"
     assert {path for _, path, _, _ in seen.requests} == {"/v2/infer"}
 
@@ -161,7 +161,7 @@ async def test_nobody_there_is_a_failure_of_all() -> None:
     """It says how it failed."""
     sender = WarmUpSender(no_config_map, base_url=lambda _namespace, _service: "http://127.0.0.1:1")
     reading = await sender.send(KEY, "0a", warm_up(5))
-    assert (reading.sent, reading.failed) == (5, 5)
+    assert (reading.sent, reading.failed, reading.refused) == (5, 5, 0)
     assert "number 1: no answer (ClientConnectorError)" in reading.message
 
 
@@ -174,7 +174,7 @@ async def test_each_request_has_a_time_limit() -> None:
 
     async with candidate(answer, Limits(request_seconds=0.3)) as (sender, _):
         reading = await sender.send(KEY, "0a", warm_up(10))
-    assert (reading.sent, reading.failed) == (10, 1)
+    assert (reading.sent, reading.failed, reading.refused) == (10, 1, 0)
     assert "no answer within 0.3 s" in reading.message
 
 

@@ -1,0 +1,74 @@
+"""
+What a router cannot do at all, as rules over traffic and strategy together.
+"""
+
+from typing import Final
+
+from modelramp.api.spec.strategy import BlueGreen, Canary, Shadow, Strategy
+from modelramp.api.spec.traffic import Traffic
+from modelramp.api.spec.usecase import BY_USE_CASE, UseCase
+
+SERVICE_COPIES_NOTHING: Final = (
+    "a plain Service cannot copy requests: leave out shadow (useCase AssistHuman and ReplaceSystem begin with one), or "
+    "route through gatewayAPI or istio"
+)
+SERVICE_READS_NO_HEADER: Final = (
+    "a plain Service cannot choose by header: leave out cohort and preview, or route through gatewayAPI or istio"
+)
+ISTIO_WHOLE_PERCENTS: Final = "an Istio VirtualService splits by whole percents: give steps such as 1% or 25%"
+
+_GIVEN: Final = "has(self.strategy)"
+_CANARY: Final = f"{_GIVEN} && has(self.strategy.canary)"
+_BLUE_GREEN: Final = f"{_GIVEN} && has(self.strategy.blueGreen)"
+_SHADOW: Final = f"{_GIVEN} && has(self.strategy.shadow)"
+_COPIES: Final = (
+    f"({_SHADOW}) || ({_CANARY} && has(self.strategy.canary.shadow)) || "
+    f"({_BLUE_GREEN} && has(self.strategy.blueGreen.shadow)) || "
+    f"(!({_CANARY}) && !({_BLUE_GREEN}) && has(self.useCase) && self.useCase in ['AssistHuman', 'ReplaceSystem'])"
+)
+_READS_HEADERS: Final = (
+    f"({_CANARY} && has(self.strategy.canary.cohort)) || ({_BLUE_GREEN} && has(self.strategy.blueGreen.preview))"
+)
+_WHOLE: Final = "all(s, double(s.traffic.replace('%', '')) == double(int(double(s.traffic.replace('%', '')))))"
+_IN_PERCENTS: Final = (
+    f"(!({_CANARY}) || self.strategy.canary.steps.{_WHOLE}) && "
+    f"(!({_BLUE_GREEN}) || self.strategy.blueGreen.steps.{_WHOLE})"
+)
+
+ABILITIES: Final = (
+    (f"!has(self.traffic.service) || !({_COPIES})", SERVICE_COPIES_NOTHING),
+    (f"!has(self.traffic.service) || !({_READS_HEADERS})", SERVICE_READS_NO_HEADER),
+    (f"!has(self.traffic.istio) || ({_IN_PERCENTS})", ISTIO_WHOLE_PERCENTS),
+)
+"""In CEL, over the whole spec."""
+
+Chosen = Canary | BlueGreen | Shadow
+
+
+def _copies(chosen: Chosen) -> bool:
+    return isinstance(chosen, Shadow) or chosen.shadow is not None
+
+
+def _reads_headers(chosen: Chosen) -> bool:
+    header = chosen.cohort if isinstance(chosen, Canary) else chosen.preview if isinstance(chosen, BlueGreen) else None
+    return header is not None
+
+
+def _in_percents(chosen: Chosen) -> bool:
+    steps = () if isinstance(chosen, Shadow) else chosen.steps
+    return all(step.traffic.percent % 1 == 0 for step in steps)
+
+
+def obstacle(traffic: Traffic, strategy: Strategy, use_case: UseCase | None) -> str | None:
+    """
+    Why this router can never do what the strategy asks, or that of the use case; None: it can, as far as the spec
+    tells.
+    """
+    chosen = strategy.canary or strategy.blue_green or strategy.shadow or BY_USE_CASE[use_case]
+    if traffic.service is not None and _copies(chosen):
+        return SERVICE_COPIES_NOTHING
+    if traffic.service is not None and _reads_headers(chosen):
+        return SERVICE_READS_NO_HEADER
+    if traffic.istio is not None and not _in_percents(chosen):
+        return ISTIO_WHOLE_PERCENTS
+    return None
