@@ -112,9 +112,10 @@ class One:
     @property
     def shares(self) -> list[int]:
         """
-        Weights, smallest first.
+        Percents by the weights, smallest first.
         """
-        return sorted(backend["weight"] for backend in self.route["spec"]["rules"][0]["backendRefs"])
+        weights = [backend["weight"] for backend in self.route["spec"]["rules"][0]["backendRefs"]]
+        return sorted(100 * weight // sum(weights) for weight in weights)
 
     # -- what rows wait for
 
@@ -126,7 +127,7 @@ class One:
         def true() -> bool:
             status = self.status
             stable = status.get("phase") == "Stable" and status["stable"]["version"] == version
-            return stable and len(self.sizes) == 1 and self.shares == [1]
+            return stable and len(self.sizes) == 1 and self.shares == [100]
 
         return true, f"version {version} serves alone"
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.apiserver
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "edits.md"
 BLUE_GREEN: Final = {"blueGreen": {"preSwitch": {"soak": "1s"}, "bake": "1s"}, "scaleDownDelay": "1s"}
-UNREACHABLE: Final = {"prometheus": {"address": "http://127.0.0.1:1"}, "metrics": [{"preset": "errors"}]}
+UNREAD: Final = {"prometheus": {"address": "http://127.0.0.1:1"}, "metrics": [{"preset": "errors"}]}
 CHILDREN: Final = (("/apis/apps/v1", "deployments"), ("/api/v1", "services"), (ROUTES, "httproutes"))
 Steps = Generator[Wait, None, None]
 
@@ -78,12 +78,12 @@ def other_steps(one: One) -> Steps:
 
 def other_metrics(one: One) -> Steps:
     """
-    A metric that nobody can read is taken out: the same candidate goes on.
+    A metric that has no data is taken out: the same candidate goes on.
     """
     one.apply("1")
     yield one.serves("1")
-    one.apply("2", analysis=UNREACHABLE)
-    yield lambda: _verdict(one) == "Unavailable", "the metric cannot be read"
+    one.apply("2", analysis=UNREAD)
+    yield lambda: _verdict(one) == "NoData", "the metric cannot be read"
     began = one.status["candidate"]["since"]
     one.apply("2")
     yield lambda: one.status.get("phase") == "Promoting" or one.history[1:] != [], "it goes on"

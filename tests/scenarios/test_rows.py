@@ -5,7 +5,7 @@ Row deletion: without any one row of `RULES`, a story goes another way than its 
 import pytest
 from scenarios.stories import STORIES, Story, told
 from scenarios.tellers import world_of
-from scenarios.world import Turn, World
+from scenarios.world import Loop, Turn, World
 
 from modelramp.rollout.rules import RULES, Rule
 
@@ -40,8 +40,12 @@ def told_until(world: World, at: float) -> list[tuple[float, str | None, str]]:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.when.__name__}-{rule.because}")
 def test_without_the_row_a_story_goes_another_way(rule: Rule) -> None:
     """
-    Seen at the latest in the cycle in which the row should have been taken.
+    Seen at the latest in the cycle in which the row should have been taken; a loop is another way too.
     """
     story, at = first_use(rule)
     without = tuple(row for row in RULES if row is not rule)
-    assert told_until(told(story, rules=without, cut_at=at + 1), at) != told_until(world_of(story), at)
+    try:
+        other = told_until(told(story, rules=without, cut_at=at + 1), at)
+    except Loop:
+        return
+    assert other != told_until(world_of(story), at)

@@ -43,6 +43,12 @@ class Crash(Exception):  # noqa: N818 - not an error of anybody: the process is 
     """
 
 
+class Loop(AssertionError):  # noqa: N818 - a finding of the world about the operator
+    """
+    Transitions follow each other at one instant without an end.
+    """
+
+
 class Faults:
     """
     Nothing goes wrong; subclasses let things go wrong.
@@ -331,7 +337,8 @@ class World:
         spins = 0
         while self.wake_at <= self.now:
             spins += 1
-            assert spins <= SPINS, f"{spins} cycles at one instant: {self.turns[-1].plan.because}"
+            if spins > SPINS:
+                raise Loop(f"{spins} cycles at one instant: {self.turns[-1].plan.because}")
             self.wake_at = self._one(loop)
 
     def _one(self, loop: asyncio.AbstractEventLoop) -> float:

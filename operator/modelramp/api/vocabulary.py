@@ -166,6 +166,9 @@ class Reason(StrEnum):
 class ConditionType(StrEnum):
     """
     The conditions. The first five are present from the first visit, the others only while they are true.
+
+    `Reconciling` and `Stalled` are those of kstatus: the spec is being carried out, or a human has to act first; never
+    both. A pause is reconciling: it waits for something named, and the spec may still be carried out.
     """
 
     ACCEPTED = "Accepted"
@@ -180,6 +183,8 @@ class ConditionType(StrEnum):
     DISPERSION_UNKNOWN = "DispersionUnknown"
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
 
 
 ALWAYS_PRESENT = (

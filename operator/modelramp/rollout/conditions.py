@@ -17,7 +17,7 @@ from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
 from modelramp.rollout.opening import PhiSource
-from modelramp.rollout.rules import ON_TRIAL, held_back
+from modelramp.rollout.rules import AT_REST, ON_TRIAL, held_back
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Judged
 from modelramp.rollout.waiting import frozen_message
@@ -193,6 +193,19 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""
 
 
+def _for_tools(s: Situation, accepted: Finding, progressing: Finding) -> dict[ConditionType, Finding]:
+    """
+    What kstatus asks for: that a human has to act, else that the spec is being carried out, else nothing.
+    """
+    if accepted.status == FALSE:
+        return {ConditionType.STALLED: Finding(TRUE, accepted.reason, accepted.message)}
+    if s.status.phase is Phase.FAILED:
+        return {ConditionType.STALLED: Finding(TRUE, progressing.reason, progressing.message)}
+    if s.status.phase in AT_REST:
+        return {}
+    return {ConditionType.RECONCILING: Finding(TRUE, s.status.reason, f"the rollout is {s.status.phase}")}
+
+
 def _dated(known: Condition | None, kind: ConditionType, found: Finding, generation: int, now: datetime) -> Condition:
     unchanged = known is not None and known.status == found.status
     return Condition(
@@ -215,6 +228,7 @@ def conditions(s: Situation) -> tuple[Condition, ...]:
         told = find(s) if s.status.phase in ON_TRIAL else None
         if told is not None:
             found[kind] = Finding(TRUE, reason, told[:1024])
+    found |= _for_tools(s, found[ConditionType.ACCEPTED], found[ConditionType.PROGRESSING])
     return tuple(
         _dated(known.get(kind), kind, finding, s.deployment.generation, s.now) for kind, finding in found.items()
     )
@@ -232,6 +246,11 @@ def refusal(status: Status, generation: int, problem: str, now: datetime) -> Sta
             known.get(ConditionType.ACCEPTED), ConditionType.ACCEPTED, said, generation, now
         ),
     }
+    stalled = _dated(
+        known.get(ConditionType.STALLED), ConditionType.STALLED, said._replace(status=TRUE), generation, now
+    )
+    dated[ConditionType.STALLED] = stalled
+    dated.pop(ConditionType.RECONCILING, None)
     for kind in ALWAYS_PRESENT:
         unknown = Finding(UNKNOWN, Reason.INVALID_SPEC, "the spec is not valid")
         dated.setdefault(kind, _dated(None, kind, unknown, generation, now))

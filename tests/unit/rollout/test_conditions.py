@@ -21,9 +21,10 @@ from fakes.rollout import (
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.account import Account
-from modelramp.rollout.conditions import conditions, refusal
+from modelramp.rollout.conditions import ABNORMAL, conditions, refusal
 from modelramp.rollout.observed import Acceptance, Impossible, Measured
 from modelramp.rollout.opening import PhiSource
+from modelramp.rollout.rules import AT_REST
 
 ONLY = {"sections": {"analysis": {"mode": "GuardrailsOnly"}}}
 Found = tuple[str, Reason]
@@ -40,10 +41,29 @@ def found(kind: ConditionType, phase: Phase, **changes: Any) -> Found:  # noqa: 
 @pytest.mark.parametrize("phase", Phase, ids=str)
 def test_five_conditions_are_present_in_every_phase(phase: Phase) -> None:
     """
-    In a fixed order, from the first visit, for the object's generation; and no other while all is as it should be.
+    In a fixed order, from the first visit, for the object's generation; and no other while all is as it should be but
+    what tells tools that a rollout is in flight, or that a human has to act.
     """
+    told = {
+        **dict.fromkeys(AT_REST, ()),
+        **dict.fromkeys(set(Phase) - AT_REST, (ConditionType.RECONCILING,)),
+        Phase.FAILED: (ConditionType.STALLED,),
+    }
     shown = conditions(situation(phase))
-    assert [(one.type, one.observed_generation) for one in shown] == [(kind, 7) for kind in ALWAYS_PRESENT]
+    expected = [(kind, 7) for kind in (*ALWAYS_PRESENT, *told[phase])]
+    assert [(one.type, one.observed_generation) for one in shown] == expected
+
+
+@pytest.mark.parametrize("phase", Phase, ids=str)
+def test_what_cannot_be_carried_out_is_stalled_and_never_reconciling_too(phase: Phase) -> None:
+    """
+    With the reason and the words of what is not accepted.
+    """
+    shown = conditions(situation(phase, refused="containers: duplicate entries"))
+    kinds = {one.type: (one.status, one.reason, one.message) for one in shown}
+    said = ("True", Reason.EFFECT_REFUSED, "containers: duplicate entries")
+    assert kinds[ConditionType.STALLED] == said
+    assert ConditionType.RECONCILING not in kinds
 
 
 def test_a_refused_object_is_not_accepted() -> None:
@@ -210,6 +230,7 @@ def test_a_refused_spec_leaves_everything_else_as_it_was() -> None:
         ConditionType.PROGRESSING: ("Unknown", Reason.INVALID_SPEC),
         ConditionType.ANALYSIS_PASSING: ("Unknown", Reason.INVALID_SPEC),
         ConditionType.TRAFFIC_PROGRAMMED: ("Unknown", Reason.INVALID_SPEC),
+        ConditionType.STALLED: ("True", Reason.INVALID_SPEC),
     }
     assert (after.phase, after.message, after.observed_generation) == (Phase.STABLE, "spec.model: missing", 9)
 
@@ -233,7 +254,7 @@ def abnormal(phase: Phase = Phase.PROGRESSING, **changes: Any) -> dict[Condition
     The messages of the conditions that are not always present.
     """
     shown = conditions(situation(phase, **changes))
-    rest = [one for one in shown if one.type not in ALWAYS_PRESENT]
+    rest = [one for one in shown if one.type in ABNORMAL]
     assert {one.status for one in rest} <= {"True"}
     assert [str(one.reason) for one in rest] == [str(one.type) for one in rest]
     return {one.type: one.message for one in rest}
@@ -357,4 +378,6 @@ def test_a_refused_spec_keeps_what_is_not_as_it_should_be() -> None:
     In the order of the vocabulary.
     """
     after = refusal(Status(phase=Phase.PROGRESSING, conditions=(KNOWN,)), 9, "spec.model: missing", NOW)
-    assert [one.type for one in after.conditions] == [*ALWAYS_PRESENT, ConditionType.NO_TRAFFIC]
+    assert [one.type for one in after.conditions] == [
+        *ALWAYS_PRESENT, ConditionType.NO_TRAFFIC, ConditionType.STALLED
+    ]  # fmt: skip
