@@ -4,6 +4,7 @@ after a chosen one: the write has happened, and its answer is never heard.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -75,7 +76,12 @@ class DeadlyProxy:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._open())
         self._loop.run_forever()
-        self._loop.run_until_complete(self._session.close())
+        self._loop.run_until_complete(self._close())
+        self._loop.close()
+
+    async def _close(self) -> None:
+        await self._session.close()
+        await self._runner.cleanup()
 
     async def _open(self) -> None:
         known = self.server._client.configuration
@@ -86,12 +92,10 @@ class DeadlyProxy:
         self._session = aiohttp.ClientSession(known.host, connector=connector, timeout=none, auto_decompress=False)
         application = web.Application(client_max_size=8 * 2**20)
         application.router.add_route("*", "/{path:.*}", self._pass)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert runner.addresses
-        self.port = runner.addresses[0][1]
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
         self._ready.set()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
@@ -104,10 +108,11 @@ class DeadlyProxy:
             reply = web.StreamResponse(status=answer.status, headers=told)
             if request.method in WRITES and answer.status < 300:
                 self._count(request)
-            await reply.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await reply.write(chunk)
-            await reply.write_eof()
+            with contextlib.suppress(ConnectionError):  # who asked is dead
+                await reply.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await reply.write(chunk)
+                await reply.write_eof()
             return reply
 
     def _count(self, request: web.Request) -> None:

@@ -112,8 +112,8 @@ def revived(world: OperatorWorld, proxy: DeadlyProxy, ones: list[One]) -> None:
         if proxy.killing.is_set():
             assert world.process is not None
             assert world.process.wait(timeout=10) == -signal.SIGKILL
-            proxy.killing.clear()
             world.start()
+            proxy.killing.clear()  # what arrived until now was the dead one's
         elif time.monotonic() - asked > 3:
             if rolled_out(ones, "2"):
                 return
