@@ -18,6 +18,7 @@ Changed = Callable[[str, Fields], None]
 MERGE: Final = "application/merge-patch+json"
 LONGEST_LINE: Final = 4 * 2**20  # bytes; an object may have 1.5 MB
 AGAIN_SECONDS: Final = 0.2
+CLOSING_SECONDS: Final = 0.25  # aiohttp returns before its TLS connections are closed
 DELETED: Final = "DELETED"
 
 
@@ -48,6 +49,7 @@ class KubeApi:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
     def path(self, api: str, plural: str, name: str = "") -> str:
         """

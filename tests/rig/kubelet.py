@@ -14,6 +14,14 @@ Fields = dict[str, Any]
 FORCED: Final = {"gracePeriodSeconds": 0}
 
 
+def _is_unready(document: Fields) -> bool:
+    """
+    Somebody said that the pod is not ready; nobody has said anything of a new one.
+    """
+    conditions = document["status"].get("conditions") or ()
+    return any(condition["type"] == "Ready" and condition["status"] == "False" for condition in conditions)
+
+
 class Pod:
     """
     A pod that runs: the address that the API server knows, and the server behind it.
@@ -79,6 +87,9 @@ class Kubelet:
             image = document["spec"]["containers"][0]["image"]
             self.pods[uid] = Pod(meta["name"], address, ModelServer(image.rpartition(":")[2]))
             self._tasks.create_task(self._begin(document))
+        elif uid in self.pods and _is_unready(document):
+            # the node controller does this to pods of a node that sends no heartbeats, and ours sends none
+            self._tasks.create_task(self._show_ready(document))
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]
@@ -90,7 +101,13 @@ class Kubelet:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
             binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod.name}, "target": target}
             await self._api.send("POST", f"{path}/binding", binding)
-        container = document["spec"]["containers"][0]
+        await self._show_ready(document)
+
+    async def _show_ready(self, document: Fields) -> None:
+        pod, container = self.pods.get(document["metadata"]["uid"]), document["spec"]["containers"][0]
+        if pod is None:
+            return
+        path = self._api.path("/api/v1", "pods", pod.name)
         state = {
             "name": container["name"], "image": container["image"], "imageID": "i", "restartCount": 0, "ready": True,
             "state": {"running": {"startedAt": document["metadata"]["creationTimestamp"]}},

@@ -101,7 +101,7 @@ def test_a_death_after_any_write_changes_no_end(run: str) -> None:
     faults = calm.faults
     assert isinstance(faults, Mortal)
     writes = faults.names
-    assert {name.split("(")[0] for name in writes} >= {"Status", "Ensure", "Traffic", "Role", "Scale"}
+    assert {name.split("(")[0] for name in writes} >= {"Status", "Ensure", "Traffic", "Role"}
     stable = calm.deployment.status.stable
     for number, name in enumerate(writes, start=1):
         world = told(run, number)

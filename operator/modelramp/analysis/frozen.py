@@ -41,8 +41,8 @@ UNBOUNDED: Final = 1.0
 """The bound where nothing is known: no rate is above it, so no candidate is harmful against it."""
 
 COARSEST: Final = 0.1
-"""A bound from here on says too little: a candidate that fails so much more often than stable would pass unseen. About a
-hundred requests of stable, all good, are bounded below it."""
+"""A bound so far above what was counted says too little: a candidate that fails so much more often than stable would
+pass unseen. About a hundred requests of stable, all good, are bounded closer."""
 
 STARTED: Final = 0.5  # of what is left at the switch; the rest block by block, for harm that shows late
 EACH_BLOCK: Final = 0.05  # of what is then unstarted
@@ -96,6 +96,13 @@ def baseline_of(rollout: Counts, past: Counts) -> Counts:
     The choice looks at numbers of requests alone, on which every bound is conditional, so it costs nothing.
     """
     return rollout if rollout.n >= ENOUGH or past.n <= rollout.n else past
+
+
+def coarse(bound: float, counts: Counts) -> bool:
+    """
+    Whether harm could hide below a bound on stable's rate that rests on these counts of it.
+    """
+    return bound >= UNBOUNDED or counts.n <= 0 or bound - counts.x / counts.n >= COARSEST
 
 
 def alone(null: Null, rate: float) -> Null:

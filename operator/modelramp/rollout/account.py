@@ -24,7 +24,7 @@ from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
 from modelramp.analysis.forecast import tail_seconds_left
-from modelramp.analysis.frozen import COARSEST, each_block, reserving
+from modelramp.analysis.frozen import UNBOUNDED, baseline_of, coarse, each_block, reserving
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.stores import UNKNOWN_STORE, Store
@@ -98,7 +98,12 @@ class Account:
         """
         Whether it is judged alone and stable's rate is not, or too coarsely, known, so that harm beside it could hide.
         """
-        return bool(self.bounds) and min(self.bounds or ()) >= COARSEST
+        if not self.bounds:
+            return False
+        if not isinstance(self.metric, MetricEvidence):
+            return min(self.bounds) >= UNBOUNDED
+        past = self.past[0] if self.past else Counts()
+        return coarse(self.bounds[0], baseline_of(self.metric.rollout.stable, past))
 
     @property
     def counted_until(self) -> datetime | None:

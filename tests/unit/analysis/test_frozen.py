@@ -16,6 +16,7 @@ from modelramp.analysis.frozen import (
     UNBOUNDED,
     alone,
     baseline_of,
+    coarse,
     doubt,
     each_block,
     freeze_rate,
@@ -266,3 +267,23 @@ def test_five_times_the_errors_are_found_within_few_hundred_bad_events(stable: f
     found = [rolled_back(rng, (stable, stable, 5 * stable)) for _ in range(20)]
     assert all(found)
     assert math.fsum(one or 0.0 for one in found) / len(found) <= most
+
+
+@pytest.mark.parametrize(
+    ("bound", "counts", "expected"),
+    [
+        (1.0, Counts(1e6, 0.0), True),
+        (0.05, Counts(), True),
+        (0.11, Counts(100.0, 0.0), True),
+        (0.35, Counts(2000.0, 600.0), False),
+        (0.01, Counts(1000.0, 0.0), False),
+    ],
+    ids=["nothing known", "nothing counted", "a hundred good ones", "a bad stable, well known", "known well"],
+)
+def test_harm_could_hide_below_a_bound_far_above_what_was_counted(
+    bound: float, counts: Counts, *, expected: bool
+) -> None:
+    """
+    Not below a high bound as such: stable may really be that bad.
+    """
+    assert coarse(bound, counts) is expected
