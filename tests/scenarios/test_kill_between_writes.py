@@ -13,7 +13,7 @@ from scenarios.world import Crash, Faults, World
 
 SHADOW_FIRST: Final = {
     **HALF,
-    "canary": {**HALF["canary"], "shadow": {"mirror": "50%", "soak": "20s", "deadline": "5m"}},
+    "canary": {**HALF["canary"], "shadow": {"mirror": "100%", "soak": "20s", "deadline": "5m"}},
 }
 PREVIEWED: Final = strategy("blueGreen", steps=[{"traffic": "50%"}, {"traffic": "100%"}])
 RUNS: Final[dict[str, tuple[str, Mapping[str, Any]]]] = {
