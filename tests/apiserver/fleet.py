@@ -127,7 +127,8 @@ class One:
         def true() -> bool:
             status = self.status
             stable = status.get("phase") == "Stable" and status["stable"]["version"] == version
-            return stable and len(self.sizes) == 1 and self.shares == [100]
+            running = [size for size in self.sizes if size]  # a kept revision has no pods
+            return stable and len(running) == 1 and self.shares == [100]
 
         return true, f"version {version} serves alone"
 

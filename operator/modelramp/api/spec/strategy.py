@@ -208,6 +208,7 @@ class Strategy(ApiModel):
     keep_revisions: int = Field(
         default=1,
         ge=0,
+        strict=True,
         le=5,
         description="How many revisions that served before are kept without pods, to be returned to by undo.",
     )
