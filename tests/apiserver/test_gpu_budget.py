@@ -144,7 +144,10 @@ def test_swap_never_takes_more_than_the_budget(world: GpuWorld) -> None:
     try:
         world.apply("2", **serving("2", "Swap"))
         eventually(lambda: world.serves("2"), "version 2 is stable")
-        eventually(lambda: len(world.items("/apis/apps/v1", "deployments")) == 1, "version 1 is gone")
+        eventually(
+            lambda: sum(one["spec"]["replicas"] > 0 for one in world.items("/apis/apps/v1", "deployments")) == 1,
+            "version 1 is gone",
+        )
         eventually(lambda: sampler.running[-1] == GPUS, "version 2 has all its pods")
     finally:
         sampler.end()

@@ -27,6 +27,7 @@ SPEC: Final[dict[str, Any]] = {
     "strategy": {
         "canary": {"steps": [{"traffic": "25%"}, {"traffic": "100%"}], "soak": "1s"},
         "scaleDownDelay": "1s",
+        "keepRevisions": 0,
     },
 }
 

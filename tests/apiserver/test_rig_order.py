@@ -22,6 +22,7 @@ QUIET_SECONDS = 3.0
 LONG_STEP = {
     "canary": {"steps": [{"traffic": "20%"}, {"traffic": "100%"}], "soak": "5m"},
     "scaleDownDelay": "1s",
+    "keepRevisions": 0,
 }
 SCRAPED = {"mode": "GuardrailsOnly", "prometheus": {"delay": "1s"}}
 

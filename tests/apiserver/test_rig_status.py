@@ -19,6 +19,7 @@ STRATEGY = {
     "canary": {"steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "1s"},
     "progressDeadline": f"{DEADLINE_SECONDS:.0f}s",
     "scaleDownDelay": "1s",
+    "keepRevisions": 0,
 }
 
 

@@ -24,6 +24,7 @@ PATCH = "application/merge-patch+json"
 STEPS = {
     "canary": {"steps": [{"traffic": "20%"}, {"traffic": "100%"}], "soak": "1s", "stepDeadline": "5m"},
     "scaleDownDelay": "1s",
+    "keepRevisions": 0,
 }
 LONG_STEP = {**STEPS, "canary": {**STEPS["canary"], "soak": "4m"}}  # type: ignore[dict-item]
 HALVES = {
@@ -34,6 +35,7 @@ HALVES = {
         "blastRadius": "20%",
     },
     "scaleDownDelay": "1s",
+    "keepRevisions": 0,
 }
 THIRDS = {
     **HALVES,
