@@ -105,7 +105,7 @@ def whole(world: RigWorld) -> Ended:
             streams.append(world.stream(2))  # far below the request timeout
             time.sleep(1)
         shrunk = until_shrunk(world, old)
-        world.until(lambda: len(world.wanted_replicas()) == 1, "version 1 is gone")
+        world.until(lambda: sum(map(bool, world.wanted_replicas().values())) == 1, "version 1 is gone")
     return Ended(traffic.bad(), last_answer(traffic, "1", world), shrunk, tuple(s.result(90) for s in streams))
 
 

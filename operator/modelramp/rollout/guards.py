@@ -269,14 +269,13 @@ def certified(s: Situation) -> bool:
     """
     Every metric the step names is shown to be within its margin for the next share, on data that is still coming in.
 
-    Alone, every one was looked at in the step, has data and a bound on stable to be held against: that no harm is shown
-    is what its soak time is for.
+    Alone, every one was looked at in the step and has data, and was certified beside stable before or has a bound on it
+    to be held against: that no harm is shown is what its soak time is for.
     """
     enough = (
         {VerdictName.PASSED} if s.judged is Judged.BESIDE_STABLE else {VerdictName.PASSED, VerdictName.INCONCLUSIVE}
     )
-    blind = {name for name, kept in s.evidence.items() if s.judged is Judged.ALONE and kept.compares_nothing}
-    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict in enough} - blind
+    passed = {verdict.name for verdict in s.status.verdicts if verdict.verdict in enough} - s.unseen
     return all(metric.title in passed for metric in s.required_metrics)
 
 

@@ -173,9 +173,8 @@ def _baseline(s: Situation, metric: Metric, stable: str) -> ArmSelectors | None:
     """
     Where the candidate is never beside stable, the series that tell stable's rate before; None: not needed, not known.
     """
-    beside = any(step.judged is Judged.BESIDE_STABLE for step in course_of(s.spec).steps)
     template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
-    if beside or metric.against is not None or not isinstance(template, CounterTemplate):
+    if course_of(s.spec).compares or metric.against is not None or not isinstance(template, CounterTemplate):
         return None
     return arm_selectors(template, s.deployment.namespace, s.deployment.name, stable)
 

@@ -182,6 +182,16 @@ class Situation:
         beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
         return beyond or next(found, None)
 
+    @property
+    def unseen(self) -> frozenset[str]:
+        """
+        The metrics whose harm could hide: the candidate is judged alone, was never certified beside stable, and too
+        little is known of stable to hold it against.
+        """
+        if self.judged is not Judged.ALONE or course_of(self.spec).compares:
+            return frozenset()
+        return frozenset(name for name, kept in self.evidence.items() if kept.compares_nothing)
+
     def metric(self, name: str) -> Metric | None:
         """
         The judged metric of that name; None: there is none now.

@@ -119,6 +119,13 @@ class Course:
     reports: bool = False
     """It ends with a report, not with a promotion."""
 
+    @property
+    def compares(self) -> bool:
+        """
+        In some step the candidate is judged beside stable, and certified there before it gets everything.
+        """
+        return any(step.judged is Judged.BESIDE_STABLE for step in self.steps)
+
 
 def _mirrored(stage: ShadowStage, next_share: float) -> Step:
     return Step(

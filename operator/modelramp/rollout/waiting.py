@@ -87,7 +87,7 @@ def _watching(s: Situation) -> str:
     gone = [v for v in s.status.verdicts if v.verdict in {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}]
     if gone:
         return "; ".join(_collecting(s, verdict) for verdict in gone)
-    blind = [v for v in s.status.verdicts if v.name in s.evidence and s.evidence[v.name].compares_nothing]
+    blind = [v for v in s.status.verdicts if v.name in s.unseen]
     if blind:
         return "; ".join(f"{v.name}: {v.message}" for v in blind)
     if not certified(s) or s.step is None:
