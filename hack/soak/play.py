@@ -16,6 +16,9 @@ from soak.rollout import Rollout
 from soak_evidence.lane import Watcher
 from soak_evidence.play import prepare_namespace
 
+KNOWN_SECONDS: Final = 25.0
+"""Traffic on the first version alone: a switch at once is held against what was counted of stable before, and of some
+hundred requests at least."""
 BETWEEN_STARTS_SECONDS: Final = 2.0  # pods that start together starve each other's readiness probes
 
 
@@ -93,6 +96,7 @@ async def play_part(lane: Lane, part: Part, played: Played, end: float) -> None:
     await lane.deploy()
     try:
         async with lane.traffic():
+            await asyncio.sleep(KNOWN_SECONDS)
             for move in part.moves:
                 if time.monotonic() > end:
                     break

@@ -167,6 +167,13 @@ class TestProblems:
             ({"strategy": {"canary": {"blastRadius": "20.0001%"}}}, "strategy.canary.blastRadius", "at most 20%"),
             ({"strategy": {"canary": {"soak": "1h"}}}, "strategy.canary", "shorter than stepDeadline"),
             ({"strategy": {"canary": {}, "shadow": {}}}, "strategy", "at most one of"),
+            ({"traffic": {"gatewayAPI": {}}}, "traffic.gatewayAPI", "exactly one of parentRefs"),
+            ({"traffic": {}}, "traffic", "exactly one of gatewayAPI, service and istio"),
+            (
+                {"traffic": {"gatewayAPI": {"routeRef": {"name": "r", "backend": "b"}, "hostnames": ["a.example"]}}},
+                "traffic.gatewayAPI",
+                "hostnames belong to a route of its own",
+            ),
             ({"strategy": {"shadow": {"mirror": "0%"}}}, "strategy.shadow.mirror", "above 0%"),
             ({"strategy": {"canary": {"shadow": {"soak": "24h"}}}}, "strategy.canary.shadow", "shorter than deadline"),
             ({"strategy": {"blueGreen": {"steps": [{"traffic": "50%"}]}}}, "strategy.blueGreen.steps", "must be 100%"),

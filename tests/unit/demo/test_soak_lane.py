@@ -192,6 +192,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (lanes, "BETWEEN_SECONDS", 0.1),
         (lanes, "LINE_SECONDS", 0.1),
         (plays, "BETWEEN_STARTS_SECONDS", 0.05),
+        (plays, "KNOWN_SECONDS", 0.05),
         (ways, "STREAM_SECONDS", 1),
         (loads, "STREAM_SECONDS", 1),
     ):
