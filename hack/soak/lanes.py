@@ -162,13 +162,18 @@ def _moves(number: int) -> tuple[Move, ...]:
 
 
 SAMPLE: Final = (
-    Part(LANES[0], (Move.GOOD, Move.BAD)),
-    Part(LANES[1], (Move.BAD,)),
-    Part(LANES[2], (Move.GOOD,)),
+    Part(LANES[0], (Move.GOOD,)),
+    Part(LANES[1], (Move.GOOD, Move.BAD)),
+    Part(LANES[2], (Move.BAD,)),
     Part(LANES[4], (Move.GOOD,)),
     Part(LANES[5], (Move.GOOD,)),
 )
-"""Six rollouts: a canary, a blue-green switch and a shadow stage, every router, good and bad."""
+"""
+Six rollouts: a canary, a blue-green switch and a shadow stage, every router, good and bad.
+
+A bad version is switched to after a good one: when nothing is beside it any more it is judged by stable's past, and a
+first version of half a minute has next to none.
+"""
 
 
 def rollouts_of(parts: Sequence[Part]) -> int:
