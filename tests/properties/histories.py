@@ -239,6 +239,8 @@ class History:
         self.deaf = False
         self.generation = 1
         self.requests = 0
+        self.stops: set[str] = set()
+        """Requests to stop that were seen already."""
         self.stopped: str | None = None
         """A candidate a person paused, aborted or rejected: nothing raises it by itself."""
         self.cycles = 0
@@ -513,8 +515,10 @@ class History:
         status, action = self.versions[-1], self.versions[-1].action
         if action is not None and action.outcome == "Done" and action.verb in {Verb.PAUSE, Verb.ABORT, Verb.REJECT}:
             asked = json.loads(self.annotations.get(ANNOTATION_ACTION, "{}"))
-            if asked.get("id") == action.id and status.phase in {Phase.PAUSED, Phase.ROLLING_BACK, Phase.FAILED}:
+            known = asked.get("id") != action.id or action.id in self.stops  # an edit after it is a new decision
+            if not known and status.phase in {Phase.PAUSED, Phase.ROLLING_BACK, Phase.FAILED}:
                 self.stopped = action.revision
+                self.stops.add(action.id)
 
     def _happen(self) -> None:
         """
