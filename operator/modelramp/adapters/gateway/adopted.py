@@ -16,10 +16,10 @@ from modelramp.adapters.gateway.adoption import (
     restore,
 )
 from modelramp.adapters.gateway.forms import FORMS, RouteForm
-from modelramp.adapters.gateway.reading import writers_of
 from modelramp.adapters.gateway.undoings import Undoings
 from modelramp.adapters.kubernetes import ownership
 from modelramp.adapters.kubernetes.finalizers import Finalizers
+from modelramp.adapters.kubernetes.owned import writers_of
 from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport

@@ -2,29 +2,23 @@
 The route that splits traffic between revisions. It has the object's name, and one writer: us.
 """
 
-from contextlib import suppress
 from itertools import product
-from typing import Any, Final
 
 from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of, controllers_of
 from modelramp.adapters.gateway.forms import RouteForm
-from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in, stranger
+from modelramp.adapters.gateway.reading import cohort_in, mirrors_in, shares_in
 from modelramp.adapters.gateway.rendering import own_route
 from modelramp.adapters.gateway.weights import WHOLE
-from modelramp.adapters.kubernetes import ownership
-from modelramp.adapters.kubernetes.resources import Kind
+from modelramp.adapters.kubernetes.owned import OwnedObjects
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, PortError, RefusedError
+from modelramp.ports import Key, Owner, RefusedError
 from modelramp.rollout.capabilities import cannot_copy
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
-
-# A resourceVersion that no object has. An apply with it creates an absent object and conflicts with a present one.
-_ABSENT: Final = "1"
 
 
 def _check(effect: SetTraffic, controllers: tuple[str, ...]) -> None:
@@ -59,7 +53,8 @@ class OwnRoutes:
         """
         As last heard of.
         """
-        route = self._store.get(form.kind, key)
+        objects = self._objects(form)
+        route = objects.known(key)
         if route is None:
             return RouteState()
         acceptance, message = acceptance_of(route)
@@ -69,7 +64,7 @@ class OwnRoutes:
             mirrors=mirrors_in(route, key),
             cohort=cohort_in(route, key),
             message=message,
-            contested_by=contested_by(route, key, self._uid(key), form.resource.kind),
+            contested_by=objects.contested_by(key, route),
             traffic_hash=(route["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC),
             controller=controller_of(route),
         )
@@ -88,43 +83,10 @@ class OwnRoutes:
         """
         body = own_route(owner, spec, effect)
         body["metadata"]["annotations"] = {ANNOTATION_TRAFFIC: traffic_hash(spec)}
-        known = self._store.get(form.kind, owner.key)
+        objects = self._objects(form)
+        known = objects.known(owner.key)
         _check(effect, controllers_of(known) if known is not None else ())
-        if known is not None and not ownership.owned_by(known, owner.key, owner.uid):
-            await self._refresh(form, owner.key)
-            raise ConflictError(f"not ours: {stranger(known, form.resource.kind)}")
-        try:
-            written = await self._apply(form, body, known, raises=effect.raises_exposure)
-        except ConflictError:
-            await self._refresh(form, owner.key)
-            raise
-        self._store.heard(form.kind, None, written)
+        await objects.write(owner, body, raises=effect.raises_exposure)
 
-    async def _apply(self, form: RouteForm, body: dict[str, Any], known: Document | None, *, raises: bool) -> Document:
-        if known is None:
-            expected = {"resourceVersion": _ABSENT}
-        else:
-            expected = {"uid": known["metadata"]["uid"]}
-            if raises:
-                expected["resourceVersion"] = known["metadata"]["resourceVersion"]
-        guarded = {**body, "metadata": {**body["metadata"], **expected}}
-        try:
-            return await self._transport.apply(form.resource, guarded, force=known is not None and not raises)
-        except RefusedError as error:
-            if "metadata.uid" in str(error):  # so the API server says that the object is another one
-                raise ConflictError(str(error)) from error
-            raise
-
-    async def _refresh(self, form: RouteForm, key: Key) -> None:
-        """
-        So that the next look is a fresh one.
-        """
-        with suppress(PortError):
-            try:
-                self._store.heard(form.kind, None, await self._transport.get(form.resource, key))
-            except GoneError:
-                self._store.forget(form.kind, key)
-
-    def _uid(self, key: Key) -> str | None:
-        model = self._store.get(Kind.MODEL, key)
-        return model["metadata"]["uid"] if model is not None else None
+    def _objects(self, form: RouteForm) -> OwnedObjects:
+        return OwnedObjects(self._transport, self._store, form.kind, form.resource)

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from modelramp.adapters.gateway.rendering import MIRROR
 from modelramp.adapters.gateway.weights import WHOLE, shares_of
-from modelramp.adapters.kubernetes import ownership
-from modelramp.api.names import FIELD_MANAGER, workload_name
+from modelramp.api.names import workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import CohortRoute
 
@@ -110,31 +109,3 @@ def mirrors_in(route: Document, key: Key) -> dict[str, Decimal]:
             if mirror and revision and _copied(mirror) > 0:
                 mirrors[revision] = max(_copied(mirror), mirrors.get(revision, Decimal(0)))
     return mirrors
-
-
-def writers_of(route: Document) -> list[str]:
-    """
-    Who else writes `spec.rules`. It is one atomic list, so whoever writes a part of it writes all of it.
-    """
-    entries = route["metadata"].get("managedFields") or ()
-    return sorted({entry["manager"] for entry in entries} - {FIELD_MANAGER})
-
-
-def stranger(route: Document, kind: str) -> str:
-    """
-    Whose the route of that kind is, for people.
-    """
-    reference = ownership.controller_of(route)
-    if reference is not None:
-        return f"{reference['kind']} {reference['name']}, which owns an {kind} of this name"
-    writers = " and ".join(writers_of(route)) or "somebody else"
-    return f"{writers}, who made an {kind} of this name"
-
-
-def contested_by(route: Document, key: Key, uid: str | None, kind: str) -> str | None:
-    """
-    Who else owns the route or writes its rules, for people; None: nobody. `uid` is the owner's, None: not known.
-    """
-    if not ownership.owned_by(route, key, uid):
-        return stranger(route, kind)
-    return " and ".join(writers_of(route)) or None

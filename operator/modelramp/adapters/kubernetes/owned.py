@@ -29,11 +29,11 @@ def stranger(document: Document, kind: str) -> str:
     """
     Whose the object is, for people.
     """
-    reference = ownership.controller_of(document)
+    reference, named = ownership.controller_of(document), f"{'an' if kind == 'HTTPRoute' else 'a'} {kind} of this name"
     if reference is not None:
-        return f"{reference['kind']} {reference['name']}, which owns a {kind} of this name"
+        return f"{reference['kind']} {reference['name']}, which owns {named}"
     writers = " and ".join(writers_of(document)) or "somebody else"
-    return f"{writers}, who made a {kind} of this name"
+    return f"{writers}, who made {named}"
 
 
 def contested_by(document: Document, key: Key, uid: str | None, kind: str) -> str | None:

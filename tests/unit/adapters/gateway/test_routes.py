@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from modelramp.adapters.gateway.reading import cohort_in, contested_by, mirrors_in, shares_in
+from modelramp.adapters.gateway.reading import cohort_in, mirrors_in, shares_in
 from modelramp.adapters.gateway.rendering import gateway_duration, mirrored, own_route
+from modelramp.adapters.kubernetes.owned import contested_by
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner
