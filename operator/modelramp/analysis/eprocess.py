@@ -36,6 +36,10 @@ HIGHEST_LOG: Final = 999.0
 """Wealth below exp(-999) is given up as 0 and wealth above exp(999) is not kept: both only ever lower the evidence, and
 they bound the size of the state."""
 
+AS_WON: Final = 0.75
+"""Of the bets begun again after a finding that somebody overruled, the part that is spread as they had won: what was
+found once is looked for first. The rest is spread evenly, for harm of another size."""
+
 AMOUNT_DECIMALS: Final = 6  # amounts of wealth are multiples of a millionth, so that subtracting them is exact
 
 
@@ -228,6 +232,29 @@ class EProcess:
         there = math.exp(min(0.0, self.log_value)) - self.unstarted
         log = _stored(math.log(there)) if there > 0.0 else LOG_ZERO
         return EProcess(self.grid, (log,) * len(self.grid), self.unstarted)
+
+    def overruled(self, level: float) -> "EProcess":
+        """
+        Begin again with wealth ``level``: half of it bet at once, most of that as the bets had won, half unstarted.
+
+        For a finding that a person overruled. Whatever was seen before, the wealth is at most ``level`` from there on,
+        so the error probability of what follows is at most ``level`` times that of a first try: a mixture may be
+        weighted by anything that is known before its first block (Waudby-Smith and Ramdas).
+
+        Args:
+            level: Above 0, at most 1.
+
+        Raises:
+            ValueError: If the level is out of range.
+
+        """
+        if not 0.0 < level <= 1.0:
+            raise ValueError(f"not a level of wealth: {level:g}")
+        unstarted = round(level / 2.0, AMOUNT_DECIMALS)
+        begun, whole = level - unstarted, log_sum_exp(self.logs)
+        shares = [math.exp(log - whole) if whole > LOG_ZERO else 1.0 / len(self.grid) for log in self.logs]
+        bets = [begun * (AS_WON * len(self.grid) * share + 1.0 - AS_WON) for share in shares]
+        return EProcess(self.grid, tuple([_stored(math.log(bet)) for bet in bets]), unstarted)
 
     def to_state(self) -> list[float]:
         """Logarithms of the bets and, last, the unstarted fraction, fit for JSON."""

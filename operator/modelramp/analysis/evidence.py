@@ -164,6 +164,14 @@ class MetricEvidence:
         """
         return replace(self, harm=self.harm.begin_again(), ok=self.ok.begin_again(), phi=phi)
 
+    def tried_again(self) -> "MetricEvidence":
+        """Begin the same step once more: what was learnt goes on, and nothing is said before there is new data."""
+        return replace(self, step=Totals())
+
+    def overruled(self, level: float) -> "MetricEvidence":
+        """Go on after a finding of harm that a person overruled: harm begins again with wealth ``level`` (0 to 1)."""
+        return replace(self, harm=self.harm.overruled(level))
+
     def verdict(self) -> Verdict:
         """Return the opinion of this metric alone; rolling back goes by ``combined_log`` over all of them."""
         if harmful(self.harm_log):

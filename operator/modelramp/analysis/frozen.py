@@ -160,7 +160,7 @@ def freeze_tails(
     evidence: TailEvidence, null: Null, past: Sequence[Counts], *, delta: float
 ) -> tuple[TailEvidence, tuple[float, ...]]:
     """
-    Begin the time alone for durations: every edge of the plan gets an absolute margin.
+    Begin the time alone for durations. The plan stays as it is, for a step beside stable may follow (a retry).
 
     Args:
         evidence: Of the rollout so far.
@@ -178,14 +178,28 @@ def freeze_tails(
     known = len(past) == len(plan.edges) and payable(harm[0])
     shared = delta / len(plan.edges)
     rates = [upper_rate(counts, delta=shared, phi=evidence.phi) for counts in past] if known else []
-    bounds = dict(zip(plan.edges, rates or [UNBOUNDED] * len(plan.edges), strict=True))
-    frozen = TailPlan(
-        tuple(_frozen(judged, null, bounds) for judged in plan.harm),
-        tuple(_frozen(judged, null, bounds) for judged in plan.gates),
+    bounds = tuple(rates or [UNBOUNDED] * len(plan.edges))
+    funded = tuple(fund(one, pays=min(bounds) < UNBOUNDED) for one in harm)
+    return replace(evidence, harm=funded), bounds
+
+
+def plan_alone(plan: TailPlan, null: Null, bounds: Sequence[float]) -> TailPlan:
+    """
+    Give every edge of a plan its absolute margin.
+
+    Args:
+        plan: As it was made for the time beside stable.
+        null: The step's margin of harm, for those edges whose margin the plan leaves to it.
+        bounds: On stable's share of calls above each of ``plan.edges``; none: nothing is compared with stable.
+
+    """
+    if not bounds:
+        return plan
+    known = dict(zip(plan.edges, bounds, strict=True))
+    return TailPlan(
+        tuple(_frozen(judged, null, known) for judged in plan.harm),
+        tuple(_frozen(judged, null, known) for judged in plan.gates),
     )
-    pays = any(bound < UNBOUNDED for bound in bounds.values())
-    funded = tuple(fund(one, pays=pays) for one in harm)
-    return replace(evidence, plan=frozen, harm=funded), tuple(bounds.values())
 
 
 def _margin(judged: JudgedEdge, null: Null) -> Null:

@@ -82,6 +82,11 @@ class SliceEvidence:
         again = {value: (harm.begin_again(), so_far) for value, (harm, so_far) in self.accounts.items()}
         return SliceEvidence(again, phi)
 
+    def overruled(self, level: float) -> "SliceEvidence":
+        """Go on after a finding that a person overruled: each slice begins again with wealth ``level`` (0 to 1)."""
+        again = {value: (harm.overruled(level), so_far) for value, (harm, so_far) in self.accounts.items()}
+        return replace(self, accounts=again)
+
     def to_state(self) -> dict[str, SliceState]:
         """Stored form; ``from_state`` gives back an equal value."""
         return {

@@ -43,6 +43,10 @@ class Store(NamedTuple):
         """Return the same where stable is not asked for any more, so that nothing of it can be missed."""
         return self._replace(stable=0)
 
+    def turned(self) -> "Store":
+        """Return the same with the arms in each other's place, where stable alone is counted as a candidate is."""
+        return self._replace(candidate=self.stable, stable=self.candidate)
+
     def counting(self, window: Window) -> Window:
         """Return the window without the samples that no increment may begin at."""
         return replace(window, since=max(window.since, datetime.fromtimestamp(self.since / MILLISECONDS, UTC)))

@@ -216,6 +216,14 @@ class TailEvidence:
             return self
         return replace(self, counted_until=at)
 
+    def tried_again(self) -> "TailEvidence":
+        """Begin the same step once more, as ``MetricEvidence.tried_again`` does."""
+        return replace(self, step=Calls())
+
+    def overruled(self, level: float) -> "TailEvidence":
+        """Go on after a finding that a person overruled: each edge begins again with wealth ``level`` (0 to 1)."""
+        return replace(self, harm=tuple(one.overruled(level) for one in self.harm))
+
     def verdict(self) -> Verdict:
         """Return the opinion of this latency alone; rolling back goes by the mean over all metrics."""
         if harmful(self.harm_log):

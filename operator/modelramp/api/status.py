@@ -122,6 +122,17 @@ class CandidateStatus(StatusModel):
     )
 
 
+class EvidenceState(StatusModel):
+    """
+    A metric's evidence, as the machine keeps it between two looks.
+    """
+
+    name: Word = Field(description="The metric's name.")
+    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
+        description="For the operator only: its form may change in any version."
+    )
+
+
 class Rejection(StatusModel):
     """
     A revision that is not begun again without a retry.
@@ -131,6 +142,13 @@ class Rejection(StatusModel):
     version: Version
     reason: Reason
     at: Instant = Field(description="When it was rejected.")
+    evidence: Annotated[
+        tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = Field(default=(), description="What a retry of it goes on with; of the latest rejection only.")
+    claim: Word | None = Field(
+        default=None,
+        description="What that evidence is about, as a hash; on anything else it says nothing.",
+    )
 
 
 class StepStatus(StatusModel):
@@ -198,17 +216,6 @@ class VerdictStatus(StatusModel):
         default=None, ge=0, description="Estimate until certified at present rates; absent: none."
     )
     message: Text = Field(default="", description="The verdict in words.")
-
-
-class EvidenceState(StatusModel):
-    """
-    A metric's evidence, as the machine keeps it between two looks.
-    """
-
-    name: Word = Field(description="The metric's name.")
-    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
-        description="For the operator only: its form may change in any version."
-    )
 
 
 class ActionStatus(StatusModel):

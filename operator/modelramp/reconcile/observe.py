@@ -9,13 +9,14 @@ from itertools import pairwise
 from math import isfinite
 from typing import Final
 
-from modelramp.analysis import ArmSeries, Pods, Series, Window, count_block
+from modelramp.analysis import Absence, ArmSeries, Block, Pods, Series, Window, count_block
 from modelramp.analysis import NoData as NoCounts
 from modelramp.analysis.buckets import NoTails, count_tails
 from modelramp.analysis.gauges import gauge_block
 from modelramp.analysis.podcounts import pod_counts
 from modelramp.analysis.slices import slice_blocks
 from modelramp.analysis.stores import Store
+from modelramp.analysis.tails import TailBlock
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
@@ -93,6 +94,8 @@ class _Asker:
         """
         One metric's new block, or why there is none; None: it is too early to say.
         """
+        if question.candidate is None and question.stable is not None:
+            return _turned(await self.reading(_of_stable(question), known))
         pods = Pods(born=known.born, started=known.started)
         try:
             match question.candidate, question.stable:
@@ -165,6 +168,29 @@ class _Asker:
             requests={q.revision: _growth(series) for q, series in zip(questions, totals, strict=True)},
             in_flight={name: _newest(series) for name, series in zip(with_gauge, gauges, strict=True)},
         )
+
+
+def _of_stable(question: CounterQuestion) -> CounterQuestion:
+    """
+    The same question with stable in the place of a candidate that is counted alone.
+    """
+    return replace(question, candidate=question.stable, stable=None, store=question.store.turned().without_stable())
+
+
+def _turned(reading: Reading | None) -> Reading | None:
+    """
+    What was read with stable in the candidate's place, put right.
+    """
+    match reading:
+        case Measured(block=Block() | TailBlock() as block):
+            right = replace(block, candidate=block.stable, stable=block.candidate)
+            return Measured(right, note=reading.note, store=reading.store.turned())
+        case AnotherStore():
+            return replace(reading, store=reading.store.turned())
+        case NoData(message=Absence.NO_CANDIDATE_SAMPLES):
+            return NoData(str(Absence.NO_STABLE_SAMPLES))
+        case _:
+            return reading
 
 
 def _left_out(window: Window, store: Store) -> AnotherStore:

@@ -23,6 +23,7 @@ from modelramp.analysis import (
 from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
+from modelramp.analysis.eprocess import AMOUNT_DECIMALS
 from modelramp.analysis.forecast import tail_seconds_left
 from modelramp.analysis.frozen import UNBOUNDED, baseline_of, coarse, each_block, reserving
 from modelramp.analysis.podguard import GuardState, PodGuard
@@ -63,6 +64,8 @@ class Account:
     bounds: tuple[float, ...] | None = None
     """Since the candidate is judged alone, what stable's rates are taken to be at most, in the order of `past`; empty:
     nothing of it is compared with stable. None: it is not alone yet."""
+    level: float = 1.0
+    """The wealth that evidence of harm began with, above 0 up to 1: less than 1 after a finding somebody overruled."""
 
     @classmethod
     def open(cls, opening: Opening, wealth: Wealth, slices: Sequence[str] = (), warning: str = "") -> Self:
@@ -188,8 +191,18 @@ class Account:
         """
         Begin a later step.
         """
+        wealth = self._at_level(wealth)
         slices = None if self.slices is None else self.slices.enter_step(wealth)
         return replace(self, metric=self.metric.enter_step(reserving(wealth, self._unstarted)), slices=slices)
+
+    def _at_level(self, wealth: Wealth) -> Wealth:
+        """
+        The schedule of a rollout, of so much wealth as this evidence began with.
+        """
+        if self.level == 1.0:
+            return wealth
+        per_step, per_block = (round(one * self.level, AMOUNT_DECIMALS) for one in (wealth.per_step, wealth.per_block))
+        return replace(wealth, per_step=per_step, per_block=per_block)
 
     @property
     def _unstarted(self) -> float:
@@ -219,7 +232,7 @@ class Account:
         `pods` are the counts of stable's pods in it. Should they be found to differ by more than the overdispersion
         allows for, the evidence begins again with a larger one.
         """
-        known = self.counted_until
+        known, wealth = self.counted_until, self._at_level(wealth)
         if known is not None and block.end <= known:
             return self
         match self.metric, block, margins:
@@ -293,6 +306,7 @@ class Account:
             "store": None if self.store == UNKNOWN_STORE else list(self.store),
             "past": [number for counts in self.past for number in (counts.n, counts.x)] or None,
             "bounds": None if self.bounds is None else list(self.bounds),
+            "level": None if self.level == 1.0 else self.level,
         }
         return {**self.metric.to_state(), **{name: value for name, value in more.items() if value is not None}}
 
@@ -308,7 +322,7 @@ class Account:
         if "plan" in state:
             metric = TailEvidence.from_state(cast("TailState", state))
         elif "scale" in state:
-            return cls(GaugeEvidence.from_state(cast("GaugeState", state)))
+            return cls(GaugeEvidence.from_state(cast("GaugeState", state)), level=float(state.get("level", 1.0)))
         else:
             metric = MetricEvidence.from_state(cast("MetricState", state))
         parts, guard, past = state.get("slices"), state.get("guard"), state.get("past", ())
@@ -323,4 +337,5 @@ class Account:
             store=Store.from_state(state.get("store", UNKNOWN_STORE)),
             past=tuple(Counts(float(n), float(x)) for n, x in zip(past[::2], past[1::2], strict=True)),
             bounds=None if (bounds := state.get("bounds")) is None else tuple(map(float, bounds)),
+            level=float(state.get("level", 1.0)),
         )

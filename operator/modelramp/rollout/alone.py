@@ -2,14 +2,17 @@
 What an account is held against once stable gets no request any more.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
-from modelramp.analysis import Counts, Margins, MetricEvidence
+from modelramp.analysis import Block, Counts, Margins, MetricEvidence, Wealth
 from modelramp.analysis.betting import GaugeEvidence
-from modelramp.analysis.frozen import alone, freeze_rate, freeze_tails
+from modelramp.analysis.frozen import alone, freeze_rate, freeze_tails, plan_alone
 from modelramp.analysis.tails import TailEvidence
-from modelramp.rollout.account import Account
+from modelramp.rollout.account import Account, AnyBlock
+
+NO_SLICES: Final[Mapping[str, Block]] = {}
 
 
 def freeze(account: Account, margins: Margins, *, delta: float) -> Account:
@@ -32,6 +35,24 @@ def freeze(account: Account, margins: Margins, *, delta: float) -> Account:
             return account
         case unknown:
             assert_never(unknown)
+
+
+def observe_alone(
+    account: Account, block: AnyBlock, slices: Mapping[str, Block], margins: Margins, wealth: Wealth
+) -> Account:
+    """
+    Count one block of an account that is frozen: against these margins for the bounds on stable's rates.
+
+    A slice's rate is not its metric's, so slices are held against limits only, which hold for both.
+    """
+    match account.metric:
+        case TailEvidence() as tails:
+            held = replace(tails, plan=plan_alone(tails.plan, margins.harm, account.bounds or ()))
+            counted = replace(account, metric=held).observe(block, slices, margins, wealth)
+            return replace(counted, metric=replace(counted.metric, plan=tails.plan))
+        case _:
+            known = NO_SLICES if account.bounds else slices
+            return account.observe(block, known, margins_alone(account, margins), wealth)
 
 
 def margins_alone(account: Account, margins: Margins) -> Margins:

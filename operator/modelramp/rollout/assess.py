@@ -25,7 +25,8 @@ from modelramp.api.status import (
 )
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
-from modelramp.rollout.alone import freeze, margins_alone
+from modelramp.rollout.alone import freeze, observe_alone
+from modelramp.rollout.baseline import baseline_verdict, count_stable
 from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
@@ -136,12 +137,14 @@ def _counted(s: Situation, metric: Metric, kept: Account, reading: Reading) -> A
         return kept.leave_out(reading.until, reading.store)
     if not isinstance(reading, Measured):
         return kept
-    kept, limits, slices = kept.skip_until(begin), s.margins_of(metric, step.next_share or 1.0), reading.slices
-    if s.judged is Judged.ALONE and isinstance(limits, Margins):
-        kept = freeze(kept, limits, delta=doubt(s.weight_of(metric.title)))
-        limits = margins_alone(kept, limits)
-        slices = {} if kept.bounds else slices  # a slice's rate is not its metric's; limits hold for both
-    counted = kept.observe(reading.block, slices, limits, wealth_of(s.spec), reading.pods)
+    kept, limits, wealth = kept.skip_until(begin), s.margins_of(metric, step.next_share or 1.0), wealth_of(s.spec)
+    if s.judged is Judged.NOT_AT_ALL:
+        counted = count_stable(kept, reading.block)
+    elif s.judged is Judged.ALONE and isinstance(limits, Margins):
+        frozen = freeze(kept, limits, delta=doubt(s.weight_of(metric.title)))
+        counted = observe_alone(frozen, reading.block, reading.slices, limits, wealth)
+    else:
+        counted = kept.observe(reading.block, reading.slices, limits, wealth, reading.pods)
     return counted.told_by(reading.store, reading.block.end)
 
 
@@ -221,7 +224,8 @@ def _judged(s: Situation) -> dict[str, object]:
         if kept is not None:
             evidence[name] = kept
         if reading is not None and s.step is not None:
-            said[name] = _verdict(name, kept, reading)
+            later = s.judged is Judged.NOT_AT_ALL and metric in s.counted_metrics
+            said[name] = baseline_verdict(s, metric, kept, reading) if later else _verdict(name, kept, reading)
     names = [metric.title for metric in s.judged_metrics]
     return {
         "evidence": tuple(EvidenceState(name=name, state=item.to_state()) for name, item in evidence.items()),

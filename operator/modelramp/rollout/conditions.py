@@ -91,8 +91,17 @@ def _analysis(s: Situation) -> Finding:
     ):
         if name in by_name:
             return Finding(UNKNOWN, reason, f"{by_name[name].name}: {by_name[name].message}; holding"[:1024])
+    return _weighed(s, frozenset(by_name))
+
+
+def _weighed(s: Situation, said: frozenset[VerdictName]) -> Finding:
+    """
+    What the verdicts come to where no data is missing.
+    """
+    if s.judged is Judged.NOT_AT_ALL:
+        return Finding(UNKNOWN, Reason.NOT_MEASURED, "nothing is judged at present; stable is known well enough")
     alone = s.judged is Judged.ALONE
-    if set(by_name) <= {VerdictName.PASSED} | ({VerdictName.INCONCLUSIVE} if alone else set()):
+    if said <= {VerdictName.PASSED} | ({VerdictName.INCONCLUSIVE} if alone else set()):
         told = "no harm is shown of the candidate alone" if alone else "every metric is certified for the next share"
         return Finding(TRUE, Reason.WITHIN_MARGIN, told)
     return Finding(UNKNOWN, Reason.COLLECTING_EVIDENCE, "the evidence is not sufficient either way yet")
@@ -132,6 +141,8 @@ CONDITIONS: Final[Mapping[ConditionType, Callable[[Situation], Finding]]] = {
 
 
 def _no_traffic(s: Situation) -> str | None:
+    if s.judged is Judged.NOT_AT_ALL:
+        return None  # it is stable that is counted then; that nothing is, is said of each metric
     begin = counted_from(s)
     ends = [(item.counted_until, item.step_exposures) for item in s.evidence.values() if item.counts]
     # Right after a step was entered nothing is counted in it, which says nothing of its traffic.

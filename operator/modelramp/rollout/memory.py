@@ -23,6 +23,7 @@ from modelramp.api.status import (
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.draining import why_it_began
 from modelramp.rollout.record import outcome_of
+from modelramp.rollout.resume import claim_of, for_a_retry, resumed, without_evidence
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Judged, course_of, wealth_of
 
@@ -49,13 +50,14 @@ def remember_nothing(s: Situation, _reason: Reason) -> Status:
 
 def begin(s: Situation, _reason: Reason) -> Status:
     """
-    The spec's revision becomes the candidate; an earlier rejection of it is forgotten.
+    The spec's revision becomes the candidate; an earlier rejection of it is forgotten, the evidence kept with it goes
+    on.
     """
     candidate = CandidateStatus(
         revision=s.target, version=s.spec.model.version, since=s.now, warm=s.spec.serving.warm_up is None
     )
     kept = tuple(rejection for rejection in s.status.rejected if rejection.revision != s.target)
-    return _cleared(s.status, candidate=candidate, rejected=kept, retry_seen=_retry_seen(s))
+    return _cleared(s.status, candidate=candidate, rejected=kept, retry_seen=_retry_seen(s), evidence=resumed(s))
 
 
 def kept_at_most(kept: tuple[KeptRevision, ...], number: int) -> tuple[KeptRevision, ...]:
@@ -156,7 +158,7 @@ def _ended(s: Situation, outcome: Reason, message: str) -> tuple[Outcome, ...]:
 def _rejecting(s: Situation, one: CandidateStatus | StableStatus, reason: Reason) -> tuple[Rejection, ...]:
     rejection = Rejection(revision=one.revision, version=one.version, reason=reason, at=s.now)
     others = tuple(known for known in s.status.rejected if known.revision != one.revision)
-    return (*others, rejection)[-MAX_REJECTED:]
+    return (*without_evidence(others), rejection)[-MAX_REJECTED:]
 
 
 def reject_candidate(s: Situation, reason: Reason) -> Status:
@@ -166,7 +168,10 @@ def reject_candidate(s: Situation, reason: Reason) -> Status:
     candidate = s.status.candidate
     if candidate is None:
         return s.status
-    return s.status.model_copy(update={"rejected": _rejecting(s, candidate, reason), "undo": None})
+    *others, rejection = _rejecting(s, candidate, reason)
+    evidence = for_a_retry(s, reason)
+    kept = rejection.model_copy(update={"evidence": evidence, "claim": claim_of(s) if evidence else None})
+    return s.status.model_copy(update={"rejected": (*others, kept), "undo": None})
 
 
 def promote(s: Situation, reason: Reason) -> Status:
@@ -182,7 +187,8 @@ def promote(s: Situation, reason: Reason) -> Status:
     kept = tuple(one for one in s.status.kept if one.revision != candidate.revision)
     undo = s.status.undo
     above = reason is Reason.ANALYSIS_FAILED
-    rejected, told = s.status.rejected, "serves everything, above its limits" if above else "serves everything"
+    rejected = without_evidence(s.status.rejected)
+    told = "serves everything, above its limits" if above else "serves everything"
     if before is not None:
         kept = (*kept, KeptRevision(revision=before.revision, version=before.version))
     if before is not None and undo is not None:

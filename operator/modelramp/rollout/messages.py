@@ -13,6 +13,7 @@ from modelramp.rollout.approval import ahead
 from modelramp.rollout.ends import unconfirmed
 from modelramp.rollout.numbers import count_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
+from modelramp.rollout.resume import resumption
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.smoke import smoke_findings
 from modelramp.rollout.strategy import Judged, course_of
@@ -157,6 +158,7 @@ def _undo(s: Situation) -> str:
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.NEW_REVISION: lambda s: (
         f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile{_as_asked(s, Verb.RETRY)}"
+        f"{resumption(s)}"
     ),
     Reason.FIRST_REVISION_READY: lambda s: f"{_candidate(s)} is ready and the first revision: it gets all traffic",
     Reason.CANDIDATE_READY: lambda s: f"{_candidate(s)} is ready: the first step begins",

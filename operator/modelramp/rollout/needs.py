@@ -101,11 +101,12 @@ def due(s: Situation) -> tuple[tuple[Metric, Window], ...]:
 def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
     slices, evidence, alone = s.spec.analysis.slices, s.evidence, s.judged is Judged.ALONE
+    candidate = None if s.judged is Judged.NOT_AT_ALL else s.candidate
     for metric, window in due(s):
         template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
         arms = [
             filled(template, s.deployment.namespace, s.deployment.name, revision) if template and revision else None
-            for revision in (s.candidate, None if alone else s.stable)
+            for revision in (candidate, None if alone else s.stable)
         ]
         store = evidence[metric.title].store  # without evidence nothing is due
         questions.append(

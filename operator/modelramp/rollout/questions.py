@@ -21,7 +21,8 @@ class CounterQuestion:
 
     name: str
     candidate: Selectors | None
-    """None: the operator knows no counters for it."""
+    """None: the operator knows no counters for it, or beside selectors of stable: it gets no request, and stable is
+    counted alone."""
     stable: Selectors | None
     """None: as above, or stable gets no request, and the candidate is counted alone."""
     window: Window

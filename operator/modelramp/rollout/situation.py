@@ -160,16 +160,30 @@ class Situation:
                 known = (m for m in self.judged_metrics if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
             case Judged.NOT_AT_ALL:
-                return ()
+                return self._compared_later
             case unknown:
                 assert_never(unknown)
 
     @property
+    def _compared_later(self) -> tuple[Metric, ...]:
+        """
+        In the preview of a candidate that is never beside stable, those it is held against stable's counts in once it
+        has everything: of stable they are counted until then. None in other steps.
+        """
+        if self.step is None or self.stable is None or course_of(self.spec).compares:
+            return ()
+        return tuple(m for m in self.judged_metrics if m.gauge is None and m.against is None and m.below is None)
+
+    @property
     def required_metrics(self) -> tuple[Metric, ...]:
         """
-        Those of the counted metrics that must be certified to pass the present step.
+        Those of the counted metrics that must be certified to pass the present step; in the preview those of them that
+        the next step needs, of which stable must be known well enough.
         """
-        named = self.step.metrics if self.step is not None else None
+        step = self.step
+        if step is not None and step.judged is Judged.NOT_AT_ALL and self.next_step is not None:
+            step = self.next_step[1]
+        named = step.metrics if step is not None else None
         return tuple(m for m in self.counted_metrics if named is None or m.title in named)
 
     @property

@@ -95,6 +95,19 @@ def _watching(s: Situation) -> str:
     return f"no harm is shown; soaking for {duration_text(max(s.step.soak, SETTLE).total_seconds())}"
 
 
+def _young(s: Situation) -> str:
+    """
+    What is still to be known of stable before everything is switched.
+    """
+    missing = {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}
+    told = (
+        f"{v.name}: {v.message} ({v.stable.x} bad of {v.stable.n} so far)"
+        for v in s.status.verdicts
+        if v.verdict in missing
+    )
+    return "; ".join(told) or "waiting for the first counts of stable"
+
+
 def _gateway(s: Situation, awaited: str) -> str:
     """
     What the gateway is waited for, and what keeps it, as far as it says.
@@ -127,6 +140,8 @@ def _waiting_for_evidence(s: Situation) -> str:
     open_metrics = [v for v in s.status.verdicts if v.verdict is not VerdictName.PASSED]
     if s.judged is Judged.ALONE and s.counted_metrics:
         return _watching(s)
+    if s.judged is Judged.NOT_AT_ALL and not certified(s):
+        return _young(s)
     if open_metrics and s.judged is Judged.BESIDE_STABLE:
         return "; ".join(_collecting(s, verdict) for verdict in open_metrics)
     if certified(s) and not soaked(s) and s.step is not None:
