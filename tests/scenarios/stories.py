@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_service
+from scenarios import stories_evidence, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -944,7 +944,7 @@ def outage_of_metrics_after_the_switch(world: World) -> None:
     """
     deployed(world)
     then(world, "2", strategy=strategy("blueGreen"))
-    world.at(58.0, lambda: prometheus(world, up=False))
+    world.at(61.0, lambda: prometheus(world, up=False))
     world.at(140.0, lambda: prometheus(world, up=True))
     world.run(600)
 
@@ -1085,6 +1085,7 @@ STORIES: Final[tuple[Story, ...]] = (
     first_deploy_replaced_while_watched,
     first_deploy_without_metrics,
     step_waits_for_some_metrics_only,
+    *stories_evidence.STORIES,
 )
 
 

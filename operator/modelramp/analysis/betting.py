@@ -220,9 +220,9 @@ class GaugeEvidence:
         """Begin the same step once more: what was learnt goes on, and nothing is said before there is a new block."""
         return replace(self, blocks=0)
 
-    def overruled(self, level: float) -> "GaugeEvidence":
-        """Go on after a finding of harm that a person overruled: harm begins again with wealth ``level`` (0 to 1)."""
-        return replace(self, harm=self.harm.overruled(level))
+    def overruled(self, level: float, kept_back: float) -> "GaugeEvidence":
+        """Go on after a finding that a person overruled: harm begins again, see ``EProcess.overruled``."""
+        return replace(self, harm=self.harm.overruled(level, kept_back))
 
     def verdict(self) -> Verdict:
         """Return the opinion of this gauge alone: ``NO_DATA`` as long as nothing of this step was bet on."""

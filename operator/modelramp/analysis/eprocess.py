@@ -233,9 +233,9 @@ class EProcess:
         log = _stored(math.log(there)) if there > 0.0 else LOG_ZERO
         return EProcess(self.grid, (log,) * len(self.grid), self.unstarted)
 
-    def overruled(self, level: float) -> "EProcess":
+    def overruled(self, level: float, kept_back: float) -> "EProcess":
         """
-        Begin again with wealth ``level``: half of it bet at once, most of that as the bets had won, half unstarted.
+        Begin again with wealth ``level``, of which ``kept_back`` is unstarted and most of the rest bet as had won.
 
         For a finding that a person overruled. Whatever was seen before, the wealth is at most ``level`` from there on,
         so the error probability of what follows is at most ``level`` times that of a first try: a mixture may be
@@ -243,14 +243,15 @@ class EProcess:
 
         Args:
             level: Above 0, at most 1.
+            kept_back: At least 0, less than ``level``.
 
         Raises:
-            ValueError: If the level is out of range.
+            ValueError: If a number is out of range.
 
         """
-        if not 0.0 < level <= 1.0:
-            raise ValueError(f"not a level of wealth: {level:g}")
-        unstarted = round(level / 2.0, AMOUNT_DECIMALS)
+        if not 0.0 <= kept_back < level <= 1.0:
+            raise ValueError(f"cannot begin with {level:g} of the wealth and keep back {kept_back:g}")
+        unstarted = round(kept_back, AMOUNT_DECIMALS)
         begun, whole = level - unstarted, log_sum_exp(self.logs)
         shares = [math.exp(log - whole) if whole > LOG_ZERO else 1.0 / len(self.grid) for log in self.logs]
         bets = [begun * (AS_WON * len(self.grid) * share + 1.0 - AS_WON) for share in shares]

@@ -168,9 +168,9 @@ class MetricEvidence:
         """Begin the same step once more: what was learnt goes on, and nothing is said before there is new data."""
         return replace(self, step=Totals())
 
-    def overruled(self, level: float) -> "MetricEvidence":
-        """Go on after a finding of harm that a person overruled: harm begins again with wealth ``level`` (0 to 1)."""
-        return replace(self, harm=self.harm.overruled(level))
+    def overruled(self, level: float, kept_back: float) -> "MetricEvidence":
+        """Go on after a finding that a person overruled: harm begins again, see ``EProcess.overruled``."""
+        return replace(self, harm=self.harm.overruled(level, kept_back))
 
     def verdict(self) -> Verdict:
         """Return the opinion of this metric alone; rolling back goes by ``combined_log`` over all of them."""

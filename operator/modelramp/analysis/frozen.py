@@ -105,6 +105,25 @@ def coarse(bound: float, counts: Counts) -> bool:
     return bound >= UNBOUNDED or counts.n <= 0 or bound - counts.x / counts.n >= COARSEST
 
 
+def hides_harm(plan: TailPlan, bounds: Sequence[float], past: Sequence[Counts]) -> bool:
+    """
+    Whether harm could hide at every edge of a plan: its bound is coarse, or its margin is one that nothing exceeds.
+
+    Args:
+        plan: As it was made for the time beside stable.
+        bounds: On stable's share of calls above each of ``plan.edges``.
+        past: The calls that the bounds rest on, in the same order; other ones are as none.
+
+    """
+    known = dict(zip(plan.edges, zip(bounds, past, strict=True), strict=True)) if len(past) == len(bounds) else {}
+    margins = {one.edge: one.null or Null(1.0, 0.0) for one in plan.harm}
+    return not any(
+        alone(margins[edge], bound).epsilon < UNBOUNDED and not coarse(bound, counts)
+        for edge, (bound, counts) in known.items()
+        if edge in margins
+    )
+
+
 def alone(null: Null, rate: float) -> Null:
     """Make a margin absolute, for a bound on stable's rate (0 to 1)."""
     return Null(0.0, null.rho * rate + null.epsilon)

@@ -82,9 +82,9 @@ class SliceEvidence:
         again = {value: (harm.begin_again(), so_far) for value, (harm, so_far) in self.accounts.items()}
         return SliceEvidence(again, phi)
 
-    def overruled(self, level: float) -> "SliceEvidence":
-        """Go on after a finding that a person overruled: each slice begins again with wealth ``level`` (0 to 1)."""
-        again = {value: (harm.overruled(level), so_far) for value, (harm, so_far) in self.accounts.items()}
+    def overruled(self, level: float, kept_back: float) -> "SliceEvidence":
+        """Go on after a finding that a person overruled: each slice begins again, see ``EProcess.overruled``."""
+        again = {value: (harm.overruled(level, kept_back), so_far) for value, (harm, so_far) in self.accounts.items()}
         return replace(self, accounts=again)
 
     def to_state(self) -> dict[str, SliceState]:

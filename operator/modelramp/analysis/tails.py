@@ -220,9 +220,9 @@ class TailEvidence:
         """Begin the same step once more, as ``MetricEvidence.tried_again`` does."""
         return replace(self, step=Calls())
 
-    def overruled(self, level: float) -> "TailEvidence":
-        """Go on after a finding that a person overruled: each edge begins again with wealth ``level`` (0 to 1)."""
-        return replace(self, harm=tuple(one.overruled(level) for one in self.harm))
+    def overruled(self, level: float, kept_back: float) -> "TailEvidence":
+        """Go on after a finding that a person overruled: each edge begins again, see ``EProcess.overruled``."""
+        return replace(self, harm=tuple(one.overruled(level, kept_back) for one in self.harm))
 
     def verdict(self) -> Verdict:
         """Return the opinion of this latency alone; rolling back goes by the mean over all metrics."""

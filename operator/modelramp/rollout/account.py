@@ -25,7 +25,7 @@ from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, 
 from modelramp.analysis.combination import shared
 from modelramp.analysis.eprocess import AMOUNT_DECIMALS
 from modelramp.analysis.forecast import tail_seconds_left
-from modelramp.analysis.frozen import UNBOUNDED, baseline_of, coarse, each_block, reserving
+from modelramp.analysis.frozen import baseline_of, coarse, each_block, hides_harm, reserving
 from modelramp.analysis.podguard import GuardState, PodGuard
 from modelramp.analysis.slices import SliceEvidence
 from modelramp.analysis.stores import UNKNOWN_STORE, Store
@@ -103,10 +103,10 @@ class Account:
         """
         if not self.bounds:
             return False
-        if not isinstance(self.metric, MetricEvidence):
-            return min(self.bounds) >= UNBOUNDED
+        if isinstance(self.metric, TailEvidence):
+            return hides_harm(self.metric.plan, self.bounds, self.past)
         past = self.past[0] if self.past else Counts()
-        return coarse(self.bounds[0], baseline_of(self.metric.rollout.stable, past))
+        return coarse(self.bounds[0], baseline_of(self.totals.stable, past))
 
     @property
     def counted_until(self) -> datetime | None:

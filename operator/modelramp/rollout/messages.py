@@ -55,10 +55,14 @@ def _stable(s: Situation) -> str:
 
 def _told(s: Situation, v: VerdictStatus) -> str:
     metric = s.metric(v.name)
+    durations = metric is not None and not metric.is_rate
+    if s.judged is Judged.NOT_AT_ALL:
+        known = f"{v.stable.n} calls" if durations else f"{v.stable.x} bad of {v.stable.n}"
+        return f"{v.name}: stable {known}"
     evidence = f"harm evidence {v.harm}, not-worse evidence {v.evidence}"
     if metric is not None and metric.gauge is not None:
         return f"{v.name}: {evidence}"
-    if metric is not None and not metric.is_rate:
+    if durations:
         return f"{v.name}: {v.candidate.n} calls of the candidate, {v.stable.n} of stable, {evidence}"
     counts = f"candidate {v.candidate.x} bad of {v.candidate.n}, stable {v.stable.x} of {v.stable.n}"
     return f"{v.name}: {counts}, {evidence}"
@@ -95,7 +99,7 @@ def _step(s: Situation) -> str:
     if step is None:
         return "the step"
     if step.preview:
-        return f"step {step.display}, the preview,"
+        return f"step {step.display} (the preview)"
     if step.mirror is not None:
         return f"step {step.display} with {step.mirror} of requests copied"
     return f"step {step.display} at {s.step_percent.normalize():f}%"

@@ -100,11 +100,7 @@ def _young(s: Situation) -> str:
     What is still to be known of stable before everything is switched.
     """
     missing = {VerdictName.NO_DATA, VerdictName.UNAVAILABLE}
-    told = (
-        f"{v.name}: {v.message} ({v.stable.x} bad of {v.stable.n} so far)"
-        for v in s.status.verdicts
-        if v.verdict in missing
-    )
+    told = (f"{v.name}: {v.message} ({v.stable.n} so far)" for v in s.status.verdicts if v.verdict in missing)
     return "; ".join(told) or "waiting for the first counts of stable"
 
 

@@ -163,3 +163,33 @@ def test_foreign_state_is_refused(state: list[float]) -> None:
     """Another grid's numbers, or a fraction out of range, are not read as evidence."""
     with pytest.raises(ValueError, match="unstarted"):
         EProcess.from_state(HARM_GRID, state)
+
+
+class TestOverruled:
+    """A finding that somebody overruled: the wealth is small again, and is bet on what was found."""
+
+    def test_half_the_wealth_is_left_however_much_was_won(self) -> None:
+        """And of it what is kept back for later."""
+        won = EProcess(HARM_GRID, (3.0, 5.0, 9.0, 7.0, -2.0, -50.0, LOG_ZERO, LOG_ZERO), 0.1).overruled(0.5, 0.1)
+        assert math.exp(won.log_value) == pytest.approx(0.5, abs=1e-4)
+        assert won.unstarted == 0.1
+
+    def test_three_quarters_of_the_bets_go_as_they_won_and_a_quarter_evenly(self) -> None:
+        """The best bet had e^4 times what the next one has; a lost one is bet on again."""
+        again = EProcess((2.0, 4.0), (6.0, 2.0), 0.0).overruled(1.0, 0.0)
+        share = 1.0 / (1.0 + math.exp(-4.0))
+        expected = [math.log(0.25 + 1.5 * one) for one in (share, 1.0 - share)]
+        assert list(again.logs) == pytest.approx(expected, abs=1e-4)
+        lost = EProcess((2.0, 4.0), (6.0, LOG_ZERO), 0.0).overruled(1.0, 0.0)
+        assert list(lost.logs) == pytest.approx([math.log(1.75), math.log(0.25)], abs=1e-4)
+
+    def test_where_nothing_is_left_all_bets_are_even(self) -> None:
+        """Nothing tells then which of them was right."""
+        again = EProcess(HARM_GRID, (LOG_ZERO,) * len(HARM_GRID), 0.0).overruled(0.5, 0.1)
+        assert set(again.logs) == {round(math.log(0.4), 4)}
+
+    @pytest.mark.parametrize(("level", "kept_back"), [(1.1, 0.1), (0.5, 0.5), (0.5, -0.1), (0.0, 0.0)])
+    def test_no_more_wealth_is_begun_with_than_there_was(self, level: float, kept_back: float) -> None:
+        """Nor nothing, nor less than is kept back."""
+        with pytest.raises(ValueError, match="cannot begin with"):
+            EProcess.begin(HARM_GRID).overruled(level, kept_back)

@@ -22,6 +22,8 @@ from modelramp.analysis.frozen import (
     freeze_rate,
     freeze_tails,
     fund,
+    hides_harm,
+    plan_alone,
     reserving,
     upper_rate,
 )
@@ -183,13 +185,17 @@ class TestTails:
         found, bounds = freeze_tails(TailEvidence.begin(PLAN, WEALTH), HARM, CALLS, delta=1e-3)
         fast, slow = (upper_rate(counts, delta=5e-4) for counts in CALLS)
         assert bounds == (fast, slow)
-        assert [one.null for one in found.plan.harm] == [alone(HARM, fast), Null(0.0, 2.0 * slow)]
-        assert [one.null for one in found.plan.gates] == [Null(0.0, 1.5 * slow)]
+        assert found.plan is PLAN  # a step beside stable may follow
+        absolute = plan_alone(PLAN, HARM, bounds)
+        assert [one.null for one in absolute.harm] == [alone(HARM, fast), Null(0.0, 2.0 * slow)]
+        assert [one.null for one in absolute.gates] == [Null(0.0, 1.5 * slow)]
+        assert plan_alone(absolute, HARM, bounds) == absolute
         assert [one.unstarted for one in found.harm] == [pytest.approx(0.225)] * 2
 
     def test_calls_of_the_candidate_alone_are_counted_then(self) -> None:
         """Half of the calls above 100 ms instead of a tenth: found at once, and again after a restart."""
-        frozen, _ = freeze_tails(TailEvidence.begin(PLAN, WEALTH), HARM, CALLS, delta=1e-3)
+        begun, bounds = freeze_tails(TailEvidence.begin(PLAN, WEALTH), HARM, CALLS, delta=1e-3)
+        frozen = replace(begun, plan=plan_alone(PLAN, HARM, bounds))
         mine = Histogram.from_buckets({0.1: 100.0, 0.5: 200.0, math.inf: 200.0})
         seen = TailBlock(BEGIN, BEGIN + timedelta(seconds=15), mine, Histogram((), (), 0.0))
         grown = frozen.observe(seen, margins(0.005, 1.0), each_block(frozen.harm[0]))
@@ -201,7 +207,7 @@ class TestTails:
         limit = (JudgedEdge(0.5, Null(0.0, 0.01)),)
         begun = TailEvidence.begin(TailPlan(limit, limit), WEALTH)
         found, bounds = freeze_tails(begun, HARM, (), delta=1e-3)
-        assert (found.plan, bounds) == (begun.plan, ())
+        assert (plan_alone(found.plan, HARM, bounds), bounds) == (begun.plan, ())
         assert found.harm[0].unstarted == pytest.approx(0.25)
 
     def test_without_a_past_nothing_is_bounded(self) -> None:
@@ -287,3 +293,31 @@ def test_harm_could_hide_below_a_bound_far_above_what_was_counted(
     Not below a high bound as such: stable may really be that bad.
     """
     assert coarse(bound, counts) is expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "past", "expected"),
+    [
+        ((0.12, 0.01), CALLS, False),
+        ((0.55, 0.01), CALLS, False),
+        ((0.12, 0.2), CALLS, False),
+        ((0.25, 0.2), CALLS, True),
+        ((UNBOUNDED, UNBOUNDED), CALLS, True),
+        ((0.12, 0.01), CALLS[:1], True),
+        ((0.12, 0.01), (), True),
+        ((0.95, 0.55), (Counts(1e4, 9400.0), Counts(1e4, 5400.0)), True),
+    ],
+    ids=[
+        "both known", "the heavy tail coarse", "the light tail coarse", "both coarse", "nothing known", "of other edges",
+        "nothing counted", "known, and nothing exceeds the margins",
+    ],
+)  # fmt: skip
+def test_harm_of_durations_could_hide_where_it_could_at_every_edge(
+    bounds: tuple[float, ...], past: tuple[Counts, ...], *, expected: bool
+) -> None:
+    """
+    One edge at which it shows is enough; a gate is none, nor an edge whose margin allows for everything.
+    """
+    plan = TailPlan((JudgedEdge(0.1, Null(1.1, 0.0)), JudgedEdge(0.5, Null(2.0, 0.0))), (JudgedEdge(0.5),))
+    assert hides_harm(plan, bounds, past) is expected
+    assert hides_harm(TailPlan((JudgedEdge(0.5),), (JudgedEdge(0.1),)), (0.12, 0.3), CALLS)

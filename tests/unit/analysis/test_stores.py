@@ -103,3 +103,8 @@ def test_answers_of_one_look_have_instants_in_common() -> None:
 def test_stable_is_forgotten_once_nobody_asks_for_it() -> None:
     """An answer without its newest sample is then no other store's."""
     assert Store(5, 7, 3).without_stable() == Store(5, 0, 3)
+
+
+def test_what_was_counted_in_the_other_arm_s_place_is_put_right() -> None:
+    """Instants of both arms change places; what another store counted up to does not."""
+    assert Store(5, 7, 3).turned() == Store(7, 5, 3)

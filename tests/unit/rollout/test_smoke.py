@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from fakes.rollout import NOW, ago, rev, route, situation, step, world
+from fakes.rollout import NOW, ago, rev, route, situation, step, verdict, world
 
 from modelramp.api.scalars import Share
 from modelramp.api.spec import WarmUp
@@ -35,7 +35,7 @@ def previewed(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - as `world`
     """
     A switch whose preview is in place.
     """
-    memory = {"step": changes.pop("step", preview()), "verdicts": (), "evidence": ()}
+    memory = {"step": changes.pop("step", preview()), "verdicts": (verdict(),), "evidence": ()}
     return {"sections": BLUE_GREEN, "remembered": memory, "route": route({"1": "100", "2": "0"}), **changes}
 
 
