@@ -308,8 +308,8 @@ def test_harm_could_hide_below_a_bound_far_above_what_was_counted(
         ((0.95, 0.55), (Counts(1e4, 9400.0), Counts(1e4, 5400.0)), True),
     ],
     ids=[
-        "both known", "the heavy tail coarse", "the light tail coarse", "both coarse", "nothing known", "of other edges",
-        "nothing counted", "known, and nothing exceeds the margins",
+        "both known", "the heavy tail coarse", "the light tail coarse", "both coarse", "nothing known",
+        "of other edges", "nothing counted", "known, and nothing exceeds the margins",
     ],
 )  # fmt: skip
 def test_harm_of_durations_could_hide_where_it_could_at_every_edge(

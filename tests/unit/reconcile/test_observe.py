@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from unit.reconcile.parts import BEGIN, KEY, in_flight, opened, revision_for, spec_for, stamp
 
-from modelramp.analysis import Counts, Series, Wealth
+from modelramp.analysis import Block, Counts, Series, Wealth
 from modelramp.analysis.stores import Store
 from modelramp.analysis.tailplan import JudgedEdge, TailPlan
 from modelramp.analysis.tails import TailBlock, TailEvidence
@@ -601,3 +601,67 @@ def parse_changes(changes: Mapping[str, Any]) -> MLModelDeployment:
     The deployment of such a spec.
     """
     return deployment(changes=changes)
+
+
+BLUE_GREEN = {"strategy": {"blueGreen": {}}}
+BEFORE = {
+    "index": 0,
+    "display": "1/2",
+    "traffic": "0%",
+    "preview": True,
+    "enteredAt": stamp(NOW - timedelta(minutes=2)),
+}
+PREVIEW = {**BEFORE, "inPlaceSince": stamp(NOW - timedelta(seconds=120))}
+
+
+class TestPreview:
+    """
+    Everything is switched next: of stable is counted until then what the candidate will be held against.
+    """
+
+    def test_a_rate_is_counted_by_stable_s_series(self) -> None:
+        """
+        Two questions, and none about the candidate; what is told stands in stable's place.
+        """
+        world = World()
+        world.counted(OLD, "2", *(1000 + 90 * number for number in range(12)))
+        world.counted(OLD, "5", *(1000 + 10 * number for number in range(12)))
+        reading = seen(world, deployment(changes=BLUE_GREEN, step=PREVIEW)).readings["errors"]
+        assert isinstance(reading, Measured)
+        assert isinstance(reading.block, Block)
+        assert reading.block.stable.n == 10 * reading.block.stable.x > 0
+        assert (reading.block.candidate, reading.pods, reading.slices) == (Counts(), {}, {})
+        assert (reading.store.candidate, reading.store.stable > 0) == (0, True)
+        assert len(world.asked) == 2
+        assert all(OLD in question.selector for question in world.asked)
+
+    def test_durations_are_counted_by_stable_s_buckets(self) -> None:
+        """
+        Likewise.
+        """
+        analysis = {"analysis": {"metrics": [LATENCY], "lookBack": "10m"}, **BLUE_GREEN}
+        asked = deployment(changes=analysis, step=PREVIEW, evidence=[opened_latency()])
+        reading = seen(took(World(), OLD, 80, 89, 90), asked).readings["latency"]
+        assert isinstance(reading, Measured)
+        assert isinstance(reading.block, TailBlock)
+        assert (reading.block.stable.n > 0, reading.block.candidate.n) == (True, 0.0)
+
+    def test_what_is_missing_is_missing_of_stable(self) -> None:
+        """
+        It has no samples; or the source does not answer.
+        """
+        asked = deployment(changes=BLUE_GREEN, step=PREVIEW)
+        assert seen(World(), asked).readings == {"errors": NoData("NoStableSamples")}
+        assert seen(World(outage=OUTAGES[0]), asked).readings == {"errors": Unavailable(str(OUTAGES[0]))}
+
+    def test_another_store_s_answer_is_left_out(self) -> None:
+        """
+        The instant that stable's last block rests on is missing in it.
+        """
+        fresh = opened("errors")
+        fresh["state"] = {**fresh["state"], "store": [0, round((NOW.timestamp() - 33) * 1000), 0]}
+        world = World()
+        world.counted(OLD, "2", *(1000 + 90 * number for number in range(12)))
+        reading = seen(world, deployment(changes=BLUE_GREEN, step=PREVIEW, evidence=[fresh])).readings["errors"]
+        assert isinstance(reading, AnotherStore)
+        assert (reading.store.candidate, reading.store.stable > 0, reading.store.since > 0) == (0, True, True)
