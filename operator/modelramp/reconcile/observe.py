@@ -182,9 +182,12 @@ def _turned(reading: Reading | None) -> Reading | None:
     What was read with stable in the candidate's place, put right.
     """
     match reading:
-        case Measured(block=Block() | TailBlock() as block):
-            right = replace(block, candidate=block.stable, stable=block.candidate)
+        case Measured(block=Block() as counts):
+            right = replace(counts, candidate=counts.stable, stable=counts.candidate)
             return Measured(right, note=reading.note, store=reading.store.turned())
+        case Measured(block=TailBlock() as calls):
+            moved = replace(calls, candidate=calls.stable, stable=calls.candidate)
+            return Measured(moved, store=reading.store.turned())
         case AnotherStore():
             return replace(reading, store=reading.store.turned())
         case NoData(message=Absence.NO_CANDIDATE_SAMPLES):

@@ -4,7 +4,7 @@ What an account is held against once stable gets no request any more.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 from modelramp.analysis import Block, Counts, Margins, MetricEvidence, Wealth
 from modelramp.analysis.betting import GaugeEvidence
@@ -49,7 +49,7 @@ def observe_alone(
         case TailEvidence() as tails:
             held = replace(tails, plan=plan_alone(tails.plan, margins.harm, account.bounds or ()))
             counted = replace(account, metric=held).observe(block, slices, margins, wealth)
-            return replace(counted, metric=replace(counted.metric, plan=tails.plan))
+            return replace(counted, metric=replace(cast("TailEvidence", counted.metric), plan=tails.plan))
         case _:
             known = NO_SLICES if account.bounds else slices
             return account.observe(block, known, margins_alone(account, margins), wealth)

@@ -31,6 +31,7 @@ def count_stable(account: Account, block: AnyBlock) -> Account:
     known = account.counted_until
     if known is not None and block.start < known:
         return account
+    past: tuple[Counts, ...]
     match account.metric, block:
         case MetricEvidence(), Block():
             past = (sum(account.past, NOTHING) + block.stable,)

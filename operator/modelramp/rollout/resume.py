@@ -25,8 +25,8 @@ from modelramp.rollout.strategy import course_of, place_of
 
 HALF: Final = 0.5
 KEPT_BACK: Final = 0.2
-"""Of the wealth after an overruled finding. Simulated: a harmful version is found again after 0.92 to 1.02 times as many
-bad answers as in its first try, in a second and a third retry after 1.03 and 1.09 to 1.17 times as many."""
+"""Of the wealth after an overruled finding. Simulated: a harmful version is found again after 0.92 to 1.02 times the
+bad answers of its first try, in a second and a third retry after 1.03 and 1.09 to 1.17 times."""
 MEASURE: Final = {"metrics", "slices", "overdispersion"}
 COURSE: Final = {"canary", "blue_green", "shadow"}
 NOTHING_STARTED: Final = Wealth(at_start=0.0, per_step=0.0, per_block=0.0)
