@@ -24,7 +24,16 @@ FULL_STATUS: Final[dict[str, Any]] = {
     "message": "waits for evidence",
     "stable": {"revision": "a", "version": "1", "since": AT, "restartId": "r-1"},
     "candidate": {"revision": "b", "version": "2", "since": AT, "readySince": AT, "readyPods": 2, "warm": True},
-    "rejected": [{"revision": "c", "version": "0", "reason": "AnalysisFailed", "at": AT}],
+    "rejected": [
+        {
+            "revision": "c",
+            "version": "0",
+            "reason": "AnalysisFailed",
+            "at": AT,
+            "evidence": [{"name": "errors", "state": {"harm": [-0.6931, 0.25], "until": AT, "level": 0.5}}],
+            "claim": "0123456789",
+        }
+    ],
     "step": {"index": 1, "display": "2/4", "traffic": "25%", "enteredAt": AT, "inPlaceSince": AT},
     "recommendation": {
         "verb": "approve",
