@@ -128,6 +128,13 @@ class Wealth:
     per_step: float
     per_block: float
 
+    def at_level(self, level: float) -> "Wealth":
+        """Return what is started later by evidence that began with so much of the wealth (0 to 1)."""
+        if level == 1.0:
+            return self
+        per_step, per_block = (round(level * one, AMOUNT_DECIMALS) for one in (self.per_step, self.per_block))
+        return Wealth(self.at_start, per_step, per_block)
+
 
 def wealth_schedule(*, planned_blocks: int, later_steps: int) -> Wealth:
     """

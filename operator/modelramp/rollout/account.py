@@ -23,7 +23,6 @@ from modelramp.analysis import (
 from modelramp.analysis import seconds_left as rate_seconds_left
 from modelramp.analysis.betting import GaugeBlock, GaugeEvidence, GaugeMargins, GaugeState
 from modelramp.analysis.combination import shared
-from modelramp.analysis.eprocess import AMOUNT_DECIMALS
 from modelramp.analysis.forecast import tail_seconds_left
 from modelramp.analysis.frozen import baseline_of, coarse, each_block, hides_harm, reserving
 from modelramp.analysis.podguard import GuardState, PodGuard
@@ -105,8 +104,7 @@ class Account:
             return False
         if isinstance(self.metric, TailEvidence):
             return hides_harm(self.metric.plan, self.bounds, self.past)
-        past = self.past[0] if self.past else Counts()
-        return coarse(self.bounds[0], baseline_of(self.totals.stable, past))
+        return coarse(self.bounds[0], baseline_of(self.totals.stable, sum(self.past, Counts())))
 
     @property
     def counted_until(self) -> datetime | None:
@@ -191,18 +189,9 @@ class Account:
         """
         Begin a later step.
         """
-        wealth = self._at_level(wealth)
+        wealth = wealth.at_level(self.level)
         slices = None if self.slices is None else self.slices.enter_step(wealth)
         return replace(self, metric=self.metric.enter_step(reserving(wealth, self._unstarted)), slices=slices)
-
-    def _at_level(self, wealth: Wealth) -> Wealth:
-        """
-        The schedule of a rollout, of so much wealth as this evidence began with.
-        """
-        if self.level == 1.0:
-            return wealth
-        per_step, per_block = (round(one * self.level, AMOUNT_DECIMALS) for one in (wealth.per_step, wealth.per_block))
-        return replace(wealth, per_step=per_step, per_block=per_block)
 
     @property
     def _unstarted(self) -> float:
@@ -232,7 +221,7 @@ class Account:
         `pods` are the counts of stable's pods in it. Should they be found to differ by more than the overdispersion
         allows for, the evidence begins again with a larger one.
         """
-        known, wealth = self.counted_until, self._at_level(wealth)
+        known, wealth = self.counted_until, wealth.at_level(self.level)
         if known is not None and block.end <= known:
             return self
         match self.metric, block, margins:

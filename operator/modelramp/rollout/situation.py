@@ -151,7 +151,8 @@ class Situation:
     def counted_metrics(self) -> tuple[Metric, ...]:
         """
         The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
-        only limits can be held against the candidate.
+        only limits can be held against the candidate. In the preview of one that is never beside stable it is stable
+        that is counted, for the time after the switch.
         """
         match self.judged:
             case Judged.BESIDE_STABLE:
@@ -160,29 +161,18 @@ class Situation:
                 known = (m for m in self.judged_metrics if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
             case Judged.NOT_AT_ALL:
-                return self._compared_later
+                at_once = self.step is not None and self.stable is not None and not course_of(self.spec).compares
+                return tuple(m for m in self.judged_metrics if at_once and m.compares_counts)
             case unknown:
                 assert_never(unknown)
 
     @property
-    def _compared_later(self) -> tuple[Metric, ...]:
-        """
-        In the preview of a candidate that is never beside stable, those it is held against stable's counts in once it
-        has everything: of stable they are counted until then. None in other steps.
-        """
-        if self.step is None or self.stable is None or course_of(self.spec).compares:
-            return ()
-        return tuple(m for m in self.judged_metrics if m.gauge is None and m.against is None and m.below is None)
-
-    @property
     def required_metrics(self) -> tuple[Metric, ...]:
         """
-        Those of the counted metrics that must be certified to pass the present step; in the preview those of them that
-        the next step needs, of which stable must be known well enough.
+        Those of the counted metrics that must be certified to pass the present step; in the preview those of the next.
         """
-        step = self.step
-        if step is not None and step.judged is Judged.NOT_AT_ALL and self.next_step is not None:
-            step = self.next_step[1]
+        ahead = self.next_step if self.judged is Judged.NOT_AT_ALL else None
+        step = self.step if ahead is None else ahead[1]
         named = step.metrics if step is not None else None
         return tuple(m for m in self.counted_metrics if named is None or m.title in named)
 

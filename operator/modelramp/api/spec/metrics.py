@@ -299,6 +299,13 @@ class Metric(ApiModel):
         return self.name or str(self.preset)
 
     @property
+    def compares_counts(self) -> bool:
+        """
+        Whether it is counted and held against stable's counts, not against a limit of its own.
+        """
+        return self.gauge is None and self.against is None and self.below is None
+
+    @property
     def is_rate(self) -> bool:
         """
         Whether it is a share of bad events; otherwise it is a duration in buckets, or a gauge.
