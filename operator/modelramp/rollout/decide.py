@@ -26,6 +26,7 @@ from modelramp.rollout.plan import Because, Plan
 from modelramp.rollout.recommend import RECOMMENDING
 from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match, held_back
 from modelramp.rollout.situation import Situation
+from modelramp.rollout.strategy import Judged
 from modelramp.rollout.waiting import waiting_message
 
 POLL: Final = timedelta(seconds=2)  # while waiting for something that also wakes us when it changes
@@ -80,7 +81,7 @@ def _shown(s: Situation, *, moved: bool) -> Status:
             "observed_generation": s.deployment.generation,
             "phase_since": s.status.phase_since or s.now,
             "message": s.status.message if moved else waiting_message(s),
-            "evidence_summary": _summary(s.status),
+            "evidence_summary": None if s.judged is Judged.NOT_AT_ALL else _summary(s.status),
             "traffic": traffic_status(s, candidate_percent(s)),
             "replicas": arm.pods if arm else 0,
             "selector": labels if s.stable else "",

@@ -272,6 +272,13 @@ class TestWaiting:
             assert {ConditionType.NO_DATA, ConditionType.NO_TRAFFIC}.isdisjoint(found)
         assert message(Reason.STEP_PASSED, s) == "step 1/2 (the preview) passed: errors: stable 600 bad of 2001"
 
+    def test_no_evidence_is_shown_of_a_candidate_that_is_not_judged(self) -> None:
+        """
+        It would be one of twenty, which says nothing.
+        """
+        plan = decide(*world(Phase.PROGRESSING, **previewed(rate(), theirs(20, 0))), NOW)
+        assert (plan.because.rule, plan.status.evidence_summary) == (None, None)
+
     def test_durations_are_waited_for_as_rates_are(self) -> None:
         """
         Their calls are told, without those above any one of the edges.
