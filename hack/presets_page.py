@@ -25,7 +25,7 @@ two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means,
 a mean says nothing of the slowest.
 
 Selectors hold placeholders: `$arm` stands for the matchers of a revision's pods, `namespace="…",pod=~"…"`, as a scrape
-that finds pods sets these labels; `${{namespace}}`, `${{service}}` and `${{revision}}` for its names. Where several
+that finds pods sets these labels; `${{namespace}}`, `${{deployment}}`, `${{service}}` and `${{revision}}` for its names. Where several
 sources tell a preset, the model server's row is the first choice, else the traffic layer's, else the exporter's.
 
 Each row is checked by a real Prometheus on a sample page, for two revisions (`tests/contracts/test_presets.py`). The
@@ -35,6 +35,7 @@ without data nothing is certified.
 _LAYERS: Final = {
     Layer.RUNTIME: "Model servers",
     Layer.TRAFFIC: "Gateways and meshes",
+    Layer.COMPARISON: "The comparator",
     Layer.NODE: "Exporters beside them",
 }
 

@@ -83,6 +83,8 @@ class Preset(StrEnum):
     """GPU memory in use."""
     MEMORY = "memory"
     """Memory that cannot be taken back from the containers."""
+    DISAGREEMENT = "disagreement"
+    """The share of answers that differ from stable's."""
     CPU = "cpu"
     """CPU time used; a second a second is one core."""
 
@@ -104,6 +106,7 @@ UNITS: Final = {
     Preset.GPU: Unit.RATIO,
     Preset.GPU_MEMORY: Unit.BYTES,
     Preset.MEMORY: Unit.BYTES,
+    Preset.DISAGREEMENT: Unit.RATIO,
     Preset.CPU: Unit.SECONDS,
 }
 
@@ -132,6 +135,7 @@ class Source(StrEnum):
     NGINX = "nginx"
     TRAEFIK = "traefik"
     KNATIVE = "knative"
+    COMPARATOR = "comparator"
     DCGM = "dcgm"
     CADVISOR = "cadvisor"
 
@@ -145,6 +149,8 @@ class Layer(StrEnum):
     """The model server: knows most, and counts nothing once it is dead."""
     TRAFFIC = "traffic"
     """A gateway or mesh before it."""
+    COMPARISON = "comparison"
+    """Between the traffic layer and a candidate that gets copies: it asks, and compares what is answered."""
     NODE = "node"
     """An exporter of the machine, beside it."""
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import MLModelDeploymentSpec, compared
 from modelramp.rollout.strategy import NOTHING, WHOLE, course_of
 
 
@@ -90,6 +90,18 @@ def _field(spec: MLModelDeploymentSpec) -> str:
     if given.canary is None and given.blue_green is None:
         return "spec.useCase"
     return f"{course_of(spec).field}.shadow.mirror"
+
+
+def comparator_missing(spec: MLModelDeploymentSpec, *, can_compare: bool) -> str | None:
+    """
+    The field that asks for comparators, which this operator cannot run; None: it can, or nothing asks.
+    """
+    if can_compare or compared(spec.strategy) is None:
+        return None
+    return (
+        f"{_field(spec).removesuffix('mirror')}compare: this operator has no image for comparators; see its setting "
+        "MODELRAMP_COMPARATOR_IMAGE, which the chart sets unless comparator.enabled is false"
+    )
 
 
 def impossible(spec: MLModelDeploymentSpec, controller: str | None) -> str | None:

@@ -72,11 +72,14 @@ class GaugeTemplate:
 
 Template = CounterTemplate | BucketTemplate | GaugeTemplate
 
+COMPARATOR: Final = "modelramp.io/comparator"
+"""Stands for a comparator as the one who sends a candidate its requests, in the gateway's place."""
 GATEWAY_SOURCES: Final[Mapping[str, Source]] = {
     "projectcontour.io/gateway-controller": Source.ENVOY,
     "istio.io/virtual-service": Source.ISTIO,
+    COMPARATOR: Source.COMPARATOR,
 }
-"""By the controller name of the GatewayClass, or what stands for a mesh."""
+"""By the controller name of the GatewayClass, or what stands for a mesh or for a comparator."""
 RUNTIME_SOURCES: Final[Mapping[Runtime, Source]] = {
     runtime: Source(str(runtime)) for runtime in Runtime if runtime is not Runtime.CUSTOM
 }
@@ -203,6 +206,7 @@ def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
     return {
         "namespace": namespace,
         "service": service,
+        "deployment": deployment,
         "revision": revision,
         "arm": f'namespace="{namespace}",pod=~"{service}-[a-z0-9]+-[a-z0-9]+"',
     }

@@ -12,6 +12,7 @@ from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, more_time, shortage
+from modelramp.rollout.comparing import awaits_comparator
 from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
@@ -114,7 +115,8 @@ def route_overdue(s: Situation) -> bool:
     allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
     overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
-    return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
+    # A stable without endpoints, or a comparator without, is no fault of the candidate.
+    return overdue and never and stable_serves(s) and not awaits_comparator(s)
 
 
 def promotion_overdue(s: Situation) -> bool:
@@ -245,6 +247,8 @@ def _counted_share(s: Situation) -> float:
     step = s.step
     if step is None or step.cohort is not None:
         return 1.0  # callers choose by their header: any share may be right
+    if step.compare is not None:
+        return 1.0  # a comparator asks stable once or twice for each copy that it samples
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)

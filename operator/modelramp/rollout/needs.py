@@ -102,7 +102,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
     slices, evidence, alone = s.spec.analysis.slices, s.evidence, s.judged is Judged.ALONE
     for metric, window in due(s):
-        template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
+        template = template_of(metric, s.spec.serving.runtime, s.told_by)
         arms = [
             filled(template, s.deployment.namespace, s.deployment.name, revision) if template and revision else None
             for revision in (s.candidate, None if alone else s.stable)

@@ -16,11 +16,12 @@ from modelramp.analysis.gauges import gauge_margins
 from modelramp.api.action import ActionRequest, UnreadableRequest, read_action
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
-from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
+from modelramp.api.spec import AnalysisMode, Metric, MetricPreset, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
-from modelramp.rollout.capabilities import impossible
+from modelramp.rollout.capabilities import comparator_missing, impossible
+from modelramp.rollout.counters import COMPARATOR
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
@@ -148,16 +149,26 @@ class Situation:
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
     @property
+    def told_by(self) -> str | None:
+        """
+        Whose counters tell of the candidate's requests beside its own: the gateway's controller, or what stands for the
+        comparator, which asks for them while copies go there; None: nobody's.
+        """
+        return COMPARATOR if self.step is not None and self.step.compare else self.observed.route.controller
+
+    @property
     def counted_metrics(self) -> tuple[Metric, ...]:
         """
         The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
-        only limits can be held against the candidate.
+        only limits can be held against the candidate. Disagreement is counted where answers are compared.
         """
+        compares = self.step is not None and self.step.compare is not None
+        asked = tuple(m for m in self.judged_metrics if compares or m.preset is not MetricPreset.DISAGREEMENT)
         match self.judged:
             case Judged.BESIDE_STABLE:
-                return self.judged_metrics if self.stable is not None else ()
+                return asked if self.stable is not None else ()
             case Judged.ALONE:
-                known = (m for m in self.judged_metrics if m.gauge is None)
+                known = (m for m in asked if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
             case Judged.NOT_AT_ALL:
                 return ()
@@ -180,6 +191,7 @@ class Situation:
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
         beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
+        beyond = beyond or comparator_missing(self.spec, can_compare=self.observed.can_compare)
         return beyond or next(found, None)
 
     @property
@@ -297,8 +309,9 @@ class Situation:
         """
         The route copies to the candidate what the step says, and nothing else.
         """
-        wanted = {self.candidate: step.mirror} if step.mirror else {}
-        return dict(self.observed.route.mirrors) == wanted
+        wanted, route = {self.candidate: step.mirror} if step.mirror else {}, self.observed.route
+        by_way = {self.candidate} if step.compare is not None else set()
+        return dict(route.mirrors) == wanted and route.compared == by_way
 
     def route_sends(self, step: Step) -> bool:
         """

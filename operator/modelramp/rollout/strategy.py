@@ -20,6 +20,7 @@ from modelramp.api.spec import (
     Canary,
     CanaryStep,
     Cohort,
+    Compare,
     MLModelDeploymentSpec,
     OnPassed,
     Shadow,
@@ -77,6 +78,8 @@ class Step:
     deadline: timedelta
     mirror: Decimal = NOTHING
     """The share of requests that is copied to it, in percent; 0: none."""
+    compare: Compare | None = None
+    """How the copies' answers are compared with stable's; None: they are not, and copies go to the candidate itself."""
     preview: bool = False
     """It is at full size and gets nothing but what carries the preview's header."""
     cohort: Cohort | None = None
@@ -131,6 +134,7 @@ def _mirrored(stage: ShadowStage, next_share: float) -> Step:
     return Step(
         percent=NOTHING,
         mirror=stage.mirror.percent,
+        compare=stage.compare,
         next_share=next_share,
         soak=stage.soak.timedelta,
         deadline=stage.deadline.timedelta,
@@ -240,6 +244,7 @@ def step_at(spec: MLModelDeploymentSpec, place: Place) -> Step:
     return Step(
         percent=place.percent,
         mirror=place.mirror,
+        compare=like.compare if place.mirror else None,
         preview=place.preview,
         next_share=_fraction(above) if compared else None,
         soak=like.soak,
