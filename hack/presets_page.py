@@ -25,8 +25,9 @@ two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means,
 a mean says nothing of the slowest.
 
 Selectors hold placeholders: `$arm` stands for the matchers of a revision's pods, `namespace="…",pod=~"…"`, as a scrape
-that finds pods sets these labels; `${{namespace}}`, `${{deployment}}`, `${{service}}` and `${{revision}}` for its names. Where several
-sources tell a preset, the model server's row is the first choice, else the traffic layer's, else the exporter's.
+that finds pods sets these labels; `${{namespace}}`, `${{deployment}}`, `${{service}}` and `${{revision}}` for its
+names. Where several sources tell a preset, the model server's row is the first choice, else the traffic layer's, else
+the exporter's.
 
 Each row is checked by a real Prometheus on a sample page, for two revisions (`tests/contracts/test_presets.py`). The
 pages are ours, written after the documentation named with each source. A version whose names differ gives no data, and
