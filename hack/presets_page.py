@@ -9,7 +9,7 @@ from docs_rollout import member_docs
 
 from modelramp.cli.presets import ROLES
 from modelramp.presets import LEFT_OUT, PAGES, TABLE, UNITS, Kind, Layer, Preset, Row, Source
-from modelramp.rollout.counters import GATEWAY_SOURCES, RUNTIME_SOURCES
+from modelramp.rollout.counters import COMPARATOR, GATEWAY_SOURCES, RUNTIME_SOURCES
 
 _HEAD: Final = """<!-- Generated from operator/modelramp/presets by `python hack/generate.py`; do not edit. -->
 # Metric presets
@@ -20,6 +20,8 @@ programs.
 The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
 name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
 {runtimes}.
+The ratio `disagreement` is the comparator's, in a shadow stage with `compare`; there it also stands in the gateway's
+place for `errors`, as the gateway sees none of the candidate's answers.
 Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
 two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
 a mean says nothing of the slowest.
@@ -97,7 +99,7 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=", ".join(RUNTIME_SOURCES))
+    head = _HEAD.format(gateways=" and ".join(name for name in GATEWAY_SOURCES if name != COMPARATOR), runtimes=", ".join(RUNTIME_SOURCES))
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")
