@@ -150,12 +150,8 @@ class Operator:
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
         routes = routers_of(self._transport, self._store, self._settings.routers)
-        comparators = KubernetesComparators(
-            self._transport,
-            self._store,
-            image=self._settings.comparator_image,
-            pull_policy=self._settings.comparator_pull_policy,
-        )
+        image, policy = self._settings.comparator_image, self._settings.comparator_pull_policy
+        comparators = KubernetesComparators(self._transport, self._store, image=image, pull_policy=policy)
         events = KubernetesEvents(
             self._transport,
             self._clock,

@@ -104,14 +104,16 @@ def comparator_missing(spec: MLModelDeploymentSpec, *, can_compare: bool) -> str
     )
 
 
-def impossible(spec: MLModelDeploymentSpec, controller: str | None) -> str | None:
+def impossible(spec: MLModelDeploymentSpec, controller: str | None, *, can_compare: bool = True) -> str | None:
     """
-    What the spec asks and the gateway cannot do, with the field; None: nothing.
+    What the spec asks and the gateway or this operator cannot do, with the field; None: nothing.
 
-    `controller` is its controller's name; None: no gateway has answered yet, so nothing is known to be impossible.
+    `controller` is the gateway's controller's name; None: none has answered yet, so of it nothing is known to be
+    impossible. `can_compare`: the operator can run comparators.
     """
-    if controller is None:
-        return None
+    missing = comparator_missing(spec, can_compare=can_compare)
+    if missing is not None or controller is None:
+        return missing
     found = (cannot_copy(controller, step.mirror) for step in course_of(spec).steps)
     said = next((reason for reason in found if reason is not None), None)
     return None if said is None else f"{_field(spec)}: {said}"

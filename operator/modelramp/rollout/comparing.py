@@ -7,6 +7,7 @@ from typing import Final
 
 from modelramp.api.identity import digest
 from modelramp.api.vocabulary import ConditionType, Phase
+from modelramp.rollout.counters import COMPARATOR
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.plan import DeleteComparator, EnsureComparator
 from modelramp.rollout.situation import Situation
@@ -25,6 +26,15 @@ def wanted_comparator(s: Situation) -> EnsureComparator | None:
         return None
     told = {"stable": s.stable, "compare": compare.to_wire()}
     return EnsureComparator(revision=s.candidate, stable=s.stable, compare=compare, hash=digest(told))
+
+
+def sender(s: Situation) -> str | None:
+    """
+    Who sends the candidate its requests in the present step, and counts them: the gateway, by its controller, or what
+    stands for the comparator; None: not known.
+    """
+    compares = s.step is not None and s.step.compare is not None
+    return COMPARATOR if compares else s.observed.route.controller
 
 
 def comparator_serves(s: Situation) -> bool:

@@ -115,7 +115,7 @@ def route_overdue(s: Situation) -> bool:
     allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
     overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
-    # A stable without endpoints, or a comparator without, is no fault of the candidate.
+    # where stable or the comparator has no endpoint, it is no fault of the candidate
     return overdue and never and stable_serves(s) and not awaits_comparator(s)
 
 
@@ -245,10 +245,8 @@ def _counted_share(s: Situation) -> float:
     The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
     """
     step = s.step
-    if step is None or step.cohort is not None:
-        return 1.0  # callers choose by their header: any share may be right
-    if step.compare is not None:
-        return 1.0  # a comparator asks stable once or twice for each copy that it samples
+    if step is None or step.cohort is not None or step.compare is not None:
+        return 1.0  # by header callers choose, and a comparator asks stable once or twice: any share may be right
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)

@@ -16,12 +16,11 @@ from modelramp.analysis.gauges import gauge_margins
 from modelramp.api.action import ActionRequest, UnreadableRequest, read_action
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.names import ANNOTATION_ACTION
-from modelramp.api.spec import AnalysisMode, Metric, MetricPreset, MetricWeight, MLModelDeploymentSpec
+from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
-from modelramp.rollout.capabilities import comparator_missing, impossible
-from modelramp.rollout.counters import COMPARATOR
+from modelramp.rollout.capabilities import impossible
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
@@ -149,21 +148,12 @@ class Situation:
         return () if self.spec.analysis.mode is AnalysisMode.GUARDRAILS_ONLY else self.spec.analysis.metrics
 
     @property
-    def told_by(self) -> str | None:
-        """
-        Whose counters tell of the candidate's requests beside its own: the gateway's controller, or what stands for the
-        comparator, which asks for them while copies go there; None: nobody's.
-        """
-        return COMPARATOR if self.step is not None and self.step.compare else self.observed.route.controller
-
-    @property
     def counted_metrics(self) -> tuple[Metric, ...]:
         """
         The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
         only limits can be held against the candidate. Disagreement is counted where answers are compared.
         """
-        compares = self.step is not None and self.step.compare is not None
-        asked = tuple(m for m in self.judged_metrics if compares or m.preset is not MetricPreset.DISAGREEMENT)
+        asked = tuple(m for m in self.judged_metrics if self.step is None or self.step.counts(m))
         match self.judged:
             case Judged.BESIDE_STABLE:
                 return asked if self.stable is not None else ()
@@ -190,9 +180,8 @@ class Situation:
         nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
-        beyond = beyond or comparator_missing(self.spec, can_compare=self.observed.can_compare)
-        return beyond or next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller, can_compare=self.observed.can_compare)
+        return beyond or unreachable(self.spec) or next(found, None)
 
     @property
     def unseen(self) -> frozenset[str]:

@@ -21,6 +21,8 @@ from modelramp.api.spec import (
     CanaryStep,
     Cohort,
     Compare,
+    Metric,
+    MetricPreset,
     MLModelDeploymentSpec,
     OnPassed,
     Shadow,
@@ -99,6 +101,12 @@ class Step:
         if self.next_share is not None:
             return Judged.BESIDE_STABLE
         return Judged.ALONE if self.percent == WHOLE else Judged.NOT_AT_ALL
+
+    def counts(self, metric: Metric) -> bool:
+        """
+        The metric can be counted in it: disagreement only where answers are compared.
+        """
+        return self.compare is not None or metric.preset is not MetricPreset.DISAGREEMENT
 
     @property
     def place(self) -> Place:

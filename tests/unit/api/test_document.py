@@ -390,7 +390,7 @@ class TestMetrics:
         own = Metric.model_validate(OWN_RATIO)
         histogram = Metric.model_validate({"name": "h", "histogram": {"buckets": "a{$arm}"}})
         rates = {preset for preset in MetricPreset if Metric(preset=preset).is_rate}
-        assert rates == {MetricPreset.ERRORS, MetricPreset.ABORTS}
+        assert rates == {MetricPreset.ERRORS, MetricPreset.ABORTS, MetricPreset.DISAGREEMENT}
         assert (own.is_rate, histogram.is_rate) == (True, False)
         assert [one.title for one in (own, histogram, Metric(preset=MetricPreset.QUEUE_TIME))] == [
             "a",
