@@ -20,6 +20,7 @@ programs.
 The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
 name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
 {runtimes}.
+The ratio `disagreement` is the comparator's ([comparator.md](../comparator.md)), whatever the gateway and the runtime.
 Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
 two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
 a mean says nothing of the slowest.
@@ -36,6 +37,7 @@ _LAYERS: Final = {
     Layer.RUNTIME: "Model servers",
     Layer.TRAFFIC: "Gateways and meshes",
     Layer.NODE: "Exporters beside them",
+    Layer.SHADOW: "Services for copies",
 }
 
 

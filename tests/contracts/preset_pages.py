@@ -87,7 +87,8 @@ class PresetPages:
             for revision in ("both",) if shows_both(source) else REVISIONS:
                 middle = "-deployment" if source is Source.KNATIVE else ""
                 own = {"namespace": "ml", "pod": f"{workload_name(source, revision)}{middle}-5d4f7c9b8d-x2x4z"}
-                other = {"namespace": "monitoring", "pod": f"{source}-0"}
+                beside = "ml" if source is Source.COMPARATOR else "monitoring"  # it runs where what it compares runs
+                other = {"namespace": beside, "pod": f"{source}-0"}
                 labels = other if revision == "both" else own
                 found.append(
                     {
