@@ -25,11 +25,12 @@ class Labels:
 
     def of(self, output: str | None) -> str:
         """
-        The output itself, if it has a label or gets one now; else `other`. None is an output too long for a label.
+        The output itself, if it has a label or gets one now; else `other`. None is an output too long for a label, and
+        an empty label would be none.
         """
-        if output is None or output in self._given:
-            return output or OTHER
-        if len(self._given) >= MOST:
+        if output in self._given:
+            return output
+        if not output or len(self._given) >= MOST:
             return OTHER
         self._seen[output] += 1
         if self._seen[output] <= SEEN_BEFORE:

@@ -5,7 +5,7 @@ JSON values, and the one way in which an answer cannot be read.
 import json
 from typing import TypeAlias
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 class UnreadableAnswerError(ValueError):
