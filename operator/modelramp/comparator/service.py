@@ -56,9 +56,10 @@ class Comparator:
     @property
     def ports(self) -> tuple[int, int]:
         """
-        Where copies are taken, and where metrics are served; known once it is open.
+        Where copies are taken, and where metrics are served; known once it is open. Of free ports those of IPv4.
         """
-        port, metrics_port = (int(runner.addresses[0][1]) for runner in self._runners)
+        # an address of IPv4 is a pair, one of IPv6 has four parts and sorts behind it
+        port, metrics_port = (int(min(runner.addresses, key=len)[1]) for runner in self._runners)
         return port, metrics_port
 
     @property
@@ -76,9 +77,13 @@ class Comparator:
             OSError: a port is taken.
         """
         await self._replays.__aenter__()
-        for runner, port in zip(self._runners, (self._settings.port, self._settings.metrics_port), strict=True):
-            await runner.setup()
-            await web.TCPSite(runner, port=port).start()
+        try:
+            for runner, port in zip(self._runners, (self._settings.port, self._settings.metrics_port), strict=True):
+                await runner.setup()
+                await web.TCPSite(runner, port=port).start()
+        except OSError:
+            await self._shut()
+            raise
         self._ending = False
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._settings.concurrency)]
         log.info("taking copies", extra={"port": self.ports[0], "metricsPort": self.ports[1]})
@@ -95,10 +100,13 @@ class Comparator:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._counts.request(Result.UNPAIRED, self._unsettled)
+        await self._shut()
+        log.info("ended", extra={"taken": self._taken, "unpaired": self._unsettled})
+
+    async def _shut(self) -> None:
         await self._replays.__aexit__()
         for runner in self._runners:
             await runner.cleanup()
-        log.info("ended", extra={"taken": self._taken, "unpaired": self._unsettled})
 
     async def run(self, ended: asyncio.Event) -> None:
         """
