@@ -20,8 +20,8 @@ programs.
 The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
 name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
 {runtimes}.
-The ratio `disagreement` is the comparator's, in a shadow stage with `compare`; there it also stands in the gateway's
-place for `errors`, as the gateway sees none of the candidate's answers.
+The ratio `disagreement` is the comparator's ([comparator.md](../comparator.md)), in a shadow stage with `compare`;
+there it stands in the gateway's place for `errors` too, as the gateway sees none of the candidate's answers.
 Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
 two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
 a mean says nothing of the slowest.
@@ -38,8 +38,8 @@ without data nothing is certified.
 _LAYERS: Final = {
     Layer.RUNTIME: "Model servers",
     Layer.TRAFFIC: "Gateways and meshes",
-    Layer.COMPARISON: "The comparator",
     Layer.NODE: "Exporters beside them",
+    Layer.SHADOW: "Services for copies",
 }
 
 
@@ -99,7 +99,10 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(name for name in GATEWAY_SOURCES if name != COMPARATOR), runtimes=", ".join(RUNTIME_SOURCES))
+    head = _HEAD.format(
+        gateways=" and ".join(name for name in GATEWAY_SOURCES if name != COMPARATOR),
+        runtimes=", ".join(RUNTIME_SOURCES),
+    )
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")

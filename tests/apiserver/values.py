@@ -190,7 +190,7 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         "http://p?x=1",
         "http://p/",
     ),
-    "preset": (*RATE_PRESETS, *DURATION_PRESETS, "throughput", "Errors", "queueTime"),
+    "preset": (*RATE_PRESETS, *DURATION_PRESETS, "disagreement", "throughput", "Errors", "queueTime"),
     "limit": (*_BAD_SHARES, *LIMITS, "50.0001%", "51%", "100%", 0, 1, 8, 1_000_000, 1_000_001, "8", 8.5),
     "mayGrow": (*_BAD_SHARES, *GROWTHS),
     "quantile": (*QUANTILES, "", "0", "1", "0.4", "0.49999", "1.0", ".9", "0.", "99", "0.999999", "0.9 ", "0.9\n", 0.9),

@@ -83,10 +83,10 @@ class Preset(StrEnum):
     """GPU memory in use."""
     MEMORY = "memory"
     """Memory that cannot be taken back from the containers."""
-    DISAGREEMENT = "disagreement"
-    """The share of answers that differ from stable's."""
     CPU = "cpu"
     """CPU time used; a second a second is one core."""
+    DISAGREEMENT = "disagreement"
+    """The share of requests that the revision answers otherwise than stable."""
 
 
 UNITS: Final = {
@@ -106,8 +106,8 @@ UNITS: Final = {
     Preset.GPU: Unit.RATIO,
     Preset.GPU_MEMORY: Unit.BYTES,
     Preset.MEMORY: Unit.BYTES,
-    Preset.DISAGREEMENT: Unit.RATIO,
     Preset.CPU: Unit.SECONDS,
+    Preset.DISAGREEMENT: Unit.RATIO,
 }
 
 
@@ -135,9 +135,9 @@ class Source(StrEnum):
     NGINX = "nginx"
     TRAEFIK = "traefik"
     KNATIVE = "knative"
-    COMPARATOR = "comparator"
     DCGM = "dcgm"
     CADVISOR = "cadvisor"
+    COMPARATOR = "comparator"
 
 
 class Layer(StrEnum):
@@ -149,10 +149,10 @@ class Layer(StrEnum):
     """The model server: knows most, and counts nothing once it is dead."""
     TRAFFIC = "traffic"
     """A gateway or mesh before it."""
-    COMPARISON = "comparison"
-    """Between the traffic layer and a candidate that gets copies: it asks, and compares what is answered."""
     NODE = "node"
     """An exporter of the machine, beside it."""
+    SHADOW = "shadow"
+    """A service that gets copies of requests, and asks the revisions itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

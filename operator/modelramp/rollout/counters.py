@@ -118,8 +118,11 @@ def gateway_counters(controller: str | None) -> CounterTemplate | None:
 def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterator[Source | None]:
     """
     Whom a preset is read from, the best first. A crashed server counts no errors, so the gateway is asked for them
-    first; everything else the server knows better.
+    first; everything else the server knows better. How answers differ only the comparator sees, which is neither.
     """
+    if metric.preset is MetricPreset.DISAGREEMENT:
+        yield Source.COMPARATOR
+        return
     gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
     if metric.origin is not None:
         yield gateway if metric.origin is MetricOrigin.GATEWAY else server

@@ -323,8 +323,8 @@ def test_the_comparator_is_asked_in_the_gateway_s_place() -> None:
         for arm_asked, revision in ((question.candidate, rev("2")), (question.stable, rev("1"))):
             bad = getattr(arm_asked, "bad", "")
             assert bad.startswith("modelramp_comparator_pairs_total{")
-            assert f'revision="{revision}",namespace="ml",pod=~"fraud-[0-9a-f]{{9,10}}.*"' in bad
-            assert f'outcome="{outcome}"' in bad
+            assert f'namespace="ml",revision="{revision}",pod=~"fraud-[0-9a-f]{{9,10}}.*"' in bad
+            assert outcome in bad.rpartition("outcome")[2]
 
 
 def test_a_split_cannot_be_told_from_pairs() -> None:

@@ -34,10 +34,8 @@ USER: Final = 65532  # of the operator's image
 # Proxies learn of a leaving endpoint only after the pod was told to stop, and the comparator drains its queue for 10 s.
 PRE_STOP_SECONDS: Final = 5
 GRACE_SECONDS: Final = 30
-# The longest queue of the largest bodies fits into the memory's limit, beside the answers under way.
-QUEUE: Final = 250
-MAX_BODY: Final = "1Mi"
-RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}}
+# The bodies that wait have 64 MiB at most, and those under way 3 MiB a pair: what the program takes, its own limits.
+RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
 
 
 def _pod_labels(owner: Owner, revision: str) -> dict[str, str]:
@@ -85,8 +83,6 @@ def _options(compare: Compare) -> dict[str, str]:
         "--control": str(compare.control),
         "--timeout": str(compare.timeout),
         "--concurrency": str(compare.concurrency),
-        "--queue": str(QUEUE),
-        "--max-body": MAX_BODY,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -16,9 +16,9 @@ TIMEOUT_RANGE: Final = "timeout must be above 0s and at most 5m"
 TOLERANCE_OF_NUMBERS: Final = "tolerance belongs to as: Number"
 LONGEST_TIMEOUT_SECONDS: Final = 300
 
-_NAME: Final = r"[A-Za-z_][A-Za-z0-9_-]*"
-_INDEX: Final = r"(\[[0-9]{1,6}\])*"
-EXTRACT: Final = rf"^{_NAME}{_INDEX}(\.{_NAME}{_INDEX})*$"
+_NAME: Final = r"[A-Za-z0-9_-]+"
+_AT: Final = r"\[[0-9]{1,9}\]|\['[^'\]]+'\]"
+EXTRACT: Final = rf"^(\$(\.{_NAME}|{_AT})|{_NAME}|{_AT})(\.{_NAME}|{_AT})*$"
 TOLERANCE: Final = r"^[0-9]{1,12}(\.[0-9]{1,12})?%?$"
 
 
@@ -28,15 +28,15 @@ class Comparison(StrEnum):
     """
 
     EQUAL = "Equal"
-    """They are the same JSON, whatever the order of an object's keys."""
+    """They are the same JSON, whatever the order of an object's keys; 1 equals 1.0."""
     NUMBER = "Number"
-    """They are numbers that differ by no more than the tolerance."""
+    """They are one number each, or as many, none further apart than the tolerance."""
     ARG_MAX = "ArgMax"
-    """They are lists of numbers whose largest is at the same place."""
+    """Their largest score is at the same place, or under the same name; of each row."""
     SET = "Set"
-    """They are lists with the same members, in whatever order."""
+    """They have the same members, whatever their order and however often each."""
     TEXT = "Text"
-    """They are the same text, but for white space and case."""
+    """They are the same text, but for case, white space and the ways to write one character."""
 
 
 def _sampled(share: Share) -> Share:

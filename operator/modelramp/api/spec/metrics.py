@@ -189,8 +189,7 @@ _POSITIVE: Final = rules(("duration(self) > duration('0s')", SPAN_ABOVE_ZERO))
 
 ONE_METRIC_FORM: Final = "give exactly one of preset, ratio, histogram and gauge"
 FORM_NEEDS_NAME: Final = "a ratio, histogram or gauge of your own needs a name"
-ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset"
-TOLD_BY_COMPARATOR: Final = "disagreement is told by the comparator alone: leave out origin"
+ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset, and not to disagreement, which the comparator alone tells"
 RATES_ONLY: Final = "against belongs to a ratio, or to the presets errors, aborts and disagreement"
 DURATIONS_ONLY: Final = (
     "quantile, mayGrow, below and threshold belong to a histogram, or to a preset of durations; mayGrow also to a gauge"
@@ -223,8 +222,7 @@ class Metric(ApiModel):
                 ONE_METRIC_FORM,
             ),
             ("has(self.preset) || has(self.name)", FORM_NEEDS_NAME),
-            ("!has(self.origin) || has(self.preset)", ORIGIN_NEEDS_PRESET),
-            ("!has(self.origin) || !has(self.preset) || self.preset != 'disagreement'", TOLD_BY_COMPARATOR),
+            ("!has(self.origin) || has(self.preset) && self.preset != 'disagreement'", ORIGIN_NEEDS_PRESET),
             (f"!has(self.against) || {_RATE_IN_CEL}", RATES_ONLY),
             (f"!{_ASKED_IN_CEL} || !{_RATE_IN_CEL}", DURATIONS_ONLY),
             (_GAUGE_IN_CEL, GAUGE_GROWS),
@@ -274,10 +272,8 @@ class Metric(ApiModel):
             raise ValueError(ONE_METRIC_FORM)
         if self.preset is None and self.name is None:
             raise ValueError(FORM_NEEDS_NAME)
-        if self.origin is not None and self.preset is None:
+        if self.origin is not None and self.preset in {None, MetricPreset.DISAGREEMENT}:
             raise ValueError(ORIGIN_NEEDS_PRESET)
-        if self.origin is not None and self.preset is MetricPreset.DISAGREEMENT:
-            raise ValueError(TOLD_BY_COMPARATOR)
         return self
 
     @model_validator(mode="after")
