@@ -45,11 +45,11 @@ class Answer:
     failure: Failure | None = None
 
     @property
-    def is_error(self) -> bool:
+    def is_good(self) -> bool:
         """
-        It is an answer of any other status than 2xx, or was cut off.
+        It is an answer 2xx that came in time; one too large to be read may be as good as others.
         """
-        return self.failure is Failure.BROKEN or (self.failure is None and self.status not in _GOOD)
+        return self.failure is Failure.TOO_LARGE or (self.failure is None and self.status in _GOOD)
 
 
 class Outcome(StrEnum):
@@ -57,12 +57,12 @@ class Outcome(StrEnum):
     What became of a pair; the first that holds.
     """
 
-    STABLE_ERROR = "stable_error"
-    """Stable gave no answer 2xx: there is nothing to agree with."""
     TIMEOUT = "timeout"
-    """One of the two took longer than both may."""
+    """Stable gave no answer in the time that both have: there is nothing to agree with."""
+    STABLE_ERROR = "stable_error"
+    """Stable gave no answer 2xx: the same."""
     CANDIDATE_ERROR = "candidate_error"
-    """The candidate gave no answer 2xx."""
+    """Stable did, and the candidate gave none 2xx in time."""
     UNREADABLE = "unreadable"
     """Stable's answer has not the form that was asked for: likely what is asked for is wrong."""
     AGREE = "agree"
@@ -100,11 +100,9 @@ def judge(stable: Answer, candidate: Answer, extractor: Extractor, comparison: C
     """
     Compare two answers; of a control, `candidate` is stable's second one.
     """
-    if stable.is_error:
-        return Pair(Outcome.STABLE_ERROR)
-    if Failure.TIMEOUT in {stable.failure, candidate.failure}:
-        return Pair(Outcome.TIMEOUT)
-    if candidate.is_error:
+    if not stable.is_good:
+        return Pair(Outcome.TIMEOUT if stable.failure is Failure.TIMEOUT else Outcome.STABLE_ERROR)
+    if not candidate.is_good:
         return Pair(Outcome.CANDIDATE_ERROR)
     one, other = (_reading(answer, extractor, comparison) for answer in (stable, candidate))
     if one is None:
