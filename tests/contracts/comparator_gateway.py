@@ -179,7 +179,7 @@ class Process:
         while (now := sum((found := await self.counted(family)).values())) < total:
             assert now > before, f"{now} of {total} {family}, and no more in {STANDSTILL_SECONDS} s"
             before, until = now, time.monotonic() + STANDSTILL_SECONDS
-            while time.monotonic() < until and sum((await self.counted(family)).values()) == now:
+            while time.monotonic() < until and sum((await self.counted(family)).values()) == now:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return found
 

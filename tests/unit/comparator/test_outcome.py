@@ -49,6 +49,7 @@ BROKEN, LATE, LARGE = (failed(one) for one in (Failure.BROKEN, Failure.TIMEOUT, 
         (LARGE, answer(), Outcome.UNREADABLE),
         (answer(), GARBAGE, Outcome.DISAGREE),
         (answer(), LARGE, Outcome.DISAGREE),
+        (answer(), Answer(500, b"", 0.01, Failure.TOO_LARGE), Outcome.CANDIDATE_ERROR),
     ],
 )
 def test_the_first_outcome_that_holds(stable: Answer, candidate: Answer, outcome: Outcome) -> None:

@@ -49,7 +49,7 @@ class Answer:
         """
         It is an answer 2xx that came in time; one too large to be read may be as good as others.
         """
-        return self.failure is Failure.TOO_LARGE or (self.failure is None and self.status in _GOOD)
+        return self.status in _GOOD and self.failure in {None, Failure.TOO_LARGE}
 
 
 class Outcome(StrEnum):
