@@ -233,7 +233,11 @@ class TestProblems:
             ({"histogram": {"buckets": "a{$arm}"}}, "", "a ratio, histogram or gauge of your own needs a name"),
             ({"preset": "errors", "histogram": {"buckets": "a{$arm}"}}, "", "exactly one of"),
             ({"name": "a", "histogram": {"buckets": "a{$arm}"}, "origin": "Runtime"}, "", "origin belongs to a preset"),
-            ({"preset": "disagreement", "origin": "Runtime"}, "", "and not to disagreement"),
+            (
+                {"preset": "disagreement", "origin": "Runtime"},
+                "",
+                "origin belongs to a preset, and not to disagreement",
+            ),
             ({"preset": "disagreement", "below": "1s"}, "", "belong to a histogram"),
             ({"name": "a", "histogram": {"buckets": 'a{x="y"}'}}, ".histogram.buckets", "tell the revisions apart"),
             ({"name": "a", "histogram": {"buckets": "a{$arm}", "unit": "ms"}}, ".histogram.unit", "'Milliseconds'"),

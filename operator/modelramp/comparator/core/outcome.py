@@ -57,12 +57,12 @@ class Outcome(StrEnum):
     What became of a pair; the first that holds.
     """
 
-    TIMEOUT = "timeout"
-    """Stable gave no answer in the time that both have: there is nothing to agree with."""
     STABLE_ERROR = "stable_error"
-    """Stable gave no answer 2xx: the same."""
+    """Stable gave no answer 2xx in time: there is nothing to agree with."""
+    TIMEOUT = "timeout"
+    """Stable did, and the candidate gave no answer in the time that both have."""
     CANDIDATE_ERROR = "candidate_error"
-    """Stable did, and the candidate gave none 2xx in time."""
+    """Stable did, and the candidate gave none 2xx."""
     UNREADABLE = "unreadable"
     """Stable's answer has not the form that was asked for: likely what is asked for is wrong."""
     AGREE = "agree"
@@ -101,9 +101,9 @@ def judge(stable: Answer, candidate: Answer, extractor: Extractor, comparison: C
     Compare two answers; of a control, `candidate` is stable's second one.
     """
     if not stable.is_good:
-        return Pair(Outcome.TIMEOUT if stable.failure is Failure.TIMEOUT else Outcome.STABLE_ERROR)
+        return Pair(Outcome.STABLE_ERROR)
     if not candidate.is_good:
-        return Pair(Outcome.CANDIDATE_ERROR)
+        return Pair(Outcome.TIMEOUT if candidate.failure is Failure.TIMEOUT else Outcome.CANDIDATE_ERROR)
     one, other = (_reading(answer, extractor, comparison) for answer in (stable, candidate))
     if one is None:
         return Pair(Outcome.UNREADABLE)
