@@ -21,6 +21,7 @@ from rig.xds import cluster_name
 
 NAMESPACE: Final = "ml"
 START_SECONDS: Final = 20.0
+STANDSTILL_SECONDS: Final = 20.0
 PATH: Final = "/v2/models/fraud/infer"
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
@@ -172,10 +173,13 @@ class Process:
         """What it has counted so far."""
         return counted(await self._told("/metrics"), family)
 
-    async def until(self, family: str, total: float, seconds: float = 30.0) -> Counted:
-        """Wait until so many are counted in all; what is counted then."""
-        async with asyncio.timeout(seconds):
-            while sum((found := await self.counted(family)).values()) < total:  # noqa: ASYNC110 - nobody tells
+    async def until(self, family: str, total: float) -> Counted:
+        """Wait until so many are counted in all, as long as there is progress; what is counted then."""
+        before, found = -1.0, dict[tuple[str, ...], float]()
+        while (now := sum((found := await self.counted(family)).values())) < total:
+            assert now > before, f"{now} of {total} {family}, and no more in {STANDSTILL_SECONDS} s"
+            before, until = now, time.monotonic() + STANDSTILL_SECONDS
+            while time.monotonic() < until and sum((await self.counted(family)).values()) == now:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return found
 

@@ -26,7 +26,7 @@ class Result(StrEnum):
     UNSAMPLED = "unsampled"
     """It is none of the sample, or of another method than those compared."""
     DROPPED = "dropped"
-    """The queue was full, or the process is ending."""
+    """There was no room, or the process was ending, or the gateway left before the body was there."""
     TOO_LARGE = "too_large"
     """Its body is longer than what is read."""
     LOOP = "loop"

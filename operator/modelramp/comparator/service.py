@@ -37,7 +37,7 @@ class Comparator:
         """
         self._settings = settings
         self._queue: asyncio.Queue[Copy] = asyncio.Queue(settings.queue)
-        self._queued_bytes, self._taken, self._unsettled, self._ending = 0, 0, 0, True
+        self._held_bytes, self._taken, self._unsettled, self._ending = 0, 0, 0, True
         self._counts = Counts(
             settings.stable.revision, settings.candidate.revision, settings.comparison, self._queue.qsize
         )
@@ -132,16 +132,31 @@ class Comparator:
         lot = self._settings.sampling.lot(request_id)
         if request.method not in self._settings.methods or lot is Lot.UNSAMPLED:
             return Result.UNSAMPLED
-        refused = self._refusal(0)
-        if refused is not None:
-            return refused
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return Result.TOO_LARGE
+        body = await self._read(request)
+        if isinstance(body, Result):
+            return body
         kept = kept_headers(headers, request_id, credentials=self._settings.forward_credentials)
         target = request.rel_url.raw_path_qs
         return self._enqueue(Copy(request.method, target, kept, body, lot is Lot.CONTROL))
+
+    async def _read(self, request: web.Request) -> bytes | Result:
+        """
+        The body, with room kept for all of it while it arrives; else what becomes of the copy without.
+        """
+        most, told = self._settings.max_body, request.content_length
+        expected = most if told is None else told
+        refused = Result.TOO_LARGE if expected > most else self._refusal(expected)
+        if refused is not None:
+            return refused
+        self._held_bytes += expected
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return Result.TOO_LARGE
+        except (web.RequestPayloadError, OSError):  # the gateway left in the middle of it
+            return Result.DROPPED
+        finally:
+            self._held_bytes -= expected
 
     def _refusal(self, size: int) -> Result | None:
         """
@@ -150,7 +165,7 @@ class Comparator:
         budget = self._settings.max_requests
         if budget is not None and self._taken >= budget:
             return Result.OVER_BUDGET
-        full = self._queue.full() or self._queued_bytes + size > self._settings.queue_bytes
+        full = self._queue.full() or self._held_bytes + size > self._settings.queue_bytes
         return Result.DROPPED if full or self._ending else None
 
     def _enqueue(self, copy: Copy) -> Result:
@@ -158,7 +173,7 @@ class Comparator:
         if refused is not None:
             return refused
         self._queue.put_nowait(copy)
-        self._queued_bytes += len(copy.body)
+        self._held_bytes += len(copy.body)
         self._taken += 1
         self._unsettled += 1
         return Result.TAKEN
@@ -166,12 +181,12 @@ class Comparator:
     async def _work(self) -> None:
         while True:
             copy = await self._queue.get()
-            self._queued_bytes -= len(copy.body)
             try:
                 await self._compare(copy)
             except Exception:  # a worker that has died would be missed by nobody
                 log.exception("a pair was given up")
                 self._counts.request(Result.UNPAIRED)
+            self._held_bytes -= len(copy.body)
             self._unsettled -= 1
             self._queue.task_done()
 

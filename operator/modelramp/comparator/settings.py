@@ -40,7 +40,7 @@ class ComparatorSettings:
         sampling: Which requests are compared, and which are controls.
         timeout_seconds: Of both calls of a pair, which begin together.
         queue: Requests that wait at most; more are dropped.
-        queue_bytes: Their bodies together at most; more are dropped.
+        queue_bytes: Bodies of requests that arrive, wait and are asked, together at most; more are dropped.
         concurrency: Pairs asked at a time.
         max_body: Bytes of a request, and of an answer, that are read at most.
         max_requests: Requests taken in the life of this process; None: no limit.

@@ -189,6 +189,7 @@ def test_what_cannot_be_compared_so_is_unreadable(how: Compare, value: Json) -> 
     [
         (Compare.EQUAL, "cat", "cat"),
         (Compare.EQUAL, ["cat"], "cat"),
+        (Compare.EQUAL, [[["cat"]]], "cat"),
         (Compare.EQUAL, 3, "3"),
         (Compare.EQUAL, True, "true"),
         (Compare.EQUAL, None, "null"),

@@ -45,11 +45,11 @@ class Answer:
     failure: Failure | None = None
 
     @property
-    def is_error(self) -> bool:
+    def is_good(self) -> bool:
         """
-        It is an answer of any other status than 2xx, or was cut off.
+        It is an answer 2xx that came in time; one too large to be read may be as good as others.
         """
-        return self.failure is Failure.BROKEN or (self.failure is None and self.status not in _GOOD)
+        return self.status in _GOOD and self.failure in {None, Failure.TOO_LARGE}
 
 
 class Outcome(StrEnum):
@@ -58,11 +58,11 @@ class Outcome(StrEnum):
     """
 
     STABLE_ERROR = "stable_error"
-    """Stable gave no answer 2xx: there is nothing to agree with."""
+    """Stable gave no answer 2xx in time: there is nothing to agree with."""
     TIMEOUT = "timeout"
-    """One of the two took longer than both may."""
+    """Stable did, and the candidate gave no answer in the time that both have."""
     CANDIDATE_ERROR = "candidate_error"
-    """The candidate gave no answer 2xx."""
+    """Stable did, and the candidate gave none 2xx."""
     UNREADABLE = "unreadable"
     """Stable's answer has not the form that was asked for: likely what is asked for is wrong."""
     AGREE = "agree"
@@ -100,12 +100,10 @@ def judge(stable: Answer, candidate: Answer, extractor: Extractor, comparison: C
     """
     Compare two answers; of a control, `candidate` is stable's second one.
     """
-    if stable.is_error:
+    if not stable.is_good:
         return Pair(Outcome.STABLE_ERROR)
-    if Failure.TIMEOUT in {stable.failure, candidate.failure}:
-        return Pair(Outcome.TIMEOUT)
-    if candidate.is_error:
-        return Pair(Outcome.CANDIDATE_ERROR)
+    if not candidate.is_good:
+        return Pair(Outcome.TIMEOUT if candidate.failure is Failure.TIMEOUT else Outcome.CANDIDATE_ERROR)
     one, other = (_reading(answer, extractor, comparison) for answer in (stable, candidate))
     if one is None:
         return Pair(Outcome.UNREADABLE)
