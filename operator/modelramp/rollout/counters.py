@@ -120,14 +120,13 @@ def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterat
     Whom a preset is read from, the best first. A crashed server counts no errors, so the gateway is asked for them
     first; everything else the server knows better. How answers differ only the comparator sees, which is neither.
     """
+    gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
     if metric.preset is MetricPreset.DISAGREEMENT:
         yield Source.COMPARATOR
-        return
-    gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
-    if metric.origin is not None:
+    elif metric.origin is not None:
         yield gateway if metric.origin is MetricOrigin.GATEWAY else server
-        return
-    yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
+    else:
+        yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
 
 
 def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:

@@ -1,3 +1,4 @@
+import argparse
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from modelramp.adapters.kubernetes.comparing import arguments_of, comparator_dep
 from modelramp.adapters.kubernetes.rendering import selector_of
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, MAX_NAME_LENGTH, REVISION_LENGTH, comparator_name
 from modelramp.api.spec import Compare
+from modelramp.cli.comparator import comparator_arguments, settings_of
 from modelramp.ports import Key, Owner
 from modelramp.rollout.plan import EnsureComparator
 
@@ -110,3 +112,21 @@ def test_it_is_told_what_to_compare(compare: dict[str, Any], said: dict[str, str
     assert told["candidate"] == f"{'b' * 10}=http://fraud-{'b' * 10}.ml.svc:80"
     assert said.items() <= told.items()
     assert ("extract" in told, "tolerance" in told) == ("extract" in compare, "tolerance" in compare)
+
+
+def test_the_comparator_understands_its_command_line() -> None:
+    """With everything that may be said; the program that is started is this very one."""
+    everything = Compare.model_validate(
+        {
+            "extract": "$.outputs[0]['a.b']", "as": "Number", "tolerance": "1%", "sample": "0.25%", "control": "50%",
+            "timeout": "1m500ms", "concurrency": 256,
+        }
+    )  # fmt: skip
+    for compare in (Compare(), everything):
+        effect = EnsureComparator(revision="b" * 10, stable="a" * 10, compare=compare, hash="h")
+        parser = argparse.ArgumentParser()
+        comparator_arguments(parser)
+        found = settings_of(parser.parse_args(arguments_of(OWNER, effect)[1:]))
+        assert (found.stable.revision, found.candidate.revision) == ("a" * 10, "b" * 10)
+        assert (found.concurrency, found.timeout_seconds) == (compare.concurrency, compare.timeout.seconds)
+        assert str(found.comparison.compare) == str(compare.comparison)
