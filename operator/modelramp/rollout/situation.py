@@ -151,18 +151,19 @@ class Situation:
     def counted_metrics(self) -> tuple[Metric, ...]:
         """
         The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
-        only limits can be held against the candidate. In the preview of one that is never beside stable it is stable
-        that is counted, for the time after the switch.
+        only limits can be held against the candidate. Disagreement is counted where answers are compared, and in the
+        preview of a candidate that is never beside stable it is stable that is counted, for the time after the switch.
         """
+        asked = tuple(m for m in self.judged_metrics if self.step is None or self.step.counts(m))
         match self.judged:
             case Judged.BESIDE_STABLE:
-                return self.judged_metrics if self.stable is not None else ()
+                return asked if self.stable is not None else ()
             case Judged.ALONE:
-                known = (m for m in self.judged_metrics if m.gauge is None)
+                known = (m for m in asked if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
             case Judged.NOT_AT_ALL:
                 at_once = self.step is not None and self.stable is not None and not course_of(self.spec).compares
-                return tuple(m for m in self.judged_metrics if at_once and m.compares_counts)
+                return tuple(m for m in asked if at_once and m.compares_counts)
             case unknown:
                 assert_never(unknown)
 
@@ -183,8 +184,8 @@ class Situation:
         nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
-        return beyond or next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller, can_compare=self.observed.can_compare)
+        return beyond or unreachable(self.spec) or next(found, None)
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -301,8 +302,9 @@ class Situation:
         """
         The route copies to the candidate what the step says, and nothing else.
         """
-        wanted = {self.candidate: step.mirror} if step.mirror else {}
-        return dict(self.observed.route.mirrors) == wanted
+        wanted, route = {self.candidate: step.mirror} if step.mirror else {}, self.observed.route
+        by_way = {self.candidate} if step.compare is not None else set()
+        return dict(route.mirrors) == wanted and route.compared == by_way
 
     def route_sends(self, step: Step) -> bool:
         """
