@@ -1,121 +1,160 @@
 """
-Kill -9 of the operator's own process right after each single write of a rollout, on a real API server: none left out.
+Kill -9 of the operator's own process after each single write of a rollout, on a real API server: none left out.
 
-One object for each write: the operator is killed after the first write to the first object, after the second write to
-the second, and so on, all in one namespace. Each object so suffers its own death at its own place, and the others' in
-between. All end as the one that was left in peace.
+One object for each write of each kind of rollout. The proxy lets the first object's first write through and nothing
+after it, of the second object two writes, and so on; then the process is killed, and a new one finds every object
+right after another write. All end as the one of their kind that was left in peace.
 """
 
-import os
-import signal
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from apiserver.deadly_proxy import DeadlyProxy
-from apiserver.fleet import One
-from apiserver.operator_world import OperatorWorld, eventually
+from apiserver.deadly_proxy import DeadlyProxy, Write
+from apiserver.kill_fleet import KINDS, Fleet, KillWorld, course, kind_of, shrunk_under_traffic
+from apiserver.operator_world import eventually
 from apiserver.server import ApiServer
+
+from modelramp.api.names import workload_name
 
 pytestmark = pytest.mark.apiserver
 
-STRATEGIES: Final[dict[str, dict[str, Any]]] = {
-    "canary": {"canary": {"steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "1s"}, "scaleDownDelay": "1s"},
-    "blueGreen": {"blueGreen": {"preSwitch": {"soak": "1s"}, "bake": "1s"}, "scaleDownDelay": "1s"},
-}
-DEADLINE_SECONDS: Final = 400.0
+LONGEST_SECONDS: Final = 200.0
+QUIET_SECONDS: Final = 9.0  # longer than a changed route is given to settle, the longest time in which nothing is due
+LOOK_SECONDS: Final = 1.5
+WORKERS: Final = "64"
+LEAST_WRITES: Final = {
+    "first": 5, "canary": 15, "canarybad": 15, "bluegreen": 12, "parts": 15, "shadow": 10,
+}  # fmt: skip
 
 
-def end(one: One) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Told:
     """
-    Where it ended, without times.
+    What happened.
     """
-    status = one.status
-    deployments = one.owned("/apis/apps/v1", "deployments")
-    return {
-        "phase": status.get("phase"),
-        "stable": (status.get("stable") or {}).get("version"),
-        "candidate": status.get("candidate"),
-        "history": one.history,
-        "rejected": status.get("rejected") or [],
-        "deployments": [
-            (item["spec"]["replicas"], item["metadata"]["labels"]["modelramp.io/role"]) for item in deployments
-        ],
-        "services": len(one.owned("/api/v1", "services")),
-        "shares": one.shares,
+
+    ends: dict[str, dict[str, Any]]
+    logs: dict[str, list[Write]]
+    """What was written of each object until its end, from version 1 at rest on."""
+    written_before: dict[str, int]
+    """How much of that was written before the process was killed."""
+    dead: dict[str, str]
+    """The write after which an object's process was dead, where it made so many."""
+    stable: dict[str, str]
+    """The Service of version 1."""
+
+    def of(self, kind: str) -> list[str]:
+        """
+        The objects of a kind that were not left in peace.
+        """
+        return [f"{kind}{number}" for number in range(1, KINDS[kind].most + 1)]
+
+
+def _quiet(proxy: DeadlyProxy) -> None:
+    eventually(lambda: time.monotonic() - proxy.last_at > QUIET_SECONDS, "nothing is written", LONGEST_SECONDS)
+
+
+def _at_rest(fleet: Fleet, names: list[str]) -> bool:
+    ends = fleet.ends()
+    return all(ends[name]["phase"] == "Stable" for name in names)
+
+
+def _as_in_peace(fleet: Fleet) -> bool:
+    ends = fleet.ends()
+    return all(ends[name] == ends[f"{kind_of(name)}0"] for name in fleet.names)
+
+
+def _killed(world: KillWorld, proxy: DeadlyProxy) -> Told:
+    fleet = Fleet(world)
+    before = fleet.begin()
+    world.start()
+    eventually(lambda: _at_rest(fleet, before), "version 1 serves everywhere", LONGEST_SECONDS)
+    _quiet(proxy)
+    models = world.items("/apis/modelramp.io/v1alpha1", "mlmodeldeployments")
+    stable = {
+        model["metadata"]["name"]: workload_name(model["metadata"]["name"], model["status"]["stable"]["revision"])
+        for model in models
     }
+    proxy.log.clear()
+    proxy.dies.update({name: int(name.removeprefix(kind_of(name))) for name in fleet.names})
+    fleet.go_on()
+    _quiet(proxy)  # each is dead after its last write, or at its end
+    written, dead = {name: len(log) for name, log in proxy.log.items()}, dict(proxy.dead)
+    world.kill()
+    proxy.dies.clear()
+    proxy.dead.clear()
+    world.start()
+    until = time.monotonic() + LONGEST_SECONDS
+    while not _as_in_peace(fleet) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    return Told(fleet.ends(), dict(proxy.log), written, dead, stable)
 
 
-def rolled_out(ones: list[One], version: str) -> bool:
+@pytest.fixture(scope="module")
+def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """
-    The version serves alone in all of them.
+    All of it at once.
     """
-    return all(one.serves(version)[0]() for one in ones)
-
-
-@pytest.mark.parametrize("kind", ["canary"])  # blueGreen takes minutes more; the small world enumerates all
-def test_a_kill_after_any_write_changes_no_end(kind: str, served: ApiServer, tmp_path: Path) -> None:
-    """
-    As many kills as the rollout has writes.
-    """
-    strategy = STRATEGIES[kind]
-    world = OperatorWorld(served, f"kills-{time.time_ns() % 10**10}", tmp_path)
+    folder = tmp_path_factory.mktemp("kills")
+    world = KillWorld(served, f"kills-{time.time_ns() % 10**10}", folder)
     world.open()
-    with DeadlyProxy(served, tmp_path) as proxy:
-        world.settings["KUBECONFIG"] = str(proxy.kubeconfig)
+    began = time.monotonic()
+    with DeadlyProxy(served, folder) as proxy:
+        world.settings.update({"KUBECONFIG": str(proxy.kubeconfig), "MODELRAMP_WORKERS": WORKERS})
         try:
-            calm = One(world, "calm0")
-            calm.apply("1", strategy=strategy)
-            world.start()
-            eventually(lambda: rolled_out([calm], "1"), "version 1 serves")
-            proxy.written.clear()
-            proxy.log.clear()
-            calm.apply("2", strategy=strategy)
-            eventually(lambda: rolled_out([calm], "2"), "version 2 serves")
-            time.sleep(3)
-            writes = list(proxy.log["calm0"])
-            assert len(writes) > 15, writes
-
-            ones = [One(world, f"k{number}") for number in range(1, len(writes) + 1)]
-            for one in ones:
-                one.apply("1", strategy=strategy)
-            eventually(lambda: rolled_out(ones, "1"), "version 1 serves everywhere", DEADLINE_SECONDS)
-            proxy.written.clear()
-            proxy.log.clear()
-            proxy.dies = {one.name: number for number, one in enumerate(ones, start=1)}
-            proxy.kill = lambda: os.kill(world.process.pid, signal.SIGKILL) if world.process else None
-            for one in ones:
-                one.apply("2", strategy=strategy)
-            revived(world, proxy, ones)
-            survived = [one.name for one in ones if one.name not in proxy.deaths]
-            told = f"{len(writes)} writes: {writes}; no death for {survived}; deaths {proxy.deaths}"
-            sys.stderr.write(f"{told}\n")
-            # A rollout that was interrupted may need fewer writes, as what it shows of itself is written less often.
-            assert len(survived) <= len(writes) // 4, told
-            expected = end(calm)
-            for one in ones:
-                eventually(lambda one=one: end(one) == expected, f"{one.name}: {end(one)} is {expected}", 30)  # type: ignore[misc] - bound now
+            found = _killed(world, proxy)
+            sys.stderr.write(f"{len(found.dead)} deaths in {time.monotonic() - began:.0f} s\n")
+            yield found
         finally:
             world.close()
             sys.stderr.write(f"{world.failures[-3:]}\n{world.log()[-2000:]}")
 
 
-def revived(world: OperatorWorld, proxy: DeadlyProxy, ones: list[One]) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_write_is_left_out(kind: str, told: Told) -> None:
     """
-    Start the operator again after each death, until version 2 serves alone in all objects.
+    One object died after each write of the rollout: those with a higher number ended before, and none wrote on.
     """
-    until, asked = time.monotonic() + DEADLINE_SECONDS, 0.0
-    while True:
-        assert time.monotonic() < until, f"not in time; deaths {proxy.deaths}"
-        if proxy.killing.is_set():
-            assert world.process is not None
-            assert world.process.wait(timeout=10) == -signal.SIGKILL
-            world.start()
-            proxy.killing.clear()  # what arrived until now was the dead one's
-        elif time.monotonic() - asked > 3:
-            if rolled_out(ones, "2"):
-                return
-            asked = time.monotonic()
-        time.sleep(0.05)
+    numbers = [number for number, name in enumerate(told.of(kind), start=1) if name in told.dead]
+    lengths = {name: told.written_before[name] for name in told.of(kind)}
+    sys.stderr.write(f"{kind}: {[told.dead[f'{kind}{number}'] for number in numbers]}; {lengths}\n")
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= LEAST_WRITES[kind]
+    assert all(lengths[f"{kind}{number}"] == number for number in numbers)
+    assert numbers[-1] < KINDS[kind].most, "more objects are needed"
+    assert numbers[-1] >= told.written_before[f"{kind}0"] - 2, "a rollout under load may write its status less often"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_after_any_write_changes_no_end(kind: str, told: Told) -> None:
+    """
+    As many deaths as the rollout has writes, and one end.
+    """
+    expected = told.ends[f"{kind}0"]
+    assert expected["phase"] == {"shadow": "Reported", "canarybad": "Failed"}.get(kind, "Stable")
+    for name in told.of(kind):
+        assert told.ends[name] == expected, f"{name}, dead after {told.dead.get(name)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_share_is_given_twice_or_back(kind: str, told: Told) -> None:
+    """
+    The shares that were written are those of the rollout in peace, in their order.
+    """
+    expected = course(told.logs[f"{kind}0"], told.stable.get(f"{kind}0"))
+    assert len(expected) > 1 or kind in {"shadow", "first"}, expected
+    for name in told.of(kind):
+        assert course(told.logs[name], told.stable.get(name)) == expected, f"{name}, dead after {told.dead.get(name)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_scaled_down_under_traffic(kind: str, told: Told) -> None:
+    """
+    By the order in which the API server was written to: pods go only after the route has left them.
+    """
+    for name in [f"{kind}0", *told.of(kind)]:
+        assert shrunk_under_traffic(told.logs[name]) == [], f"{name}, dead after {told.dead.get(name)}"

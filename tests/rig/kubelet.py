@@ -46,6 +46,8 @@ class Kubelet:
         """Servers of pods that are gone."""
         self.starts = True
         """False: new pods wait, and are not ready."""
+        self.keeps_alive = True
+        """False: the servers of pods that are made later close each connection after its answer."""
         self._made = 0
         self._leaving: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -85,11 +87,14 @@ class Kubelet:
             self._made += 1
             address = f"10.9.{self._made >> 8}.{self._made & 255}"
             image = document["spec"]["containers"][0]["image"]
-            self.pods[uid] = Pod(meta["name"], address, ModelServer(image.rpartition(":")[2]))
+            self.pods[uid] = Pod(meta["name"], address, self._server(image.rpartition(":")[2]))
             self._tasks.create_task(self._begin(document))
         elif uid in self.pods and _is_unready(document):
             # the node controller does this to pods of a node that sends no heartbeats, and ours sends none
             self._tasks.create_task(self._show_ready(document))
+
+    def _server(self, version: str) -> ModelServer:
+        return ModelServer(version, keeps_alive=self.keeps_alive)
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]

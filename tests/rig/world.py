@@ -26,6 +26,7 @@ from rig.knobs import Knobs
 from rig.kubeapi import KubeApi
 from rig.kubelet import Kubelet
 from rig.load import Load, Streamed, stream
+from rig.nodeproxy import NodeProxy
 from rig.programs import prometheus_binary
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class RigWorld(OperatorWorld):
         self.kubelet: Kubelet
         self.gateway: Gateway
         self.plane: DataPlane
+        self.node: NodeProxy
 
     # ------------------------------------------------------------ for the test's thread
 
@@ -196,10 +198,14 @@ class RigWorld(OperatorWorld):
         async with KubeApi(self._own, self.namespace) as api:
             self.kubelet = Kubelet(api)
             self.gateway = Gateway(api, self.plane, self.knobs, self.kubelet.target)
+            self.node = NodeProxy(api, "fraud", self.kubelet.target)
             await self.plane.open()
             try:
                 async with self._prometheus(), asyncio.TaskGroup() as tasks:
-                    players = [tasks.create_task(self.kubelet.run()), tasks.create_task(self.gateway.run())]
+                    listens = asyncio.Event()
+                    runs = (self.kubelet.run(), self.gateway.run(), self.node.run(listens))
+                    players = [tasks.create_task(run) for run in runs]
+                    await listens.wait()
                     self._ready.set_result(None)
                     while not self._done.is_set():  # noqa: ASYNC110 - an event of another thread
                         await asyncio.sleep(LOOK_SECONDS)

@@ -9,6 +9,7 @@ from typing import Final
 
 from modelramp.adapters.kubernetes.arms import ready_pods
 from modelramp.adapters.kubernetes.projection import LABEL_SERVICE
+from modelramp.adapters.service.rendering import EVEN_CHOICE
 from modelramp.api.names import ANNOTATION_SHARES, LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import Acceptance
@@ -66,6 +67,20 @@ def shares_in(service: Document, achieved: Mapping[str, Decimal]) -> dict[str, D
     if pinned is not None:
         return written if serving == {pinned} else {**dict.fromkeys(written, NOTHING), pinned: WHOLE}
     return written if len(serving) > 1 and LABEL_DEPLOYMENT in selector else dict(achieved)
+
+
+def bent_by(service: Document) -> str | None:
+    """
+    The first field by which connections are not spread evenly, with its value, for people; None: none is.
+
+    An absent field is as the API server defaults it; `trafficDistribution` prefers near pods, whatever its value.
+    """
+    spec = service["spec"]
+    for field, value in {**EVEN_CHOICE, "trafficDistribution": None}.items():
+        if field in spec and spec[field] != value:
+            named = spec[field]
+            return f"spec.{field} to {named if isinstance(named, str) else json.dumps(named)}"
+    return None
 
 
 def acceptance_of(shares: Mapping[str, Decimal], front: frozenset[str], ready: Pods) -> Verdict:
