@@ -40,8 +40,7 @@ KINDS: Final[dict[str, Kind]] = {
     "first": Kind({"canary": {"steps": _steps("100%"), "soak": "1s"}}, 12, "1", beside=False),
     "canary": Kind({"canary": {"steps": _steps("50%", "100%"), "soak": "1s"}}, 30),
     "canarybad": Kind({"canary": {"steps": _steps("50%", "100%"), "soak": "20s"}}, 30, BAD),
-    "bluegreen": Kind({"blueGreen": {"preSwitch": {"soak": "1s"}, "bake": "1s"}}, 30),
-    "parts": Kind(
+    "bluegreen": Kind(
         {"blueGreen": {"preSwitch": {"soak": "1s"}, "steps": _steps("50%", "100%"), "soak": "1s", "bake": "1s"}}, 34
     ),
     "shadow": Kind({"shadow": {"mirror": "100%", "soak": "1s", "deadline": "10m"}}, 24),
@@ -53,6 +52,8 @@ class KillWorld(OperatorWorld):
     """
     In which pods of a bad version crash once the route gives them a share.
     """
+
+    tick_seconds = 1.0  # each look is at hundreds of pods
 
     def __init__(self, server: ApiServer, namespace: str, folder: Path) -> None:
         super().__init__(server, namespace, folder)

@@ -24,11 +24,9 @@ pytestmark = pytest.mark.apiserver
 
 LONGEST_SECONDS: Final = 200.0
 QUIET_SECONDS: Final = 9.0  # longer than a changed route is given to settle, the longest time in which nothing is due
-LOOK_SECONDS: Final = 1.5
+LOOK_SECONDS: Final = 3.0
 WORKERS: Final = "64"
-LEAST_WRITES: Final = {
-    "first": 5, "canary": 15, "canarybad": 15, "bluegreen": 12, "parts": 15, "shadow": 10,
-}  # fmt: skip
+LEAST_WRITES: Final = {"first": 9, "canary": 15, "canarybad": 15, "bluegreen": 15, "shadow": 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,11 @@ def _as_in_peace(fleet: Fleet) -> bool:
 
 
 def _killed(world: KillWorld, proxy: DeadlyProxy) -> Told:
-    fleet = Fleet(world)
+    fleet, began = Fleet(world), time.monotonic()
+
+    def say(what: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:.0f} s: {what}\n")
+
     before = fleet.begin()
     world.start()
     eventually(lambda: _at_rest(fleet, before), "version 1 serves everywhere", LONGEST_SECONDS)
@@ -81,9 +83,11 @@ def _killed(world: KillWorld, proxy: DeadlyProxy) -> Told:
     }
     proxy.log.clear()
     proxy.dies.update({name: int(name.removeprefix(kind_of(name))) for name in fleet.names})
+    say("version 1 serves")
     fleet.go_on()
     _quiet(proxy)  # each is dead after its last write, or at its end
     written, dead = {name: len(log) for name, log in proxy.log.items()}, dict(proxy.dead)
+    say(f"{len(dead)} are dead")
     world.kill()
     proxy.dies.clear()
     proxy.dead.clear()
@@ -91,6 +95,7 @@ def _killed(world: KillWorld, proxy: DeadlyProxy) -> Told:
     until = time.monotonic() + LONGEST_SECONDS
     while not _as_in_peace(fleet) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
+    say("all ended")
     return Told(fleet.ends(), dict(proxy.log), written, dead, stable)
 
 
@@ -117,16 +122,18 @@ def told(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_write_is_left_out(kind: str, told: Told) -> None:
     """
-    One object died after each write of the rollout: those with a higher number ended before, and none wrote on.
+    Each object died right after the write of its number, or its rollout ended with fewer: how often the status is
+    written depends on what is seen together. Every kind of write that the rollout in peace made was somebody's last.
     """
     numbers = [number for number, name in enumerate(told.of(kind), start=1) if name in told.dead]
     lengths = {name: told.written_before[name] for name in told.of(kind)}
     sys.stderr.write(f"{kind}: {[told.dead[f'{kind}{number}'] for number in numbers]}; {lengths}\n")
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) >= LEAST_WRITES[kind]
     assert all(lengths[f"{kind}{number}"] == number for number in numbers)
+    assert all(length < number for number, length in enumerate(lengths.values(), start=1) if number not in numbers)
+    assert len(numbers) >= LEAST_WRITES[kind]
     assert numbers[-1] < KINDS[kind].most, "more objects are needed"
-    assert numbers[-1] >= told.written_before[f"{kind}0"] - 2, "a rollout under load may write its status less often"
+    in_peace = {str(write) for write in told.logs[f"{kind}0"]}
+    assert in_peace <= {told.dead[f"{kind}{number}"] for number in numbers}
 
 
 @pytest.mark.parametrize("kind", KINDS)
