@@ -28,6 +28,7 @@ OBJECT: Final = re.compile(
     r"/(?:deployments|services|httproutes|mlmodeldeployments)/([a-z]+\d+)(?:-[0-9a-f]{10})?(?:/|$)"
 )
 HOPS: Final = frozenset({"connection", "transfer-encoding", "content-length", "content-encoding", "host", "keep-alive"})
+CLOSING_SECONDS: Final = 0.25  # aiohttp returns before its TLS connections are closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class DeadlyProxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._session.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
     async def _open(self) -> None:
         known = self.server._client.configuration

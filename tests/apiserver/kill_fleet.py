@@ -39,11 +39,11 @@ class Kind:
 KINDS: Final[dict[str, Kind]] = {
     "first": Kind({"canary": {"steps": _steps("100%"), "soak": "1s"}}, 12, "1", beside=False),
     "canary": Kind({"canary": {"steps": _steps("50%", "100%"), "soak": "1s"}}, 30),
-    "canarybad": Kind({"canary": {"steps": _steps("50%", "100%"), "soak": "20s"}}, 30, BAD),
+    "canarybad": Kind({"canary": {"steps": _steps("50%", "100%"), "soak": "20s"}}, 28, BAD),
     "bluegreen": Kind(
-        {"blueGreen": {"preSwitch": {"soak": "1s"}, "steps": _steps("50%", "100%"), "soak": "1s", "bake": "1s"}}, 34
+        {"blueGreen": {"preSwitch": {"soak": "1s"}, "steps": _steps("50%", "100%"), "soak": "1s", "bake": "1s"}}, 32
     ),
-    "shadow": Kind({"shadow": {"mirror": "100%", "soak": "1s", "deadline": "10m"}}, 24),
+    "shadow": Kind({"shadow": {"mirror": "100%", "soak": "1s", "deadline": "10m"}}, 28),
 }
 """By the first part of the objects' names."""
 
