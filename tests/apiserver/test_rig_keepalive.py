@@ -123,41 +123,42 @@ class Tied:
 
     at_rest: dict[str, Any]
     """TrafficProgrammed before the next version."""
-    phase: str
-    reason: str
-    message: str
-    selector: dict[str, str]
-    revision: str
-    """The stable one's."""
+    begun: str
+    """The affinity once that one is in its first step: by then the Service was written."""
+    status: dict[str, Any]
+    """Some time after they were tied again, in that step."""
     end: str
     """The version that serves once nobody ties them any more."""
 
 
 def tied(world: RigWorld) -> Tied:
     """
-    By the Service's session affinity, and then away with it.
+    By the Service's session affinity, at rest and in a step, and then away with it.
     """
-    served(world)
     path = world.path("/api/v1", "services", "fraud")
-    edit = f"{path}?fieldManager={EDITOR}"
-    world.send("PATCH", edit, {"spec": {"sessionAffinity": "ClientIP"}}, MERGE)
-    world.until(lambda: world.condition("TrafficProgrammed")["reason"] == "RouteConflict", "the conflict is told")
-    at_rest, revision = dict(world.condition("TrafficProgrammed")), world.status["stable"]["revision"]
-    with world.load(Load(world.node.port, RATE)):
-        world.apply("2", **{**plain("2"), "analysis": {"mode": "GuardrailsOnly"}})
-        world.until(lambda: world.status.get("candidate") and world.status["phase"] == "Paused", "it is not raised")
-        status, selector = dict(world.status), world.send("GET", path)["spec"]["selector"]
-        world.send("PATCH", edit, {"spec": {"sessionAffinity": None, "sessionAffinityConfig": None}}, MERGE)
-        world.until(lambda: world.serves("2"), "it goes on", 60)
-    return Tied(
-        at_rest,
-        status["phase"],
-        status["reason"],
-        status["message"],
-        selector,
-        revision,
-        world.status["stable"]["version"],
-    )
+
+    def tie(affinity: str) -> None:
+        fields = {"sessionAffinity": affinity, "sessionAffinityConfig": None}
+        world.send("PATCH", f"{path}?fieldManager={EDITOR}", {"spec": fields}, MERGE)
+
+    def contested() -> bool:
+        return world.condition("TrafficProgrammed")["reason"] == "RouteConflict"
+
+    served(world)
+    tie("ClientIP")
+    world.until(contested, "the conflict is told")
+    at_rest = dict(world.condition("TrafficProgrammed"))
+    slow = {**QUARTER, "canary": {**QUARTER["canary"], "soak": "15s"}}
+    world.apply("2", **{**plain("2"), "strategy": slow, "analysis": {"mode": "GuardrailsOnly"}})
+    world.until(lambda: "inPlaceSince" in (world.status.get("step") or {}), "the first step is in place")
+    begun = world.send("GET", path)["spec"]["sessionAffinity"]
+    tie("ClientIP")
+    world.until(lambda: world.status["phase"] == "Paused", "it is held")
+    time.sleep(20)  # longer than the step's soak
+    status = dict(world.status)
+    tie("None")
+    world.until(lambda: world.serves("2"), "it goes on")
+    return Tied(at_rest, begun, status, world.status["stable"]["version"])
 
 
 story("kept alive", split(keeps_alive=True), metrics=True)
@@ -188,11 +189,12 @@ def test_clients_that_connect_anew_reach_the_pods_share(told: Told) -> None:
 
 
 def test_session_affinity_is_refused_by_the_fields_name(told: Told) -> None:
-    """At rest it is told, a candidate gets nothing while it is there, and the rollout goes on once it is not."""
+    """At rest it is told and taken back by the next write; in a step it holds, and that goes on once it is undone."""
     found: Tied = told("tied")
     writer = f"{EDITOR}, who set spec.sessionAffinity to ClientIP"
     assert (found.at_rest["status"], writer in found.at_rest["message"]) == ("False", True), found.at_rest
-    assert (found.phase, found.reason) == ("Paused", "RouteConflict")
-    assert writer in found.message
-    assert found.selector["modelramp.io/revision"] == found.revision
+    assert found.begun == "None"
+    status = found.status
+    assert (status["phase"], status["reason"], status["step"]["traffic"]) == ("Paused", "RouteConflict", "25%")
+    assert writer in status["message"]
     assert found.end == "2"

@@ -202,6 +202,19 @@ async def test_session_affinity_of_somebody_else_is_a_conflict(bench: Bench) -> 
     assert (bench.state.contested_by, (await bench.written())["spec"]["sessionAffinity"]) == (None, "None")
 
 
+async def test_session_affinity_that_is_undone_contests_nothing(bench: Bench) -> None:
+    """Whoever set it stays its owner for good; were that a conflict, a rollout would never go on."""
+    await bench.give(raising("0"))
+    for value in ("ClientIP", "None"):
+        patch = {"spec": {"sessionAffinity": value, "sessionAffinityConfig": None}}
+        await bench.real.write_as("kubectl-edit", SERVICES, bench.key, patch)
+    await bench.real.catch_up()
+    managers = {entry["manager"] for entry in (await bench.written())["metadata"]["managedFields"]}
+    assert (bench.state.contested_by, "kubectl-edit" in managers) == (None, True)
+    await bench.give(raising("10"))
+    assert bench.state.shares == shares("10")
+
+
 @pytest.mark.parametrize("effect", [raising("10"), lowering("0")])
 async def test_a_strangers_service_is_never_touched(bench: Bench, effect: SetTraffic) -> None:
     """Not even to lower exposure, and it says whose it is."""

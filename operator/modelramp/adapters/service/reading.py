@@ -10,7 +10,7 @@ from typing import Final
 from modelramp.adapters.kubernetes.arms import ready_pods
 from modelramp.adapters.kubernetes.projection import LABEL_SERVICE
 from modelramp.adapters.service.rendering import EVEN_CHOICE
-from modelramp.api.names import ANNOTATION_SHARES, LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
+from modelramp.api.names import ANNOTATION_SHARES, FIELD_MANAGER, LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.ratio import TOLERANCE, share_of
@@ -81,6 +81,14 @@ def bent_by(service: Document) -> str | None:
             named = spec[field]
             return f"spec.{field} to {named if isinstance(named, str) else json.dumps(named)}"
     return None
+
+
+def others_select(service: Document) -> bool:
+    """
+    Somebody else writes its selector, so that a change of it is a conflict whatever it says now.
+    """
+    entries = service["metadata"].get("managedFields") or ()
+    return any("f:selector" in entry["fieldsV1"]["f:spec"] for entry in entries if entry["manager"] != FIELD_MANAGER)
 
 
 def acceptance_of(shares: Mapping[str, Decimal], front: frozenset[str], ready: Pods) -> Verdict:

@@ -7,7 +7,14 @@ from modelramp.adapters.kubernetes.owned import OwnedObjects
 from modelramp.adapters.kubernetes.resources import SERVICES, Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.adapters.service.reading import acceptance_of, achieved_shares, bent_by, ready_by_revision, shares_in
+from modelramp.adapters.service.reading import (
+    acceptance_of,
+    achieved_shares,
+    bent_by,
+    others_select,
+    ready_by_revision,
+    shares_in,
+)
 from modelramp.adapters.service.rendering import front_service
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC, workload_name
@@ -52,10 +59,17 @@ class PlainServices:
 
     def _contested_by(self, key: Key, service: Document) -> str | None:
         """
-        Who else owns or writes it, with the field where the choice of pods is not an even one; None: nobody.
+        Who else owns or writes it, with the field by which connections are not spread evenly; None: nobody.
+
+        Of fields that always have the same value here, another owner is none any more once it is that again.
         """
-        writer, field = self._services.contested_by(key, service), bent_by(service)
-        return f"{writer}, who set {field}" if writer and field and self._services.owned(key) else writer
+        writer = self._services.contested_by(key, service)
+        if writer is None or self._services.owned(key) is None:
+            return writer
+        field = bent_by(service)
+        if field is not None:
+            return f"{writer}, who set {field}"
+        return writer if others_select(service) else None
 
     async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
         """

@@ -11,6 +11,7 @@ from modelramp.adapters.service.reading import (
     acceptance_of,
     achieved_shares,
     bent_by,
+    others_select,
     ready_by_revision,
     shares_in,
     written_shares,
@@ -189,3 +190,23 @@ def test_what_is_written_bends_nothing() -> None:
     """Or every Service of ours would be called bent."""
     owner = Owner(key=KEY, uid="u")
     assert bent_by(front_service(owner, ServiceTraffic(port=80), percents({A: "75", B: "25"}), 8080)) is None
+
+
+@pytest.mark.parametrize(
+    ("manager", "field", "expected"),
+    [
+        ("kubectl-edit", "selector", True),
+        ("kubectl-edit", "sessionAffinity", False),
+        ("modelramp", "selector", False),
+        ("kubectl-edit", "ports", False),
+    ],
+)
+def test_only_another_owner_of_the_selector_contests_it_whatever_it_says(
+    manager: str,
+    field: str,
+    expected: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    """As it is kept of a Service: fields that choose no pod are not."""
+    entry = {"manager": manager, "fieldsV1": {"f:spec": {f"f:{field}": {}}}}
+    document = {"metadata": {"name": "fraud", "namespace": "ml", "managedFields": [entry]}, "spec": {}}
+    assert others_select(project(Kind.SERVICE, document)) is expected
