@@ -149,35 +149,36 @@ def _end(status: Mapping[str, Any], owned: Mapping[str, list[dict[str, Any]]]) -
     }
 
 
-def course(log: list[Write], stable: str | None) -> list[int]:
+def course(log: list[Write], stable: str | None) -> list[tuple[int, int]]:
     """
-    The candidate's shares as they were written, each once; `stable` is the Service of the revision that served before.
+    The candidate's shares and how many revisions got copies, as they were written, each pair once; `stable` is the
+    Service of the revision that served before.
     """
-    shares: list[int] = []
+    found: list[tuple[int, int]] = []
     for write in log:
         if write.plural != "httproutes" or write.status or not write.spec:
             continue
-        weights = _weights(write)
-        share = round(100 - 100 * weights.get(stable or "", 0) / sum(weights.values()))
-        if not shares or shares[-1] != share:
-            shares.append(share)
-    return shares
+        weights = {one["name"]: one["weight"] for one in write.spec["rules"][0]["backendRefs"]}
+        pair = round(100 - 100 * weights.get(stable or "", 0) / sum(weights.values())), len(_copied(write))
+        if not found or found[-1] != pair:
+            found.append(pair)
+    return found
 
 
-def _weights(route: Write) -> dict[str, int]:
-    return {backend["name"]: backend["weight"] for backend in route.spec["rules"][0]["backendRefs"]}
+def _copied(route: Write) -> set[str]:
+    """
+    The Services that get copies of requests.
+    """
+    filters = [one for rule in route.spec["rules"] for one in rule.get("filters") or ()]
+    return {one["requestMirror"]["backendRef"]["name"] for one in filters if "requestMirror" in one}
 
 
 def _reached(route: Write) -> set[str]:
     """
     The Services that get requests, or copies of some.
     """
-    rules = route.spec["rules"]
-    copies = [one["requestMirror"] for rule in rules for one in rule.get("filters") or () if "requestMirror" in one]
-    live = {
-        name for rule in rules for backend in rule["backendRefs"] if backend["weight"] for name in [backend["name"]]
-    }
-    return live | {copy["backendRef"]["name"] for copy in copies}
+    backends = [backend for rule in route.spec["rules"] for backend in rule["backendRefs"]]
+    return {backend["name"] for backend in backends if backend["weight"]} | _copied(route)
 
 
 def shrunk_under_traffic(log: list[Write]) -> list[str]:
