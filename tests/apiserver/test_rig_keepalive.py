@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import pytest
 from apiserver.operator_world import MERGE, spec_of
-from apiserver.test_rig_writers import COUNTED_BY_PODS
 from rig.load import Load
 from rig.stories import Told, story
-from rig.world import RigWorld
+from rig.world import COUNTED_BY_PODS, RigWorld
 
 pytestmark = pytest.mark.apiserver
 

@@ -36,6 +36,18 @@ LONGEST_LOAD_SECONDS: Final = 300.0
 ANSWER_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.1
 USED_STATS: Final = r"^cluster\..*\.upstream_rq_(active|\dxx|pending_active)$"
+COUNTED_BY_PODS: Final[dict[str, Any]] = {
+    "prometheus": {"delay": "1s"},
+    "interval": "2s",
+    "overdispersion": "1",
+    "metrics": [
+        {
+            "name": "errors",
+            "ratio": {"bad": 'rig_requests_total{code="500",$arm}', "total": "rig_requests_total{$arm}"},
+        }
+    ],
+}
+"""The analysis of a spec by what the pods count themselves, see `_show_pods`."""
 
 
 def timeout(seconds: str) -> dict[str, Any]:
