@@ -103,27 +103,17 @@ class Kubelet:
         elif uid not in self.pods and uid not in self._leaving:
             self._made += 1
             address = f"10.9.{self._made >> 8}.{self._made & 255}"
-<<<<<<< HEAD
-            image = document["spec"]["containers"][0]["image"]
-            self.pods[uid] = Pod(meta["name"], address, self._server(image.rpartition(":")[2]))
-=======
             self.pods[uid] = Pod(meta["name"], address, self._server_of(document["spec"]["containers"][0]))
->>>>>>> main
             self._tasks.create_task(self._begin(document))
         elif uid in self.pods and _is_unready(document):
             # the node controller does this to pods of a node that sends no heartbeats, and ours sends none
             self._tasks.create_task(self._show_ready(document))
 
-<<<<<<< HEAD
-    def _server(self, version: str) -> ModelServer:
-        return ModelServer(version, keeps_alive=self.keeps_alive)
-=======
     def _server_of(self, container: Fields) -> ModelServer | ComparatorProcess:
         arguments = container.get("args") or [""]
         if arguments[0] == "comparator":
             return ComparatorProcess(arguments, self.port_of)
-        return ModelServer(container["image"].rpartition(":")[2])
->>>>>>> main
+        return ModelServer(container["image"].rpartition(":")[2], keeps_alive=self.keeps_alive)
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]
