@@ -1,6 +1,9 @@
 """
-Stands between the operator and the API server, counts the operator's writes by object, and ends the operator right
-after a chosen one: the write has happened, and its answer is never heard.
+Stands between the operator and the API server, and counts the operator's writes by object.
+
+For each object one write can be chosen as the last one: it happens, its answer is never heard, and nothing that the
+process sends about this object afterwards arrives. Once it is killed nobody can tell that from a process that was
+killed right after that write. So one kill is the death of many objects, each at a write of its own.
 """
 
 import asyncio
@@ -9,10 +12,11 @@ import json
 import re
 import ssl
 import threading
-from collections import Counter
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp import web
@@ -24,22 +28,43 @@ OBJECT: Final = re.compile(
     r"/(?:deployments|services|httproutes|mlmodeldeployments)/([a-z]+\d+)(?:-[0-9a-f]{10})?(?:/|$)"
 )
 HOPS: Final = frozenset({"connection", "transfer-encoding", "content-length", "content-encoding", "host", "keep-alive"})
+CLOSING_SECONDS: Final = 0.25  # aiohttp returns before its TLS connections are closed
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """
+    A write that happened.
+    """
+
+    verb: str
+    plural: str
+    name: str
+    """Of what was written, which may belong to the object."""
+    status: bool
+    """Only the status was written."""
+    spec: Mapping[str, Any]
+    """As the API server had it afterwards; empty after a deletion."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.plural}" + ("/status" if self.status else "")
 
 
 class DeadlyProxy:
     """
-    A proxy on loopback, in a thread of its own. `dies` says by object after which of its writes `kill` is called.
+    A proxy on loopback, in a thread of its own.
     """
 
     def __init__(self, server: ApiServer, folder: Path) -> None:
         self.server, self.folder = server, folder
-        self.written: Counter[str] = Counter()
-        self.log: dict[str, list[str]] = {}
+        self.log: dict[str, list[Write]] = {}
+        """What was written so far, by object."""
+        self.last_at = 0.0
+        """When something was written last; monotonic seconds."""
         self.dies: dict[str, int] = {}
-        self.deaths: dict[str, str] = {}
-        """The write after which the operator died, by object."""
-        self.kill: Callable[[], None] = lambda: None
-        self.killing = threading.Event()
+        """The number of the last write that this process makes, by object; counted from 1 in `log`."""
+        self.dead: dict[str, str] = {}
+        """That write, by object, once it has happened."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -86,6 +111,7 @@ class DeadlyProxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._session.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
     async def _open(self) -> None:
         known = self.server._client.configuration
@@ -103,15 +129,20 @@ class DeadlyProxy:
         self._ready.set()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
+        name = _object(request)
+        if name in self.dead:
+            return _unheard(request)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOPS | {"authorization"}}
         body = await request.read()
         async with self._session.request(
             request.method, request.rel_url, headers=headers, data=body or None, allow_redirects=False
         ) as answer:
             told = {k: v for k, v in answer.headers.items() if k.lower() not in HOPS - {"content-encoding"}}
+            if name is not None and answer.status < 300:
+                said = await answer.read()
+                self._count(name, request, json.loads(said))
+                return _unheard(request) if name in self.dead else web.Response(body=said, headers=told)
             reply = web.StreamResponse(status=answer.status, headers=told)
-            if request.method in WRITES and answer.status < 300:
-                self._count(request)
             with contextlib.suppress(ConnectionError):  # who asked is dead
                 await reply.prepare(request)
                 async for chunk in answer.content.iter_any():
@@ -119,19 +150,32 @@ class DeadlyProxy:
                 await reply.write_eof()
             return reply
 
-    def _count(self, request: web.Request) -> None:
+    def _count(self, name: str, request: web.Request, written: Mapping[str, Any]) -> None:
         """
         One more write of its object; the last one of this process, if it was chosen.
         """
-        found = OBJECT.search(request.path)
-        if found is None or UNCOUNTED.search(request.path):
-            return
-        name = found[1]
-        self.written[name] += 1
-        what = f"{request.method} {request.path.split('/namespaces/')[1].split('/', 1)[1]}"
-        self.log.setdefault(name, []).append(what)
-        if self.dies.get(name) == self.written[name]:
-            self.deaths[name] = what
-            if not self.killing.is_set():  # else it is dying already, and this write was one of its last
-                self.killing.set()
-                self.kill()
+        plural, own, *rest = [*request.path.split("/namespaces/")[1].split("/")[1:], ""]
+        spec = {} if request.method == "DELETE" else written["spec"]
+        write = Write(request.method, plural, own or written["metadata"]["name"], rest[0] == "status", spec)
+        log = self.log.setdefault(name, [])
+        log.append(write)
+        self.last_at = time.monotonic()
+        if self.dies.get(name) == len(log):
+            self.dead[name] = str(write)
+
+
+def _object(request: web.Request) -> str | None:
+    """
+    The object whose write it is; None: none is, or it is not counted.
+    """
+    found = OBJECT.search(request.path) if request.method in WRITES else None
+    return None if found is None or UNCOUNTED.search(request.path) else found[1]
+
+
+def _unheard(request: web.Request) -> web.Response:
+    """
+    The connection ends without an answer.
+    """
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)

@@ -58,12 +58,13 @@ class One:
         path = f"{self.path}?fieldManager=user&force=true"
         self.world.send("PATCH", path, document, "application/apply-patch+yaml")
 
-    def ask(self, verb: str, number: int, revision: str | None = None) -> None:
+    def ask(self, verb: str, number: int, revision: str | None = None, step: int | None = None) -> None:
         """
-        A request by annotation, of the candidate or another revision.
+        A request by annotation, of the candidate or another revision; `step` for the verbs that answer for one.
         """
         meant = revision or self.candidate or ""
-        self.annotate(json.dumps({"id": f"r-{number}", "verb": verb, "revision": meant, "by": "ada"}))
+        stepped = {} if step is None else {"step": step}
+        self.annotate(json.dumps({"id": f"r-{number}", "verb": verb, "revision": meant, "by": "ada", **stepped}))
 
     def annotate(self, request: str) -> None:
         """
@@ -99,6 +100,25 @@ class One:
         return [item for item in items if item["metadata"].get("labels", {}).get(LABEL) == self.name]
 
     @property
+    def spec(self) -> dict[str, Any]:
+        """
+        As somebody wrote it.
+        """
+        found: dict[str, Any] = self.world.send("GET", self.path)["spec"]
+        return found
+
+    @property
+    def pods(self) -> set[str]:
+        """
+        UIDs of its pods that are not on their way out.
+        """
+        return {
+            pod["metadata"]["uid"]
+            for pod in self.owned("/api/v1", "pods")
+            if "deletionTimestamp" not in pod["metadata"]
+        }
+
+    @property
     def sizes(self) -> list[int]:
         """
         Replicas of its Deployments.
@@ -106,8 +126,34 @@ class One:
         return sorted(item["spec"]["replicas"] for item in self.owned("/apis/apps/v1", "deployments"))
 
     @property
+    def generation(self) -> int:
+        """
+        Of the object's spec.
+        """
+        found: int = self.world.send("GET", self.path)["metadata"]["generation"]
+        return found
+
+    def change_router(self, traffic: Mapping[str, Any]) -> None:
+        """
+        Another section of `spec.traffic`; the one that goes is named as None.
+        """
+        self.world.send("PATCH", self.path, {"spec": {"traffic": traffic}}, MERGE)
+
+    @property
+    def route_path(self) -> str:
+        return self.world.path(ROUTES, "httproutes", self.name)
+
+    @property
     def route(self) -> dict[str, Any]:
-        return self.world.send("GET", self.world.path(ROUTES, "httproutes", self.name))
+        return self.world.send("GET", self.route_path)
+
+    @property
+    def front(self) -> dict[str, Any] | None:
+        """
+        The plain Service of the object's own name; None: there is none.
+        """
+        answer = self.world.server.send("GET", self.world.path("/api/v1", "services", self.name), None)
+        return answer.body if answer.status == 200 else None
 
     @property
     def shares(self) -> list[int]:

@@ -70,6 +70,9 @@ class OperatorWorld:
     One namespace, its players, and an operator for it.
     """
 
+    tick_seconds = TICK_SECONDS
+    """Between two looks of the players."""
+
     def __init__(self, server: ApiServer, namespace: str, folder: Path) -> None:
         self.server, self.namespace, self.folder = server, namespace, folder
         self.crashing: set[str] = set()
@@ -238,7 +241,7 @@ class OperatorWorld:
             self.server.send("DELETE", self.path("/api/v1", "pods", pod["metadata"]["name"]), {"gracePeriodSeconds": 0})
 
     def _play(self) -> None:
-        while not self._done.wait(TICK_SECONDS):
+        while not self._done.wait(self.tick_seconds):
             try:
                 for pod in self._own.send("GET", self.path("/api/v1", "pods"), None).body.get("items", ()):
                     self._play_kubelet(pod)

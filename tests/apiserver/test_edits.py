@@ -4,36 +4,27 @@ table in docs/edits.md.
 """
 
 import re
-import sys
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from apiserver import edit_rows
+from apiserver.edit_rows import in_first_step
 from apiserver.fleet import SLOW, One, Row, Wait, play
 from apiserver.operator_world import MERGE, ROUTES, OperatorWorld, eventually, spec_of
 from apiserver.server import CRD_PATH, ApiServer
+from apiserver.worlds import opened
 
 from modelramp.api.crd import CRD_NAME, custom_resource_definition
 
 pytestmark = pytest.mark.apiserver
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "edits.md"
-BLUE_GREEN: Final = {"blueGreen": {"preSwitch": {"soak": "1s"}, "bake": "1s"}, "scaleDownDelay": "1s"}
 UNREAD: Final = {"prometheus": {"address": "http://127.0.0.1:1"}, "metrics": [{"preset": "errors"}]}
 CHILDREN: Final = (("/apis/apps/v1", "deployments"), ("/api/v1", "services"), (ROUTES, "httproutes"))
 Steps = Generator[Wait, None, None]
-
-
-def in_first_step(one: One) -> Steps:
-    """
-    Version 1 serves, and version 2 is in its first step.
-    """
-    one.apply("1")
-    yield one.serves("1")
-    one.apply("2", strategy=SLOW)
-    yield one.at("20%")
 
 
 def another_version(one: One) -> Steps:
@@ -65,7 +56,7 @@ def other_steps(one: One) -> Steps:
     began, entered = one.status["candidate"]["since"], one.status["step"]["enteredAt"]
     steps = [{"traffic": share} for share in ("10%", "40%", "100%")]
     one.apply("2", strategy={**SLOW, "canary": {**SLOW["canary"], "steps": steps}})  # type: ignore[dict-item] - JSON
-    generation = one.world.send("GET", one.path)["metadata"]["generation"]
+    generation = one.generation
     yield lambda: one.status["observedGeneration"] == generation, "the edit is seen"
     assert (one.status["step"]["traffic"], one.status["step"]["enteredAt"]) == ("20%", entered)
     assert one.shares == [20, 80]
@@ -95,35 +86,6 @@ def other_metrics(one: One) -> Steps:
 def _verdict(one: One) -> str | None:
     found: list[str] = [verdict["verdict"] for verdict in one.status.get("verdicts", ())]
     return found[0] if found else None
-
-
-def canary_to_blue_green(one: One) -> Steps:
-    """
-    In the first step: the share stays until the new strategy's next place, which is everything.
-    """
-    yield from in_first_step(one)
-    began = one.status["candidate"]["since"]
-    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**BLUE_GREEN["blueGreen"], "bake": "20s"}})  # type: ignore[dict-item] - JSON
-    yield one.at("100%")
-    assert one.status["candidate"]["since"] == began
-    yield one.serves("2")
-
-
-def blue_green_to_canary(one: One) -> Steps:
-    """
-    Before the switch: green begins to get shares.
-    """
-    one.apply("1")
-    yield one.serves("1")
-    slow = {**BLUE_GREEN, "blueGreen": {"preSwitch": {"soak": "30m"}, "stepDeadline": "50m"}}
-    one.apply("2", strategy=slow)
-    yield lambda: (one.status.get("step") or {}).get("preview"), "green is at size and gets nothing"
-    one.apply("2", strategy=SLOW)
-    yield lambda: (one.status.get("step") or {}).get("preview"), "the place stays"
-    one.ask("promote", 1)
-    yield one.at("20%")
-    one.ask("promote-full", 2)
-    yield one.serves("2")
 
 
 def another_route(one: One) -> Steps:
@@ -191,8 +153,7 @@ ROWS: Final[dict[str, Row]] = {
         back_to_stable,
         other_steps,
         other_metrics,
-        canary_to_blue_green,
-        blue_green_to_canary,
+        *edit_rows.ROWS,
         another_route,
         scaled_by_an_autoscaler,
         deleted,
@@ -211,16 +172,13 @@ def failed(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for part in (status, status["properties"]["stable"]):
         part["x-kubernetes-preserve-unknown-fields"] = True
     path = f"{CRD_PATH}/{CRD_NAME}?fieldManager=modelramp-tests&force=true"
-    world = OperatorWorld(served, f"edits-{time.time_ns() % 10**10}", tmp_path_factory.mktemp("edits"))
-    world.send("PATCH", path, newer, "application/apply-patch+yaml")
-    world.open()
-    world.start()
+    served.send("PATCH", path, newer, "application/apply-patch+yaml")
     try:
-        yield play(world, ROWS)
+        with opened(OperatorWorld, served, "edits", tmp_path_factory.mktemp("edits")) as world:
+            world.start()
+            yield play(world, ROWS)
     finally:
-        world.close()
-        world.send("PATCH", path, custom_resource_definition(), "application/apply-patch+yaml")
-        sys.stderr.write(f"{world.failures[-3:]}\n{world.log()[-3000:]}")  # shown with a failure
+        served.send("PATCH", path, custom_resource_definition(), "application/apply-patch+yaml")
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -235,14 +193,13 @@ def test_a_namespace_goes_in_the_middle_of_a_rollout(served: ApiServer, tmp_path
     """
     Nothing of ours holds it up, and the operator, which watches it, goes on with the others.
     """
-    other = OperatorWorld(served, f"stays-{time.time_ns() % 10**10}", tmp_path)
-    gone = OperatorWorld(served, f"goes-{time.time_ns() % 10**10}", tmp_path)
-    gone.settings["MODELRAMP_WATCH_NAMESPACES"] = f"{gone.namespace},{other.namespace}"
-    gone.settings["MODELRAMP_NAMESPACE"] = other.namespace
-    for world in (other, gone):
-        world.open()
-    gone.start()
-    try:
+    with (
+        opened(OperatorWorld, served, "stays", tmp_path) as other,
+        opened(OperatorWorld, served, "goes", tmp_path) as gone,
+    ):
+        gone.settings["MODELRAMP_WATCH_NAMESPACES"] = f"{gone.namespace},{other.namespace}"
+        gone.settings["MODELRAMP_NAMESPACE"] = other.namespace
+        gone.start()
         gone.apply("1")
         eventually(lambda: gone.serves("1"), "version 1 is stable")
         gone.apply("2", strategy=SLOW)
@@ -254,10 +211,6 @@ def test_a_namespace_goes_in_the_middle_of_a_rollout(served: ApiServer, tmp_path
         eventually(lambda: other.serves("1"), "the operator goes on elsewhere")
         assert gone.process is not None
         assert gone.process.poll() is None
-    finally:
-        gone.close()
-        other.close()
-        sys.stderr.write(gone.log()[-3000:])
 
 
 def test_each_row_of_the_page_has_a_test_and_the_reverse() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 from apiserver.operator_world import MERGE, NODE, OperatorWorld, eventually
 from apiserver.server import ApiServer
+from apiserver.worlds import opened
 
 pytestmark = pytest.mark.apiserver
 
@@ -106,13 +107,8 @@ def world(served: ApiServer, tmp_path: Path) -> Iterator[GpuWorld]:
     """
     A namespace with players, without an operator yet.
     """
-    found = GpuWorld(served, f"gpus-{time.time_ns() % 10**10}", tmp_path)
-    found.open()
-    try:
+    with opened(GpuWorld, served, "gpus", tmp_path) as found:
         yield found
-    finally:
-        found.close()
-        sys.stderr.write(f"{found.failures[-3:]}\n{found.log()[-6000:]}")  # shown with a failure
 
 
 def serving(version: str, surge: str, replicas: int = GPUS, limit: int | None = GPUS) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The operator's own process against a real API server; nodes and gateway are play
 import copy
 import random
 import signal
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from apiserver.operator_world import OperatorWorld, eventually, spec_of
 from apiserver.server import CRD_PATH, ApiServer
+from apiserver.worlds import opened
 
 from modelramp.api.crd import CRD_NAME, custom_resource_definition
 
@@ -36,13 +36,8 @@ def world(served: ApiServer, tmp_path: Path) -> Iterator[OperatorWorld]:
     """
     A namespace with players, without an operator yet.
     """
-    found = OperatorWorld(served, f"operator-{time.time_ns() % 10**10}", tmp_path)
-    found.open()
-    try:
+    with opened(OperatorWorld, served, "operator", tmp_path) as found:
         yield found
-    finally:
-        found.close()
-        sys.stderr.write(f"{found.failures[-3:]}\n{found.log()[-6000:]}")  # shown with a failure
 
 
 def deployed(world: OperatorWorld) -> None:

@@ -13,7 +13,7 @@ import pytest
 from apiserver.operator_world import ROUTES
 from rig.load import Load
 from rig.stories import Told, story
-from rig.world import RigWorld, Traffic
+from rig.world import COUNTED_BY_PODS, RigWorld, Traffic
 
 pytestmark = pytest.mark.apiserver
 
@@ -40,17 +40,6 @@ HALVES = {
 THIRDS = {
     **HALVES,
     "canary": {**HALVES["canary"], "steps": [{"traffic": "20%"}, {"traffic": "60%"}]},  # type: ignore[dict-item]
-}
-COUNTED_BY_PODS = {
-    "prometheus": {"delay": "1s"},
-    "interval": "2s",
-    "overdispersion": "1",
-    "metrics": [
-        {
-            "name": "errors",
-            "ratio": {"bad": 'rig_requests_total{code="500",$arm}', "total": "rig_requests_total{$arm}"},
-        }
-    ],
 }
 COUNTED_BY_GATEWAY = {**COUNTED_BY_PODS, "metrics": [{"preset": "errors", "origin": "Gateway"}]}
 

@@ -2,10 +2,12 @@
 The plain Service on a real API server; EndpointSlices are written by the tests, as no controller runs.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from contracts.benches import RouterBench
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, parsed
 from fakes.kubernetes import FakePod
 
@@ -14,7 +16,7 @@ from modelramp.adapters.service.services import PlainServices
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import ConflictError, Document, Key, Owner, RefusedError
+from modelramp.ports import ConflictError, Key, RefusedError
 from modelramp.rollout.observed import Acceptance, CohortRoute, Role, RouteState
 from modelramp.rollout.plan import EnsureWorkload, SetTraffic
 
@@ -37,31 +39,29 @@ def lowering(candidate: str) -> SetTraffic:
     return SetTraffic(shares=shares(candidate), raises_exposure=False)
 
 
-class Bench:
+class Bench(RouterBench):
     """
     An object with two revisions behind a plain Service.
     """
 
-    def __init__(self, real: ApiServerWorld) -> None:
+    def __init__(self, real: ApiServerWorld, newer: Mapping[str, Any] = NEXT) -> None:
         """
-        `begin` makes the object.
+        `newer` is the spec of the second one, with which the router is told.
         """
-        self.real = real
-        self.routes = PlainServices(real.transport, real.store)
-        self.key = Key(real.namespace, "fraud")
-        self.owner = Owner(key=self.key, uid="")
+        super().__init__(real, PlainServices(real.transport, real.store), SERVICES, PLAIN)
+        self.newer = newer
         self.pods: dict[str, list[str]] = {}
 
-    async def begin(self, newer: dict[str, Any] = NEXT) -> None:
+    async def begin(self) -> None:
         """
         Both revisions exist.
         """
-        self.owner = await self.real.put(self.key, PLAIN)
-        await self.real.deployments.read(self.key)
-        for spec in (PLAIN, newer):
+        await super().begin()
+        for spec in (PLAIN, self.newer):
             effect = EnsureWorkload(revision=parsed(spec).revision, replicas=2, role=Role.STABLE)
             await self.real.workloads.ensure(self.owner, parsed(spec), effect)
         await self.real.catch_up()
+        self.spec = self.newer
 
     async def run_pods(self, revision: str, number: int) -> None:
         """
@@ -97,25 +97,6 @@ class Bench:
         await self.real.transport.create(ENDPOINT_SLICES, body)
         await self.real.catch_up()
 
-    async def give(self, effect: SetTraffic, spec: dict[str, Any] = NEXT) -> None:
-        """
-        The router is told.
-        """
-        await self.routes.set_traffic(self.owner, parsed(spec), effect)
-
-    async def service(self) -> Document:
-        """
-        The Service now.
-        """
-        return await self.real.transport.get(SERVICES, self.key)
-
-    @property
-    def state(self) -> RouteState:
-        """
-        As last heard of.
-        """
-        return self.routes.state(self.key)
-
 
 @pytest.fixture
 async def bench(real: ApiServerWorld) -> Bench:
@@ -147,7 +128,7 @@ async def test_the_selector_says_who_serves(bench: Bench, candidate: str, revisi
     """One revision, or all pods of the object; nothing that would bend the split is left to others."""
     await bench.give(raising("0"))
     await bench.give(raising(candidate))
-    spec = (await bench.service())["spec"]
+    spec = (await bench.written())["spec"]
     chosen = {LABEL_DEPLOYMENT: "fraud"} | ({} if revision is None else {LABEL_REVISION: revision})
     assert spec["selector"] == chosen
     assert (spec["sessionAffinity"], spec["internalTrafficPolicy"]) == ("None", "Cluster")
@@ -157,10 +138,10 @@ async def test_the_selector_says_who_serves(bench: Bench, candidate: str, revisi
 async def test_the_same_traffic_twice_changes_nothing(bench: Bench) -> None:
     """Neither forced nor not."""
     await bench.give(raising("10"))
-    before = (await bench.service())["metadata"]["resourceVersion"]
+    before = (await bench.written())["metadata"]["resourceVersion"]
     await bench.give(raising("10"))
     await bench.give(lowering("10"))
-    assert (await bench.service())["metadata"]["resourceVersion"] == before
+    assert (await bench.written())["metadata"]["resourceVersion"] == before
 
 
 async def test_a_pinned_service_is_accepted_once_its_endpoints_are_those_of_the_revision(bench: Bench) -> None:
@@ -206,7 +187,7 @@ async def test_somebody_elses_selector_is_told_and_what_it_does(bench: Bench) ->
     await bench.give(lowering("0"))
     assert bench.state.contested_by is None
     assert bench.state.shares == shares("0")
-    assert (await bench.service())["spec"]["selector"][LABEL_REVISION] == STABLE
+    assert (await bench.written())["spec"]["selector"][LABEL_REVISION] == STABLE
 
 
 async def test_session_affinity_of_somebody_else_is_a_conflict(bench: Bench) -> None:
@@ -214,7 +195,24 @@ async def test_session_affinity_of_somebody_else_is_a_conflict(bench: Bench) -> 
     await bench.give(raising("0"))
     await bench.real.write_as("kubectl-edit", SERVICES, bench.key, {"spec": {"sessionAffinity": "ClientIP"}})
     await bench.real.catch_up()
-    assert bench.state.contested_by == "kubectl-edit"
+    assert bench.state.contested_by == "kubectl-edit, who set spec.sessionAffinity to ClientIP"
+    with pytest.raises(ConflictError):
+        await bench.give(raising("10"))
+    await bench.give(lowering("0"))
+    assert (bench.state.contested_by, (await bench.written())["spec"]["sessionAffinity"]) == (None, "None")
+
+
+async def test_session_affinity_that_is_undone_contests_nothing(bench: Bench) -> None:
+    """Whoever set it stays its owner for good; were that a conflict, a rollout would never go on."""
+    await bench.give(raising("0"))
+    for value in ("ClientIP", "None"):
+        patch = {"spec": {"sessionAffinity": value, "sessionAffinityConfig": None}}
+        await bench.real.write_as("kubectl-edit", SERVICES, bench.key, patch)
+    await bench.real.catch_up()
+    managers = {entry["manager"] for entry in (await bench.written())["metadata"]["managedFields"]}
+    assert (bench.state.contested_by, "kubectl-edit" in managers) == (None, True)
+    await bench.give(raising("10"))
+    assert bench.state.shares == shares("10")
 
 
 @pytest.mark.parametrize("effect", [raising("10"), lowering("0")])
@@ -227,12 +225,12 @@ async def test_a_strangers_service_is_never_touched(bench: Bench, effect: SetTra
         "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]},
     }
     await bench.real.transport.create(SERVICES, body)
-    before = (await bench.service())["metadata"]["resourceVersion"]
+    before = (await bench.written())["metadata"]["resourceVersion"]
     for _ in range(2):
         with pytest.raises(ConflictError):
             await bench.give(effect)
         assert "Service of this name" in str(bench.state.contested_by)
-    assert (await bench.service())["metadata"]["resourceVersion"] == before
+    assert (await bench.written())["metadata"]["resourceVersion"] == before
 
 
 async def test_exposure_is_raised_only_over_the_service_last_heard_of(bench: Bench) -> None:
@@ -248,15 +246,15 @@ async def test_exposure_is_raised_only_over_the_service_last_heard_of(bench: Ben
 async def test_revisions_on_different_ports_are_pinned_but_not_joined(real: ApiServerWorld) -> None:
     """The way back goes to the port of the revision that serves, whatever the spec says by now."""
     moved = {**NEXT, "serving": {**PLAIN["serving"], "port": 9999}}
-    bench, newer = Bench(real), parsed(moved).revision
-    await bench.begin(moved)
+    bench, newer = Bench(real, moved), parsed(moved).revision
+    await bench.begin()
     both = {STABLE: Decimal(50), newer: Decimal(50)}
     with pytest.raises(RefusedError, match=r"9999 of revision .* keep spec\.serving\.port"):
-        await bench.give(SetTraffic(shares=both, raises_exposure=True), moved)
+        await bench.give(SetTraffic(shares=both, raises_exposure=True))
     for serving, port in ((newer, 9999), (STABLE, parsed(PLAIN).serving.http_port)):
         given = {STABLE: Decimal(0), newer: Decimal(0), serving: Decimal(100)}
-        await bench.give(SetTraffic(shares=given, raises_exposure=False), moved)
-        assert (await bench.service())["spec"]["ports"][0]["targetPort"] == port
+        await bench.give(SetTraffic(shares=given, raises_exposure=False))
+        assert (await bench.written())["spec"]["ports"][0]["targetPort"] == port
 
 
 @pytest.mark.parametrize(

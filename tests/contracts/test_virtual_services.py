@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from contracts.benches import RouterBench
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, parsed
 
 from modelramp.adapters.istio.virtualservices import VirtualServices
 from modelramp.adapters.kubernetes.resources import VIRTUAL_SERVICES, Kind
 from modelramp.api.document import traffic_hash
-from modelramp.ports import ConflictError, Document, Key, Owner
+from modelramp.ports import ConflictError
 from modelramp.rollout.observed import Acceptance, CohortRoute, RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -29,43 +30,11 @@ def given(candidate: str, *, raises: bool = True, **aside: Any) -> SetTraffic:  
     return SetTraffic(shares=shares, raises_exposure=raises, **aside)
 
 
-class Bench:
-    """
-    An object behind a VirtualService.
-    """
-
-    def __init__(self, real: ApiServerWorld, owner: Owner) -> None:
-        """
-        The object exists.
-        """
-        self.real, self.owner, self.key = real, owner, owner.key
-        self.routes = VirtualServices(real.transport, real.store)
-
-    async def give(self, effect: SetTraffic) -> None:
-        """
-        The router is told.
-        """
-        await self.routes.set_traffic(self.owner, parsed(MESHED), effect)
-
-    async def virtual(self) -> Document:
-        """
-        The VirtualService now.
-        """
-        return await self.real.transport.get(VIRTUAL_SERVICES, self.key)
-
-    @property
-    def state(self) -> RouteState:
-        """
-        As last heard of.
-        """
-        return self.routes.state(self.key)
-
-
 @pytest.fixture
-async def bench(real: ApiServerWorld) -> Bench:
-    owner = await real.put(Key(real.namespace, "fraud"), MESHED)
-    await real.deployments.read(owner.key)
-    return Bench(real, owner)
+async def bench(real: ApiServerWorld) -> RouterBench:
+    found = RouterBench(real, VirtualServices(real.transport, real.store), VIRTUAL_SERVICES, MESHED)
+    await found.begin()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -81,7 +50,7 @@ async def bench(real: ApiServerWorld) -> Bench:
     ],
     ids=["nothing", "one percent", "a cohort", "all copied", "all compared", "some copied and a cohort", "everything"],
 )
-async def test_what_is_given_comes_back_through_istios_own_definition(bench: Bench, effect: SetTraffic) -> None:
+async def test_what_is_given_comes_back_through_istios_own_definition(bench: RouterBench, effect: SetTraffic) -> None:
     """At once and after the next list; the server prunes and defaults nothing of it."""
     assert bench.state == RouteState()
     await bench.give(effect)
@@ -92,33 +61,33 @@ async def test_what_is_given_comes_back_through_istios_own_definition(bench: Ben
         assert (state.contested_by, state.traffic_hash) == (None, traffic_hash(parsed(MESHED)))
         assert state.acceptance is Acceptance.ACCEPTED
         await bench.real.catch_up()
-    spec = (await bench.virtual())["spec"]
+    spec = (await bench.written())["spec"]
     assert (spec["hosts"], spec["gateways"]) == (["fraud.example.com"], ["infra/edge", "mesh"])
     assert all(rule["timeout"] == "60s" for rule in spec["http"])
 
 
-async def test_the_same_traffic_twice_changes_nothing(bench: Bench) -> None:
+async def test_the_same_traffic_twice_changes_nothing(bench: RouterBench) -> None:
     """Neither forced nor not."""
     await bench.give(given("5", cohort=COHORT))
-    before = (await bench.virtual())["metadata"]["resourceVersion"]
+    before = (await bench.written())["metadata"]["resourceVersion"]
     await bench.give(given("5", cohort=COHORT))
     await bench.give(given("5", cohort=COHORT, raises=False))
-    assert (await bench.virtual())["metadata"]["resourceVersion"] == before
+    assert (await bench.written())["metadata"]["resourceVersion"] == before
 
 
-async def test_what_is_not_asked_for_any_more_is_gone(bench: Bench) -> None:
+async def test_what_is_not_asked_for_any_more_is_gone(bench: RouterBench) -> None:
     """The rules are one list: no cohort and no copy outlives its step."""
     await bench.give(given("0", mirrors={CANDIDATE: Decimal(100)}, cohort=COHORT))
     await bench.give(given("0", raises=False))
     state = bench.state
     assert (dict(state.mirrors), state.cohort) == ({}, None)
-    assert len((await bench.virtual())["spec"]["http"]) == 1
+    assert len((await bench.written())["spec"]["http"]) == 1
 
 
-async def test_a_status_of_istio_is_of_a_generation(bench: Bench) -> None:
+async def test_a_status_of_istio_is_of_a_generation(bench: RouterBench) -> None:
     """Where Istio writes one, an answer to earlier weights says nothing of these."""
     await bench.give(given("5"))
-    generation = (await bench.virtual())["metadata"]["generation"]
+    generation = (await bench.written())["metadata"]["generation"]
     condition = {"type": "Reconciled", "status": "True", "observedGeneration": str(generation)}
     status = {"status": {"observedGeneration": str(generation), "conditions": [condition]}}
     await bench.real.write_as("istiod", VIRTUAL_SERVICES, bench.key, status, subresource="status")
@@ -128,7 +97,7 @@ async def test_a_status_of_istio_is_of_a_generation(bench: Bench) -> None:
     assert bench.state.acceptance is Acceptance.PENDING
 
 
-async def test_exposure_is_not_raised_against_another_writer_and_taken_back_from_it(bench: Bench) -> None:
+async def test_exposure_is_not_raised_against_another_writer_and_taken_back_from_it(bench: RouterBench) -> None:
     """It says who writes the rules."""
     await bench.give(given("5"))
     await bench.real.write_as("kubectl-edit", VIRTUAL_SERVICES, bench.key, {"spec": {"http": [RULE]}})
@@ -141,7 +110,7 @@ async def test_exposure_is_not_raised_against_another_writer_and_taken_back_from
     assert (bench.state.contested_by, bench.state.shares[CANDIDATE]) == (None, 0)
 
 
-async def test_a_strangers_object_is_never_touched(bench: Bench) -> None:
+async def test_a_strangers_object_is_never_touched(bench: RouterBench) -> None:
     """Not even to lower exposure; the watch tells of it, as it has no label of ours."""
     body = {
         "apiVersion": VIRTUAL_SERVICES.api_version,
@@ -155,10 +124,10 @@ async def test_a_strangers_object_is_never_touched(bench: Bench) -> None:
         with pytest.raises(ConflictError):
             await bench.give(effect)
         assert "VirtualService of this name" in str(bench.state.contested_by)
-    assert (await bench.virtual())["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+    assert (await bench.written())["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
 
-async def test_the_definition_that_is_checked_against_is_istios(bench: Bench) -> None:
+async def test_the_definition_that_is_checked_against_is_istios(bench: RouterBench) -> None:
     """A weight that is a text is refused; else nothing here would be proved."""
     wrong = {"spec": {"http": [{"route": [{"destination": {"host": "x"}, "weight": "5"}]}]}}
     await bench.give(given("5"))

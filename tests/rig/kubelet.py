@@ -48,6 +48,8 @@ class Kubelet:
         """Servers of pods that are gone."""
         self.starts = True
         """False: new pods wait, and are not ready."""
+        self.keeps_alive = True
+        """False: the servers of pods that are made later close each connection after its answer."""
         self._made = 0
         self._leaving: set[str] = set()
         self._tasks: asyncio.TaskGroup
@@ -111,7 +113,7 @@ class Kubelet:
         arguments = container.get("args") or [""]
         if arguments[0] == "comparator":
             return ComparatorProcess(arguments, self.port_of)
-        return ModelServer(container["image"].rpartition(":")[2])
+        return ModelServer(container["image"].rpartition(":")[2], keeps_alive=self.keeps_alive)
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]

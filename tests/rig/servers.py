@@ -17,8 +17,11 @@ class ModelServer:
     Answers everything with its version; a request with `?seconds=N` gets a stream of that length.
     """
 
-    def __init__(self, version: str) -> None:
-        self.version = version
+    def __init__(self, version: str, *, keeps_alive: bool = True) -> None:
+        """
+        One that does not keep connections alive closes each after its answer.
+        """
+        self.version, self.keeps_alive = version, keeps_alive
         self.port = 0
         self.answered = 0
         """Requests answered so far, streams among them."""
@@ -72,7 +75,10 @@ class ModelServer:
         headers = {VERSION_HEADER: self.version}
         seconds = float(request.query.get("seconds", "0"))
         if not seconds:
-            return web.json_response({"version": self.version, "score": self._score(request)}, headers=headers)
+            answer = web.json_response({"version": self.version, "score": self._score(request)}, headers=headers)
+            if not self.keeps_alive:
+                answer.force_close()
+            return answer
         stream = web.StreamResponse(headers=headers)
         await stream.prepare(request)
         until = asyncio.get_running_loop().time() + seconds

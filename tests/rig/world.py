@@ -26,6 +26,7 @@ from rig.knobs import Knobs
 from rig.kubeapi import KubeApi
 from rig.kubelet import Kubelet
 from rig.load import Load, Streamed, stream
+from rig.nodeproxy import NodeProxy
 from rig.programs import prometheus_binary
 
 T = TypeVar("T")
@@ -35,6 +36,18 @@ LONGEST_LOAD_SECONDS: Final = 300.0
 ANSWER_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.1
 USED_STATS: Final = r"^cluster\..*\.upstream_rq_(active|\dxx|pending_active)$"
+COUNTED_BY_PODS: Final[dict[str, Any]] = {
+    "prometheus": {"delay": "1s"},
+    "interval": "2s",
+    "overdispersion": "1",
+    "metrics": [
+        {
+            "name": "errors",
+            "ratio": {"bad": 'rig_requests_total{code="500",$arm}', "total": "rig_requests_total{$arm}"},
+        }
+    ],
+}
+"""The analysis of a spec by what the pods count themselves, see `_show_pods`."""
 
 
 def timeout(seconds: str) -> dict[str, Any]:
@@ -86,6 +99,7 @@ class RigWorld(OperatorWorld):
         self.kubelet: Kubelet
         self.gateway: Gateway
         self.plane: DataPlane
+        self.node: NodeProxy
 
     # ------------------------------------------------------------ for the test's thread
 
@@ -196,10 +210,14 @@ class RigWorld(OperatorWorld):
         async with KubeApi(self._own, self.namespace) as api:
             self.kubelet = Kubelet(api)
             self.gateway = Gateway(api, self.plane, self.knobs, self.kubelet.target)
+            self.node = NodeProxy(api, "fraud", self.kubelet.target)
             await self.plane.open()
             try:
                 async with self._prometheus(), asyncio.TaskGroup() as tasks:
-                    players = [tasks.create_task(self.kubelet.run()), tasks.create_task(self.gateway.run())]
+                    listens = asyncio.Event()
+                    runs = (self.kubelet.run(), self.gateway.run(), self.node.run(listens))
+                    players = [tasks.create_task(run) for run in runs]
+                    await listens.wait()
                     self._ready.set_result(None)
                     while not self._done.is_set():  # noqa: ASYNC110 - an event of another thread
                         await asyncio.sleep(LOOK_SECONDS)

@@ -44,7 +44,8 @@ class Engine:
         while True:
             key = await self.queue.take()
             if not self._leads():
-                self.queue.done(key)  # everything is looked at when leadership comes
+                # Not forgotten: a renewal that is late by seconds ends and begins the leadership without a word.
+                self.queue.failed(key)
                 continue
             await self._one(key)
 

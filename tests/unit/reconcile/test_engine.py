@@ -173,10 +173,31 @@ def test_a_success_forgets_the_failures() -> None:
 
 def test_a_replica_that_does_not_lead_does_nothing() -> None:
     """
-    It keeps its store warm, and forgets what it is woken for: everything is looked at when leadership comes.
+    It keeps its store warm, and what it is woken for waits: it costs a glance every half a minute.
     """
-    bench = ran(at_rest, A, B, leads=False)
-    assert (bench.looks, bench.outcomes, len(bench.engine.queue)) == ([], [], 0)
+    bench = ran(at_rest, A, B, leads=False, seconds=600)
+    assert (bench.looks, bench.outcomes, len(bench.engine.queue)) == ([], [], 2)
+
+
+def test_what_is_due_while_the_lease_is_renewed_late_is_looked_at_afterwards() -> None:
+    """
+    The leadership comes back by itself, and nothing is added anew: an object that was forgotten would stand still
+    until the next resync.
+    """
+
+    async def main() -> Bench:
+        bench = Bench(at_rest, leads=False)
+        for key in (A, B):
+            bench.engine.queue.add(key)
+        work = asyncio.create_task(bench.work(10))
+        await asyncio.sleep(3)
+        bench.leads = True
+        await work
+        return bench
+
+    bench = run(main)
+    assert sorted(key for _, key in bench.looks) == [A, B]
+    assert bench.outcomes == ["done", "done"]
 
 
 def test_a_leader_that_loses_the_leadership_stops_at_once() -> None:

@@ -9,7 +9,8 @@ from typing import Final
 
 from modelramp.adapters.kubernetes.arms import ready_pods
 from modelramp.adapters.kubernetes.projection import LABEL_SERVICE
-from modelramp.api.names import ANNOTATION_SHARES, LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
+from modelramp.adapters.service.rendering import EVEN_CHOICE
+from modelramp.api.names import ANNOTATION_SHARES, FIELD_MANAGER, LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import Acceptance
 from modelramp.rollout.ratio import TOLERANCE, share_of
@@ -66,6 +67,28 @@ def shares_in(service: Document, achieved: Mapping[str, Decimal]) -> dict[str, D
     if pinned is not None:
         return written if serving == {pinned} else {**dict.fromkeys(written, NOTHING), pinned: WHOLE}
     return written if len(serving) > 1 and LABEL_DEPLOYMENT in selector else dict(achieved)
+
+
+def bent_by(service: Document) -> str | None:
+    """
+    The first field by which connections are not spread evenly, with its value, for people; None: none is.
+
+    An absent field is as the API server defaults it; `trafficDistribution` prefers near pods, whatever its value.
+    """
+    spec = service["spec"]
+    for field, value in {**EVEN_CHOICE, "trafficDistribution": None}.items():
+        if field in spec and spec[field] != value:
+            named = spec[field]
+            return f"spec.{field} to {named if isinstance(named, str) else json.dumps(named)}"
+    return None
+
+
+def others_select(service: Document) -> bool:
+    """
+    Somebody else writes its selector, so that a change of it is a conflict whatever it says now.
+    """
+    entries = service["metadata"].get("managedFields") or ()
+    return any("f:selector" in entry["fieldsV1"]["f:spec"] for entry in entries if entry["manager"] != FIELD_MANAGER)
 
 
 def acceptance_of(shares: Mapping[str, Decimal], front: frozenset[str], ready: Pods) -> Verdict:

@@ -20,6 +20,14 @@ Fields = dict[str, Any]
 
 COMPONENT: Final = "route"
 
+EVEN_CHOICE: Final[Mapping[str, object]] = {
+    "sessionAffinity": "None",
+    "internalTrafficPolicy": "Cluster",
+    "publishNotReadyAddresses": False,
+}
+"""What of a Service, beside its selector, decides which pod a connection goes to: so that it is any of them. With
+`ClientIP` each client stays at one pod, and no ratio of pods is one of requests."""
+
 
 def selector_for(deployment: str, shares: Mapping[str, Decimal]) -> dict[str, str]:
     """
@@ -50,9 +58,7 @@ def front_service(owner: Owner, service: ServiceTraffic, shares: Mapping[str, De
         "spec": {
             "type": "ClusterIP",
             "selector": selector_for(owner.key.name, shares),
-            "sessionAffinity": "None",
-            "internalTrafficPolicy": "Cluster",
-            "publishNotReadyAddresses": False,
+            **EVEN_CHOICE,
             "ports": [
                 {
                     "name": PORT_NAME,

@@ -7,12 +7,19 @@ from modelramp.adapters.kubernetes.owned import OwnedObjects
 from modelramp.adapters.kubernetes.resources import SERVICES, Kind
 from modelramp.adapters.kubernetes.store import Store
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.adapters.service.reading import acceptance_of, achieved_shares, ready_by_revision, shares_in
+from modelramp.adapters.service.reading import (
+    acceptance_of,
+    achieved_shares,
+    bent_by,
+    others_select,
+    ready_by_revision,
+    shares_in,
+)
 from modelramp.adapters.service.rendering import front_service
 from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import Key, Owner, RefusedError
+from modelramp.ports import Document, Key, Owner, RefusedError
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -46,9 +53,23 @@ class PlainServices:
             shares=shares,
             achieved=achieved,
             message=message,
-            contested_by=self._services.contested_by(key, service),
+            contested_by=self._contested_by(key, service),
             traffic_hash=(service["metadata"].get("annotations") or {}).get(ANNOTATION_TRAFFIC),
         )
+
+    def _contested_by(self, key: Key, service: Document) -> str | None:
+        """
+        Who else owns or writes it, with the field by which connections are not spread evenly; None: nobody.
+
+        Of fields that always have the same value here, another owner is none any more once it is that again.
+        """
+        writer = self._services.contested_by(key, service)
+        if writer is None or self._services.owned(key) is None:
+            return writer
+        field = bent_by(service)
+        if field is not None:
+            return f"{writer}, who set {field}"
+        return writer if others_select(service) else None
 
     async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
         """

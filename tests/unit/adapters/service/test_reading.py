@@ -10,6 +10,8 @@ from modelramp.adapters.kubernetes.resources import Kind
 from modelramp.adapters.service.reading import (
     acceptance_of,
     achieved_shares,
+    bent_by,
+    others_select,
     ready_by_revision,
     shares_in,
     written_shares,
@@ -165,3 +167,46 @@ def test_what_is_written_can_be_read() -> None:
     assert set(kept["metadata"]["annotations"]) == {ANNOTATION_SHARES, ANNOTATION_TRAFFIC}
     assert kept["spec"]["ports"][0]["targetPort"] == 9000
     assert kept["spec"]["ports"][0]["port"] == 8000
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, None),
+        ({"sessionAffinity": "None", "internalTrafficPolicy": "Cluster", "publishNotReadyAddresses": False}, None),
+        ({"sessionAffinity": "ClientIP"}, "spec.sessionAffinity to ClientIP"),
+        ({"internalTrafficPolicy": "Local"}, "spec.internalTrafficPolicy to Local"),
+        ({"publishNotReadyAddresses": True}, "spec.publishNotReadyAddresses to true"),
+        ({"trafficDistribution": "PreferClose"}, "spec.trafficDistribution to PreferClose"),
+    ],
+)
+def test_what_bends_the_choice_of_pods_is_named(spec: dict[str, Any], expected: str | None) -> None:
+    """As it is kept of a Service; what is written bends nothing."""
+    document = {"metadata": {"name": "fraud", "namespace": "ml"}, "spec": spec}
+    assert bent_by(project(Kind.SERVICE, document)) == expected
+
+
+def test_what_is_written_bends_nothing() -> None:
+    """Or every Service of ours would be called bent."""
+    owner = Owner(key=KEY, uid="u")
+    assert bent_by(front_service(owner, ServiceTraffic(port=80), percents({A: "75", B: "25"}), 8080)) is None
+
+
+@pytest.mark.parametrize(
+    ("manager", "field", "expected"),
+    [
+        ("kubectl-edit", "selector", True),
+        ("kubectl-edit", "sessionAffinity", False),
+        ("modelramp", "selector", False),
+        ("kubectl-edit", "ports", False),
+    ],
+)
+def test_only_another_owner_of_the_selector_contests_it_whatever_it_says(
+    manager: str,
+    field: str,
+    expected: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    """As it is kept of a Service: fields that choose no pod are not."""
+    entry = {"manager": manager, "fieldsV1": {"f:spec": {f"f:{field}": {}}}}
+    document = {"metadata": {"name": "fraud", "namespace": "ml", "managedFields": [entry]}, "spec": {}}
+    assert others_select(project(Kind.SERVICE, document)) is expected
