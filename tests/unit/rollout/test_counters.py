@@ -104,7 +104,8 @@ def test_how_answers_differ_the_comparator_alone_tells(runtime: Runtime, control
     assert isinstance(found, CounterTemplate)
     assert history_template(preset("disagreement"), runtime, controller) == found
     assert (found.in_flight, found.tells_pods) == (None, False)
-    compared = 'namespace="ml",revision="0123456789",outcome=~"agree|disagree"'
+    own = 'namespace="ml",revision="0123456789",pod=~"fraud-[0-9a-f]{9,10}.*"'
+    compared = f'{own},outcome=~"agree|disagree"'
     assert arm_selectors(found, *WHERE) == ArmSelectors(
         total=f"modelramp_comparator_pairs_total{{{compared}}}",
         bad=f'modelramp_comparator_pairs_total{{{compared},outcome="disagree"}}',

@@ -86,7 +86,7 @@ Selector = Annotated[
 class RatioMetric(ApiModel):
     """
     Bad events of all events, as two selectors of counters. `$arm` stands for the label matchers of a revision's pods;
-    `${namespace}`, `${service}` and `${revision}` for its names.
+    `${namespace}`, `${deployment}`, `${service}` and `${revision}` for its names.
     """
 
     bad: Selector = Field(description="Selector of the counters of bad events.")
