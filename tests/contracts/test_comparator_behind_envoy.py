@@ -78,7 +78,7 @@ async def test_a_planted_disagreement_is_found_as_large_as_it_is(tmp_path: Path)
 async def test_overload_is_dropped_and_counted_and_users_do_not_wait(tmp_path: Path) -> None:
     """
     A candidate that takes two seconds, and room for eight: what was sent was taken or dropped, and users' median answer
-    does not take a tenth of those seconds longer with the mirror than without it, in turns. (Idle: no millisecond.)
+    does not take a tenth of those seconds longer with the mirror than without it, in turns.
     """
     seconds: dict[bool, list[float]] = {False: [], True: []}
     options = ("--queue=8", "--concurrency=8", "--control=0%")
