@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
-from apiserver.test_rig_shadow import copies
+from rig.gateway import copies
 from rig.stories import Told, story
 from rig.world import RigWorld
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from apiserver.operator_world import MERGE
-from rig.gateway import Written
+from rig.gateway import copies
 from rig.knobs import ENVOY_GATEWAY
 from rig.stories import Told, story
 from rig.world import RigWorld, Traffic
@@ -28,18 +28,6 @@ def shadow(percent: int) -> dict[str, Any]:
         "strategy": {"shadow": {"mirror": f"{percent}%", "soak": "10m", "deadline": "20m"}},
         "analysis": {"mode": "GuardrailsOnly"},
     }
-
-
-def copies(version: Written) -> list[dict[str, Any]]:
-    """
-    The copies that this generation of the route asks for.
-    """
-    return [
-        item["requestMirror"]
-        for rule in version.rules["rules"]
-        for item in rule.get("filters") or ()
-        if item["type"] == "RequestMirror"
-    ]
 
 
 def copied(world: RigWorld) -> list[int]:

@@ -47,6 +47,18 @@ def weights_in(route: Fields) -> dict[str, Decimal]:
     return {backend["name"]: Decimal(100) * backend.get("weight", 1) / total for backend in backends}
 
 
+def copies(version: Written) -> list[Fields]:
+    """
+    The copies that this generation of the route asks for.
+    """
+    return [
+        item["requestMirror"]
+        for rule in version.rules["rules"]
+        for item in rule.get("filters") or ()
+        if item["type"] == "RequestMirror"
+    ]
+
+
 class Gateway:
     """
     Watches the namespace and keeps the data plane and the routes' status.

@@ -68,7 +68,7 @@ def comparators(s: Situation) -> Iterator[EnsureComparator | DeleteComparator]:
     What is to be done about comparators. One goes after the observed route copies nothing to it any more, never before.
     """
     wanted, route = wanted_comparator(s), s.observed.route
-    if wanted is not None:
+    if wanted is not None and s.observed.can_compare:
         known = s.observed.comparators.get(wanted.revision)
         if known is None or known.hash != wanted.hash:
             yield wanted

@@ -153,6 +153,15 @@ def test_it_is_made_where_it_is_not_as_the_spec_says(known: dict[str, Comparator
     assert list(comparators(compared(comparators=known))) == ([wanted()] if planned else [])
 
 
+def test_none_is_made_where_none_can_run() -> None:
+    """
+    The spec is refused; one that is there goes on, until the step is left.
+    """
+    assert list(comparators(compared(can_compare=False))) == []
+    assert difference(compared(can_compare=False, comparators=serving(), route=by_way())) == ()
+    assert effects(compared(Phase.ROLLING_BACK, can_compare=False, comparators=serving())) == ["DeleteComparator"]
+
+
 @pytest.mark.parametrize(
     ("ready", "pods", "copies"),
     [(1, 2, COPIED), (0, 2, {}), (1, 0, {})],
