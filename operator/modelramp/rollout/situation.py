@@ -29,7 +29,6 @@ SETTLE: Final = timedelta(
     seconds=5
 )  # Contour holds route changes back up to 500 ms; in-cluster proxies follow within seconds
 
-
 _DERIVED: Final = {
     "step": "step",
     "next_step": "step",
