@@ -148,6 +148,7 @@ def _strategy() -> st.SearchStrategy[Document]:
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
     """
     cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
+    preview = cohort | st.fixed_dictionaries({"hostname": _picked("a.example", "preview.example")})
     times = {"soak": _picked(*SOAKS), "deadline": _picked(*DEADLINES)}
     shadow = _with(times, mirror=_picked(*SHARES)) | _maybe(mirror=_picked(*SHARES))
     common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
@@ -156,7 +157,7 @@ def _strategy() -> st.SearchStrategy[Document]:
     whole = _steps().map(lambda some: [*some[:-1], {**some[-1], "traffic": "100%"}])
     rising = whole.filter(lambda some: len(some) == 1 or float(some[-2]["traffic"][:-1]) < 100)
     bakes = {"bake": _picked(*SOAKS), "stepDeadline": _picked(*DEADLINES)}
-    blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
+    blue_green = st.tuples(_maybe(steps=rising, preview=preview, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
     ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}

@@ -126,6 +126,30 @@ def blue_green_to_canary(one: One) -> Steps:
     yield one.serves("2")
 
 
+def another_preview(one: One) -> Steps:
+    """
+    By a header, then by a host name, then by another: what led to green before is gone, and after the switch all is.
+    """
+    one.apply("1")
+    yield one.serves("1")
+    waits = {"preSwitch": {"soak": "30m"}, "stepDeadline": "50m"}
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {}}})
+    yield lambda: len(one.route["spec"]["rules"]) == 2, "a header leads to green"
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {"hostname": "preview.example"}}})
+    yield lambda: _hosts(one) == ["preview.example"], "a host leads to green"
+    assert len(one.route["spec"]["rules"]) == 1
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {"hostname": "other.example"}}})
+    yield lambda: _hosts(one) == ["other.example"], "another host does"
+    one.ask("promote-full", 1)
+    yield one.serves("2")
+    assert _hosts(one) == []
+
+
+def _hosts(one: One) -> list[str]:
+    routes = [route for route in one.owned(ROUTES, "httproutes") if route["metadata"]["name"] != one.name]
+    return [name for route in routes for name in route["spec"]["hostnames"]]
+
+
 def another_route(one: One) -> Steps:
     """
     Hostnames and parents in a step: the route is written anew, with the step's share.
@@ -193,6 +217,7 @@ ROWS: Final[dict[str, Row]] = {
         other_metrics,
         canary_to_blue_green,
         blue_green_to_canary,
+        another_preview,
         another_route,
         scaled_by_an_autoscaler,
         deleted,

@@ -381,5 +381,10 @@ def fullest_of_others() -> tuple[Document, ...]:
         "blastRadius": "1%",
         "stepDeadline": "1h",
     }
-    strategies = ({"blueGreen": blue_green}, {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}})
+    hosted = {**blue_green, "preview": {"hostname": "preview.example.com"}}
+    strategies = (
+        {"blueGreen": blue_green},
+        {"blueGreen": hosted},
+        {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}},
+    )
     return tuple({**fullest(), "spec": {**fullest()["spec"], "strategy": one}} for one in strategies)

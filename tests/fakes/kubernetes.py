@@ -17,7 +17,7 @@ from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
@@ -73,6 +73,8 @@ class FakeRoute:
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
+    """Of the second route; here both are one object, accepted together."""
     traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
     accepted: int = 0
@@ -451,6 +453,7 @@ class FakeRoutes:
             shares=dict(route.shares),
             mirrors=dict(route.mirrors),
             cohort=route.cohort,
+            host=route.host,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
             traffic_hash=route.traffic_hash,
@@ -481,14 +484,15 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        asked = (effect.shares, effect.mirrors, effect.cohort, wanted)
-        changed = (before.shares, before.mirrors, before.cohort, before.traffic_hash) != asked
+        asked = (effect.shares, effect.mirrors, effect.cohort, effect.host, wanted)
+        changed = (before.shares, before.mirrors, before.cohort, before.host, before.traffic_hash) != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
                 mirrors=dict(effect.mirrors),
                 cohort=effect.cohort,
+                host=effect.host,
                 traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),
                 generation=before.generation + (1 if changed else 0),

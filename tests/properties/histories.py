@@ -35,6 +35,7 @@ from modelramp.rollout.observed import (
     Arm,
     CohortRoute,
     Drain,
+    HostRoute,
     Measured,
     NoData,
     Observed,
@@ -91,6 +92,12 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "blue-green": {
         "blueGreen": {
             "preview": {}, "preSwitch": {"soak": "6s"}, "soak": "8s", "bake": "20s", "stepDeadline": "90s"
+        }
+    },
+    "a host": {
+        "blueGreen": {
+            "preview": {"hostname": "preview.fraud.example"}, "preSwitch": {"soak": "6s"}, "soak": "8s",
+            "steps": [{"traffic": "30%"}, {"traffic": "100%"}], "bake": "20s", "stepDeadline": "90s",
         }
     },
     "in parts": {
@@ -181,6 +188,11 @@ class Route:
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
+    dropped: HostRoute | None = None
+    """A host that was taken away; its route has no status to say when the gateway follows."""
+    dropped_at: float = NEVER
+    """When it really is."""
     hash: str | None = None
     follows_at: float = NEVER
     real: tuple[Mapping[str, Decimal], Mapping[str, Decimal], CohortRoute | None] = field(
@@ -192,15 +204,16 @@ class Route:
         The gateway really sends something there.
         """
         shares, mirrors, cohort = self.real
-        aside = mirrors.get(revision, NOTHING) > 0 or (cohort is not None and cohort.revision == revision)
+        sent = {one.revision for one in (cohort, self.host, self.dropped) if one is not None}
+        aside = mirrors.get(revision, NOTHING) > 0 or revision in sent
         return shares.get(revision, NOTHING) > 0 or aside
 
     def given(self, revision: str) -> tuple[Decimal, Decimal, int]:
         """
         What was written for the revision, in the order of exposure.
         """
-        header = int(self.cohort is not None and self.cohort.revision == revision)
-        return self.shares.get(revision, NOTHING), self.mirrors.get(revision, NOTHING), header
+        ways = sum(one is not None and one.revision == revision for one in (self.cohort, self.host))
+        return self.shares.get(revision, NOTHING), self.mirrors.get(revision, NOTHING), ways
 
 
 class History:
@@ -274,6 +287,7 @@ class History:
             acceptance = Acceptance.ACCEPTED if self.now >= self.route.follows_at else Acceptance.PENDING
         route = RouteState(
             acceptance=acceptance, shares=self.route.shares, mirrors=self.route.mirrors, cohort=self.route.cohort,
+            host=self.route.host,
             contested_by="flux" if self.contested else None, traffic_hash=self.route.hash,
         )  # fmt: skip
         arms = {name: load.arm(name, self.now) for name, load in self.loads.items()}
@@ -383,8 +397,11 @@ class History:
             self._fault(f"shares are no whole: {effect.shares}")
         before = {name: self.route.given(name) for name in self.loads}
         real = self.route.real if self.now < self.route.follows_at else self._written()
+        gone = self.route.host if self.route.host != effect.host else None
         self.route = Route(
-            shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort,
+            shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort, host=effect.host,
+            dropped=gone or self.route.dropped,
+            dropped_at=self.now + self.random.choice([0.0, 1.0, 3.0]) if gone else self.route.dropped_at,
             hash=s.deployment.traffic_hash, real=real,
             follows_at=NEVER if self.deaf else self.now + self.random.choice([0.0, 1.0, 3.0]),
         )  # fmt: skip
@@ -558,6 +575,8 @@ class History:
             self.now += 2.0 if self.now < EVENTFUL_SECONDS else 5.0
             if self.now >= self.route.follows_at:
                 self.route.real = self._written()
+            if self.now >= self.route.dropped_at:
+                self.route.dropped, self.route.dropped_at = None, NEVER
         status = self.versions[-1]
         if not self.faults and not self._waits_for_somebody():
             self._fault(f"neither ends nor waits for anything named: {status.phase} {status.reason} {status.message}")

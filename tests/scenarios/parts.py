@@ -18,7 +18,7 @@ from modelramp.api.names import workload_name
 from modelramp.api.quantities import demand_of
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
 from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Write = Callable[[str, Callable[[], None]], None]
@@ -279,6 +279,7 @@ class Gateway:
     written: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
     copied: Mapping[str, Decimal] = field(default_factory=dict)
     """Of what was written, what is copied by now."""
     written_for: str | None = None
@@ -301,6 +302,7 @@ class Gateway:
             shares=self.written,
             mirrors=self.mirrors,
             cohort=self.cohort,
+            host=self.host,
             contested_by=self.contested_by,
             controller=CONTROLLER,
             traffic_hash=self.written_for,
@@ -313,13 +315,15 @@ class Gateway:
 
         def change() -> None:
             self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
-            self.mirrors, self.cohort = dict(effect.mirrors), effect.cohort
+            self.mirrors, self.cohort, self.host = dict(effect.mirrors), effect.cohort, effect.host
             self.accepts_at, self.pending = self.now + self.accept_after, True
 
         listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
         aside = [f"{revision}+{percent.normalize():f} copied" for revision, percent in effect.mirrors.items()]
         if effect.cohort is not None:
             aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
+        if effect.host is not None:
+            aside.append(f"{effect.host.hostname} to {effect.host.revision}")
         self.write(f"Traffic({', '.join([listed, *aside])})", change)
 
     async def drop_former(self, _owner: Owner) -> None:

@@ -814,6 +814,20 @@ def blue_green(world: World) -> None:
     world.run(600)
 
 
+def blue_green_by_host(world: World) -> None:
+    """
+    Green is previewed under a host name of its own until it gets everything; of a bad version that name goes with the
+    switch back too.
+    """
+    deployed(world)
+    parts = [{"traffic": "50%"}, {"traffic": "100%"}]
+    hosted = strategy("blueGreen", preview={"hostname": "preview.fraud.example"}, steps=parts)
+    then(world, "2", strategy=hosted)
+    world.run(600)
+    then(world, "3", strategy=hosted)
+    world.run(600)
+
+
 def blue_green_in_parts(world: World) -> None:
     """
     Half of the traffic first: a version that fails 8 % is found there, and blue takes over in one write.
@@ -1065,6 +1079,7 @@ STORIES: Final[tuple[Story, ...]] = (
     smoke_refused,
     steady_before_traffic,
     blue_green,
+    blue_green_by_host,
     blue_green_in_parts,
     blue_green_crashes_after_the_switch,
     shadow_reported,

@@ -19,6 +19,7 @@ ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
 ANNOTATION_SHARES: Final = f"{GROUP}/shares"
 ANNOTATION_HEADER: Final = f"{GROUP}/cohort-header"
 FINALIZER_ROUTE: Final = f"{GROUP}/restore-route"
+PREVIEW_SUFFIX: Final = "-preview"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 REVISION_LENGTH: Final = 10  # hexadecimal digits: 2^40 values, so two of a thousand revisions collide with p < 1e-6

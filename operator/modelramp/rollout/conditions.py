@@ -12,7 +12,7 @@ from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.capacity import shortage, unplaced
-from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
+from modelramp.rollout.desired import wanted_aside, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
@@ -115,7 +115,7 @@ def _traffic(s: Situation) -> Finding:
     if (
         route.acceptance is Acceptance.ACCEPTED
         and dict(route.shares) == dict(wanted)
-        and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.cohort == wanted_cohort(s))
+        and (dict(route.mirrors) == dict(wanted_mirrors(s)) and (route.cohort, route.host) == wanted_aside(s))
     ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
     why = f": {route.message}" if route.message else ""

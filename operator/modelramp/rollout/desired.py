@@ -11,7 +11,7 @@ from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
 from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.guards import stable_serves
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, Role
 from modelramp.rollout.plan import (
     DeleteWorkload,
     DropFormerRouter,
@@ -157,14 +157,13 @@ def wanted_mirrors(s: Situation) -> Mapping[str, Decimal]:
     return {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
 
 
-def wanted_cohort(s: Situation) -> CohortRoute | None:
+def wanted_aside(s: Situation) -> tuple[CohortRoute | None, HostRoute | None]:
     """
-    Requests to be sent to the candidate by their header; None: none.
+    Requests to be sent to the candidate by their header, and by their host name; None: none.
     """
-    cohort = s.step.cohort if s.step is not None else None
-    if cohort is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
-        return None
-    return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
+    if s.step is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
+        return None, None
+    return s.step.aside_for(s.candidate)
 
 
 def _held(s: Situation) -> bool:
@@ -176,15 +175,15 @@ def _held(s: Situation) -> bool:
 
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
-    shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
-    given = (dict(route.shares), dict(route.mirrors), route.cohort)
+    shares, mirrors, (cohort, host) = wanted_shares(s), wanted_mirrors(s), wanted_aside(s)
+    given = (dict(route.shares), dict(route.mirrors), route.cohort, route.host)
     if not shares or (
-        (dict(shares), dict(mirrors), cohort) == given and route.traffic_hash == s.deployment.traffic_hash
+        (dict(shares), dict(mirrors), cohort, host) == given and route.traffic_hash == s.deployment.traffic_hash
     ):
         return
     rising = {name for name, percent in shares.items() if percent > route.shares.get(name, NOTHING)}
     rising |= {name for name, percent in mirrors.items() if percent > route.mirrors.get(name, NOTHING)}
-    rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
+    rising |= {new.revision for new in {cohort, host} - {route.cohort, route.host, None} if new is not None}
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
     # Stable has no pods then until the candidate's are gone, and those are kept while anything reaches them.
@@ -192,7 +191,7 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and _held(s)):
-        yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
+        yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, host=host, raises_exposure=raises)
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:

@@ -243,8 +243,8 @@ def _counted_share(s: Situation) -> float:
     The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
     """
     step = s.step
-    if step is None or step.cohort is not None:
-        return 1.0  # callers choose by their header: any share may be right
+    if step is None or step.open_to_people:
+        return 1.0  # callers choose by header or host: any share may be right
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)

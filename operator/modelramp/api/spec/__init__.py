@@ -6,7 +6,13 @@ as CEL, so that `kubectl apply` refuses the object, and here, so that a file can
 proves on random documents that both agree.
 """
 
-from modelramp.api.spec.abilities import ISTIO_WHOLE_PERCENTS, SERVICE_COPIES_NOTHING, SERVICE_READS_NO_HEADER
+from modelramp.api.spec.abilities import (
+    ISTIO_ONE_HOST,
+    ISTIO_WHOLE_PERCENTS,
+    PREVIEW_OWN_HOST,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -94,12 +100,14 @@ from modelramp.api.spec.serving import (
 )
 from modelramp.api.spec.stages import (
     MIRROR_ABOVE_ZERO,
+    ONE_WAY_TO_PREVIEW,
     STAGE_SOAK_BELOW_DEADLINE,
     STEP_ABOVE_ZERO,
     Approval,
     CanaryStep,
     Cohort,
     PreSwitch,
+    Preview,
     ShadowStage,
 )
 from modelramp.api.spec.strategy import (
@@ -147,6 +155,7 @@ __all__ = [
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_ONE_HOST",
     "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
@@ -158,9 +167,11 @@ __all__ = [
     "ONE_ROUTE",
     "ONE_ROUTER",
     "ONE_STRATEGY",
+    "ONE_WAY_TO_PREVIEW",
     "ORIGIN_NEEDS_PRESET",
     "OWN_ROUTE_ONLY",
     "PARTIAL_ONLY",
+    "PREVIEW_OWN_HOST",
     "RATES_ONLY",
     "RECREATE_WHOLE",
     "RUNTIME_PORTS",
@@ -219,6 +230,7 @@ __all__ = [
     "PodTemplate",
     "Port",
     "PreSwitch",
+    "Preview",
     "Prometheus",
     "PrometheusAuth",
     "RatioMetric",
