@@ -89,6 +89,9 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"configMap": f"c{number}"} for number in range(8)],
         [{"configMap": f"c{number}"} for number in range(9)],
         [{"configMap": "A"}],
+        [{"configMap": "a", "onChange": "Rollout"}, {"configMap": "b", "onChange": "Ignore"}],
+        [{"configMap": "a", "onChange": "ignore"}],
+        [{"configMap": "a", "onChange": None}],
     ),
     "path": ("", "x", "/ ", "/a b", "/é", "/" + "x" * 511, "/" + "x" * 512, "/a?b=c", "/a#b", "/\n"),
     "image": ("", "x" * 512, "x" * 513),
@@ -325,7 +328,7 @@ def fullest() -> Document:
                 "minReady": "10s",
                 "capacity": {"surge": "Swap", "budget": {"resource": "nvidia.com/gpu", "limit": 8}},
                 "drain": {"preStop": "10s", "timeout": "1m"},
-                "config": [{"configMap": "limits"}],
+                "config": [{"configMap": "limits", "onChange": "Ignore"}],
             },
             "traffic": {
                 "gatewayAPI": {

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from modelramp.analysis import Series
-from modelramp.api.document import traffic_hash
+from modelramp.api.document import followed, revision_of, traffic_hash
+from modelramp.api.identity import content_hash
 from modelramp.api.names import workload_name
 from modelramp.api.quantities import demand_of
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
-from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
+from modelramp.ports import ConflictError, Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
@@ -175,6 +176,14 @@ class Cluster:
     name: str
     now: float = 0.0
     workloads: dict[str, Workload] = field(default_factory=dict)
+    configs: dict[str, str] = field(default_factory=dict)
+    """What each ConfigMap holds; a version may behave by it."""
+
+    async def hashes(self, keys: tuple[Key, ...]) -> Mapping[Key, str]:
+        """
+        Of what is there.
+        """
+        return {key: content_hash({"data": self.configs[key.name]}) for key in keys if key.name in self.configs}
 
     def arms(self, _key: Key) -> Mapping[str, Arm]:
         """
@@ -199,6 +208,10 @@ class Cluster:
         """
         Create what is absent.
         """
+        seen = {name: content_hash({"data": self.configs[name]}) for name in followed(spec) if name in self.configs}
+        if seen and revision_of(spec, seen) != effect.revision:
+            raise ConflictError("the configuration has changed since it was looked at")
+        behaviour = " ".join([spec.model.version, *(self.configs[name] for name in seen)])
 
         def change() -> None:
             known = self.workloads.get(effect.revision)
@@ -206,7 +219,7 @@ class Cluster:
                 pod = spec.serving.template.spec.to_wire()
                 known = Workload(
                     revision=effect.revision,
-                    model=self.models[spec.model.version],
+                    model=self.models.get(behaviour, self.models[spec.model.version]),
                     asks={GPU: demand_of(pod, GPU)},
                 )
                 self.workloads[effect.revision] = known

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_service
+from scenarios import stories_config, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -42,6 +42,7 @@ MODELS: Final[Mapping[str, Model]] = {
     "as-bad": BAD,
     "uneven": UNEVEN,
     "uneven-too": UNEVEN,
+    "1 bad": BAD,
 }
 SECOND: Final = 40.0  # when the second version is applied, in most stories
 
@@ -1090,6 +1091,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_loses_its_pods,
     canary_with_a_cohort,
     *stories_service.STORIES,
+    *stories_config.STORIES,
     *DEGREES,
     blue_green_fails_after_the_switch,
     blue_green_slower_after_the_switch,

@@ -163,7 +163,9 @@ class World:
         """
         The operator's process starts: nothing it knew is left.
         """
-        eyes = Eyes(workloads=self.cluster, routes=self.gateway, metrics=self.store, warm_ups=self)
+        eyes = Eyes(
+            workloads=self.cluster, routes=self.gateway, metrics=self.store, warm_ups=self, configs=self.cluster
+        )
         hands = Hands(workloads=self.cluster, routes=self.gateway)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))
 

@@ -252,6 +252,15 @@ class Outcome(StatusModel):
     ended_at: Instant = Field(description="When it ended.")
 
 
+class ConfigContent(StatusModel):
+    """
+    A ConfigMap whose content is part of the revision.
+    """
+
+    config_map: Word = Field(description="Its name.")
+    hash: Word = Field(description="Of what it held when it was last seen.")
+
+
 class Condition(StatusModel):
     """
     A condition as Kubernetes knows it (metav1.Condition).
@@ -293,6 +302,9 @@ class Status(StatusModel):
     kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="The revisions that undo can return to; the newest is last."
     )
+    config: Annotated[tuple[ConfigContent, ...], Field(max_length=8, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="What the ConfigMaps that are part of the revision held when last seen."
+    )
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."
@@ -303,14 +315,10 @@ class Status(StatusModel):
     evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="The evidence on each metric, as the operator keeps it."
     )
-    retry_seen: Word | None = Field(
-        default=None, description="The value of the retry annotation that was last acted on."
-    )
+    retry_seen: Word | None = Field(default=None, description="The retry annotation's value that was last acted on.")
     action: ActionStatus | None = None
     replicas: int = Field(default=0, ge=0, description="Pods of the stable revision; for the scale subresource.")
-    selector: Text = Field(
-        default="", description="Label selector of the stable revision's pods; for the scale subresource."
-    )
+    selector: Text = Field(default="", description="Label selector of stable's pods; for the scale subresource.")
     history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="How past rollouts ended; the newest is last."
     )

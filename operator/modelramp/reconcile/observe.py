@@ -3,7 +3,7 @@ Ask the ports for what the core needs. Total: every outage becomes a value.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from math import isfinite
@@ -19,6 +19,7 @@ from modelramp.analysis.stores import Store
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
+    Configs,
     Key,
     MetricSource,
     PodTimes,
@@ -29,6 +30,7 @@ from modelramp.ports import (
     Workloads,
     counters_only,
 )
+from modelramp.reconcile.contents import NoConfigs
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, needs
@@ -61,6 +63,7 @@ class Eyes:
     routes: Routes
     metrics: MetricSource
     warm_ups: WarmUps
+    configs: Configs = field(default_factory=NoConfigs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from modelramp.api.spec.capacity import (
     Capacity,
     ConfigReference,
     Drain,
+    OnChange,
     Surge,
 )
 from modelramp.api.spec.fields import (
@@ -221,6 +222,7 @@ __all__ = [
     "MetricPreset",
     "MetricWeight",
     "ModelReference",
+    "OnChange",
     "OnInconclusive",
     "OnNoData",
     "OnPassed",
