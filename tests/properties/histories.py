@@ -126,6 +126,7 @@ def spec_of(
             "serving": {
                 "port": 8080,
                 "replicas": PODS,
+                "config": [{"configMap": "limits"}],
                 "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}},
             },
             "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "20s"}},
@@ -230,6 +231,8 @@ class History:
         self.random = random.Random(seed)
         self.seed = seed
         draw = self.random
+        self.content: str | None = "0"
+        """What the ConfigMap holds that is part of the revision; None: it cannot be read now."""
         self.strategy = draw.choice(list(STRATEGIES))
         self.mode = draw.choice(["Evidence", "Evidence", "GuardrailsOnly"])
         self.policy = draw.choice(["Pause", "Rollback", "Advance"])
@@ -275,7 +278,7 @@ class History:
         """
         return MLModelDeployment(
             namespace="ml", name="fraud", uid="u", generation=self.generation, spec=self.spec, status=status,
-            annotations=dict(self.annotations),
+            annotations=dict(self.annotations), config={} if self.content is None else {"limits": self.content},
         )  # fmt: skip
 
     def observed(self) -> Observed:
@@ -477,7 +480,7 @@ class History:
 
     def _ask(self, verb: Verb) -> None:
         status = self.versions[-1]
-        named = status.candidate.revision if status.candidate else self.spec.revision
+        named = status.candidate.revision if status.candidate else self.deployment(status).revision
         if verb is Verb.UNDO and status.candidate is None and status.kept:
             named = status.kept[-1].revision
         if verb is Verb.RESTART and status.stable is not None:
@@ -503,6 +506,7 @@ class History:
             "pods die": self._pods_die,
             "degree": self._new_degree,
             "frozen": self._freeze,
+            "content": self._new_content,
         }
         acts[what]() if what in acts else self._ask(Verb(what))
 
@@ -512,6 +516,13 @@ class History:
 
     def _new_strategy(self) -> None:
         self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
+
+    def _new_content(self) -> None:
+        """
+        Another content, no answer, or one again: the object stays as it is, and what cannot be read changes nothing.
+        """
+        self.content = self.random.choice(["0", "1", None])
+        self.stopped = None
 
     def _new_degree(self) -> None:
         self.degree, self.generation = self.random.choice(DEGREES), self.generation + 1
@@ -602,4 +613,5 @@ class History:
 EVENTS: Final = (
     *("new version",) * 5, *("strategy",) * 2, "contested", "contested", "outage", "outage", "deaf", "deaf", "pods die",
     *(str(verb) for verb in Verb), *(str(Verb.APPROVE),) * 5, *(str(Verb.UNDO),) * 2, "degree", "frozen",
+    *("content",) * 2,
 )  # fmt: skip
