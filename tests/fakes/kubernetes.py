@@ -72,6 +72,7 @@ class FakeRoute:
     generation: int = 1
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    compared: frozenset[str] = frozenset()
     cohort: CohortRoute | None = None
     host: HostRoute | None = None
     """Of the second route; here both are one object, accepted together."""
@@ -234,7 +235,15 @@ class FakeCluster:
         Somebody changes the weights of our route, and whatever else it does.
         """
         generation = self.route_objects[key].generation + 1
-        self._route(key, shares=shares, mirrors={}, cohort=None, writers=frozenset({writer}), generation=generation)
+        self._route(
+            key,
+            shares=shares,
+            mirrors={},
+            compared=frozenset(),
+            cohort=None,
+            writers=frozenset({writer}),
+            generation=generation,
+        )
 
 
 class FakeDeployments:
@@ -452,6 +461,7 @@ class FakeRoutes:
             acceptance=acceptance,
             shares=dict(route.shares),
             mirrors=dict(route.mirrors),
+            compared=route.compared,
             cohort=route.cohort,
             host=route.host,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
@@ -484,13 +494,15 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        asked = (effect.shares, effect.mirrors, effect.cohort, effect.host, wanted)
-        changed = (before.shares, before.mirrors, before.cohort, before.host, before.traffic_hash) != asked
+        asked = (effect.shares, effect.mirrors, effect.compared, effect.cohort, effect.host, wanted)
+        known = (before.shares, before.mirrors, before.compared, before.cohort, before.host, before.traffic_hash)
+        changed = known != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
                 mirrors=dict(effect.mirrors),
+                compared=effect.compared,
                 cohort=effect.cohort,
                 host=effect.host,
                 traffic_hash=wanted,

@@ -26,6 +26,7 @@ RUNS: Final[dict[str, tuple[str, Mapping[str, Any]]]] = {
     "shadow, then canary": ("2", SHADOW_FIRST),
     "shadow, then canary, bad version": ("3", SHADOW_FIRST),
     "shadow with a report": ("2", strategy("shadow")),
+    "shadow that compares": ("2", strategy("shadow", compare={})),
 }
 
 
@@ -80,7 +81,8 @@ def end(world: World) -> dict[str, Any]:
         "history": [(entry.version, entry.outcome) for entry in status.history],
         "rejected": [(rejection.version, rejection.reason) for rejection in status.rejected],
         "workloads": {name: (load.wanted, load.role) for name, load in world.cluster.workloads.items()},
-        "route": (dict(route.written), dict(route.mirrors), route.cohort, route.host),
+        "route": (dict(route.written), dict(route.mirrors), route.compared, route.cohort, route.host),
+        "comparators": dict(world.comparators.running),
         "effective": (dict(route.effective), dict(route.copied)),
     }
 

@@ -9,13 +9,16 @@ from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
+from modelramp.rollout.comparing import comparator_serves, comparators
 from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.guards import stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, Role
 from modelramp.rollout.plan import (
+    DeleteComparator,
     DeleteWorkload,
     DropFormerRouter,
     Effect,
+    EnsureComparator,
     EnsureWorkload,
     RestartWorkload,
     ScaleWorkload,
@@ -92,6 +95,8 @@ def _released(s: Situation, arm: Arm) -> bool:
     """
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
+    if arm.revision in s.observed.comparators:
+        return False  # which may still be asking it
     delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
     return (delayed or releases_at_once(s)) and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
@@ -151,10 +156,20 @@ def _in_step(s: Situation) -> bool:
 
 def wanted_mirrors(s: Situation) -> Mapping[str, Decimal]:
     """
-    Percent of requests to be copied, by revision; empty: none. Never to a revision without ready endpoints.
+    Percent of requests to be copied, by revision; empty: none. None without ready endpoints of the revision,
+    and of its comparator where they go there.
     """
     mirrored = s.step.mirror if s.step is not None else NOTHING
+    if s.step is not None and s.step.compare is not None and not comparator_serves(s):
+        return {}
     return {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
+
+
+def wanted_compared(s: Situation) -> frozenset[str]:
+    """
+    Those of the revisions that requests are copied for, whose copies go to their comparator.
+    """
+    return frozenset(wanted_mirrors(s)) if s.step is not None and s.step.compare is not None else frozenset()
 
 
 def wanted_aside(s: Situation) -> tuple[CohortRoute | None, HostRoute | None]:
@@ -176,13 +191,14 @@ def _held(s: Situation) -> bool:
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
     shares, mirrors, (cohort, host) = wanted_shares(s), wanted_mirrors(s), wanted_aside(s)
-    given = (dict(route.shares), dict(route.mirrors), route.cohort, route.host)
-    if not shares or (
-        (dict(shares), dict(mirrors), cohort, host) == given and route.traffic_hash == s.deployment.traffic_hash
-    ):
+    compared = wanted_compared(s)
+    given = (dict(route.shares), dict(route.mirrors), route.compared, route.cohort, route.host)
+    wanted = (dict(shares), dict(mirrors), compared, cohort, host)
+    if not shares or (wanted == given and route.traffic_hash == s.deployment.traffic_hash):
         return
     rising = {name for name, percent in shares.items() if percent > route.shares.get(name, NOTHING)}
     rising |= {name for name, percent in mirrors.items() if percent > route.mirrors.get(name, NOTHING)}
+    rising |= set(mirrors).intersection(compared ^ route.compared)  # who gets the copies is another one
     rising |= {new.revision for new in {cohort, host} - {route.cohort, route.host, None} if new is not None}
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
@@ -191,7 +207,9 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and _held(s)):
-        yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, host=host, raises_exposure=raises)
+        yield SetTraffic(
+            shares=shares, mirrors=mirrors, compared=compared, cohort=cohort, host=host, raises_exposure=raises
+        )
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:
@@ -251,7 +269,7 @@ def _order(effect: Effect) -> int:
     match effect:
         case SetTraffic(raises_exposure=False):
             return 0
-        case EnsureWorkload() | ScaleWorkload(grows=True):
+        case EnsureWorkload() | ScaleWorkload(grows=True) | EnsureComparator():
             return 1
         case SetTraffic():
             return 2
@@ -259,7 +277,7 @@ def _order(effect: Effect) -> int:
             return 3
         case ScaleWorkload():
             return 4
-        case DeleteWorkload() | DropFormerRouter():
+        case DeleteWorkload() | DropFormerRouter() | DeleteComparator():
             return 5
         case unknown:
             assert_never(unknown)
@@ -270,7 +288,7 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     Wanted minus observed, in safe order; empty when the world matches.
     """
     effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
-    effects += _change_of_router(s)
+    effects += [*_change_of_router(s), *comparators(s)]
     if DESIRED[s.status.phase].candidate_workload:
         effects += _workload(s, s.candidate, Role.CANDIDATE)
     return tuple(sorted(effects, key=_order))

@@ -12,15 +12,14 @@ from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, more_time, shortage
+from modelramp.rollout.comparing import awaits_comparator
 from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
-SPLIT_TOLERANCE: Final = (
-    0.25  # of the wanted share: smaller deviations do not mislead the evidence, which uses the counts themselves
-)
+SPLIT_TOLERANCE: Final = 0.25  # of the wanted share: smaller deviations do not mislead evidence that uses the counts
 
 
 _ENDED: Final = frozenset({Phase.FAILED, Phase.REPORTED})  # a rollout of the spec's revision that is not begun again
@@ -114,7 +113,8 @@ def route_overdue(s: Situation) -> bool:
     allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
     overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
-    return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
+    # where stable or the comparator has no endpoint, it is no fault of the candidate
+    return overdue and never and stable_serves(s) and not awaits_comparator(s)
 
 
 def promotion_overdue(s: Situation) -> bool:
@@ -243,8 +243,10 @@ def _counted_share(s: Situation) -> float:
     The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
     """
     step = s.step
-    if step is None or step.open_to_people:
-        return 1.0  # callers choose by header or host: any share may be right
+    if step is None or step.open_to_people or step.compare is not None:
+        return (
+            1.0  # callers choose by header or host, and a comparator asks stable once or twice: any share may be right
+        )
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)

@@ -27,4 +27,4 @@ def test_there_is_one_for_each_way() -> None:
     A folder that moved would be tested by nothing.
     """
     stems = [file.stem for file in EXAMPLES]
-    assert stems == ["assisted-canary", "blue-green-by-host", "blue-green", "shadow-then-canary"]
+    assert stems == ["assisted-canary", "blue-green-by-host", "blue-green", "shadow-compared", "shadow-then-canary"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from modelramp.adapters.kubernetes.ownership import common_labels, owner_reference
 from modelramp.adapters.kubernetes.resources import VIRTUAL_SERVICES
 from modelramp.api.document import traffic_hash
-from modelramp.api.names import ANNOTATION_HEADER, ANNOTATION_TRAFFIC, workload_name
+from modelramp.api.names import ANNOTATION_HEADER, ANNOTATION_TRAFFIC, comparator_name, workload_name
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Owner, RefusedError
@@ -57,7 +57,7 @@ def _cohort_rule(owner: Owner, cohort: CohortRoute, timeout: Fields) -> Fields:
     }
 
 
-def _mirror(owner: Owner, mirrors: Mapping[str, Decimal]) -> Fields:
+def _mirror(owner: Owner, mirrors: Mapping[str, Decimal], compared: frozenset[str]) -> Fields:
     """
     Copies of the requests that go by share; their answers are dropped.
     """
@@ -66,7 +66,10 @@ def _mirror(owner: Owner, mirrors: Mapping[str, Decimal]) -> Fields:
     if len(mirrors) > 1:
         raise RefusedError(f"requests are copied to one revision at a time, not to {', '.join(sorted(mirrors))}")
     ((revision, percent),) = mirrors.items()
-    return {"mirror": _destination(owner, revision), "mirrorPercentage": {"value": float(percent)}}
+    target = _destination(owner, revision)
+    if revision in compared:
+        target["host"] = comparator_name(owner.key.name, revision)
+    return {"mirror": target, "mirrorPercentage": {"value": float(percent)}}
 
 
 def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> Fields:
@@ -88,7 +91,7 @@ def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffi
             {"destination": _destination(owner, revision), "weight": _weight(effect.shares[revision])}
             for revision in sorted(effect.shares)
         ],
-        **_mirror(owner, effect.mirrors),
+        **_mirror(owner, effect.mirrors, effect.compared),
         **timeout,
     }
     header = {ANNOTATION_HEADER: cohort.header} if cohort is not None else {}

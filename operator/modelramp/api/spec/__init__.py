@@ -7,11 +7,14 @@ proves on random documents that both agree.
 """
 
 from modelramp.api.spec.abilities import (
+    DISAGREEMENT_COMPARED,
+    HTTP_COMPARED_ONLY,
     ISTIO_ONE_HOST,
     ISTIO_WHOLE_PERCENTS,
     PREVIEW_OWN_HOST,
     SERVICE_COPIES_NOTHING,
     SERVICE_READS_NO_HEADER,
+    compared,
 )
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
@@ -50,6 +53,14 @@ from modelramp.api.spec.capacity import (
     Drain,
     OnChange,
     Surge,
+)
+from modelramp.api.spec.compare import (
+    CONTROL_RANGE,
+    SAMPLE_ABOVE_ZERO,
+    TIMEOUT_RANGE,
+    TOLERANCE_OF_NUMBERS,
+    Compare,
+    Comparison,
 )
 from modelramp.api.spec.fields import (
     DNS_LABEL,
@@ -144,6 +155,8 @@ __all__ = [
     "BLAST_RADIUS_RANGE",
     "BY_USE_CASE",
     "CONFIG_ONCE",
+    "CONTROL_RANGE",
+    "DISAGREEMENT_COMPARED",
     "DNS_LABEL",
     "DNS_NAME",
     "DRAIN_RANGE",
@@ -155,6 +168,7 @@ __all__ = [
     "GAUGE_OF_PODS",
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
+    "HTTP_COMPARED_ONLY",
     "INTERVAL_TOO_SHORT",
     "ISTIO_ONE_HOST",
     "ISTIO_WHOLE_PERCENTS",
@@ -176,6 +190,7 @@ __all__ = [
     "RATES_ONLY",
     "RECREATE_WHOLE",
     "RUNTIME_PORTS",
+    "SAMPLE_ABOVE_ZERO",
     "SERVICE_COPIES_NOTHING",
     "SERVICE_READS_NO_HEADER",
     "SHARES_ONLY",
@@ -185,6 +200,8 @@ __all__ = [
     "STEPS_ASCEND",
     "STEP_ABOVE_ZERO",
     "STEP_METRICS_KNOWN",
+    "TIMEOUT_RANGE",
+    "TOLERANCE_OF_NUMBERS",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
     "AbsentNulls",
@@ -202,6 +219,8 @@ __all__ = [
     "CanaryStep",
     "Capacity",
     "Cohort",
+    "Compare",
+    "Comparison",
     "ConfigMapKey",
     "ConfigReference",
     "Container",
@@ -254,4 +273,5 @@ __all__ = [
     "WarmUp",
     "WarmUpBody",
     "Weekday",
+    "compared",
 ]

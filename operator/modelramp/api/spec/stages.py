@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
+from modelramp.api.spec.compare import Compare
 from modelramp.api.spec.fields import DnsLabel, PlainHost
 from modelramp.api.spec.serving import WarmUp
 
@@ -103,6 +104,11 @@ class ShadowStage(ApiModel):
         default=Share("100%"),
         description="The share of requests that is copied, above 0%.",
         json_schema_extra=rules(("double(self.replace('%', '')) > 0.0", MIRROR_ABOVE_ZERO)),
+    )
+    compare: Compare | None = Field(
+        default=None,
+        description="How the candidate's answers are compared with stable's; absent: they are not, and copies go to "
+        "the candidate itself.",
     )
     soak: Duration = Field(default=Duration("10m"), description="The least time of the stage.")
     deadline: Duration = Field(
