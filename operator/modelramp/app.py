@@ -20,7 +20,7 @@ from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
 from modelramp.adapters.kubernetes.lists import Lists
-from modelramp.adapters.kubernetes.readers import ConfigMapKeys, SecretKeys
+from modelramp.adapters.kubernetes.readers import ConfigContents, ConfigMapKeys, SecretKeys
 from modelramp.adapters.kubernetes.resources import LABELLED, Kind
 from modelramp.adapters.kubernetes.resources import WATCHED as RESOURCES
 from modelramp.adapters.kubernetes.store import Store, key_of
@@ -167,6 +167,7 @@ class Operator:
                 comparators=comparators,
                 metrics=self._metrics,
                 warm_ups=WarmUpSender(ConfigMapKeys(self._transport)),
+                configs=ConfigContents(self._transport),
             ),
             hands=Hands(workloads=workloads, routes=routes, comparators=comparators),
             events=events,

@@ -272,6 +272,20 @@ class WarmUps(Protocol):
         """
 
 
+class Configs(Protocol):
+    """
+    ConfigMaps that objects name as the model's configuration.
+    """
+
+    async def hashes(self, keys: tuple[Key, ...]) -> Mapping[Key, str]:
+        """
+        Hashes of what they hold now; those that do not exist, or may not be read, are left out.
+
+        Raises:
+            UnreachableError: no answer was to be had.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """

@@ -110,7 +110,9 @@ def _serving() -> st.SearchStrategy[Document]:
         "minReady": _picked(*DURATIONS),
         "capacity": _maybe(surge=_picked("Full", "Swap"), budget=limit),
         "drain": _maybe(preStop=_picked("0s", "5s", "1h"), timeout=_picked("0s", "1m500ms", "60m")),
-        "config": names.map(lambda some: [{"configMap": name} for name in some]),
+        "config": st.tuples(names, _maybe(onChange=_picked("Rollout", "Ignore"))).map(
+            lambda both: [{"configMap": name, **both[1]} for name in both[0]]
+        ),
     }
     custom = _with({"port": ports, "template": _template()}, runtime=st.just("custom"), **common)
     known = _with({"runtime": _picked(*OTHER_RUNTIMES), "template": _template()}, port=ports, **common)
@@ -166,6 +168,7 @@ def _strategy() -> st.SearchStrategy[Document]:
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
     """
     cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
+    preview = cohort | st.fixed_dictionaries({"hostname": _picked("preview", "p-1.preview.example")})
     times = {"soak": _picked(*SOAKS), "deadline": _picked(*DEADLINES)}
     shadow = _with(times, mirror=_picked(*SHARES), compare=_compare()) | _maybe(mirror=_picked(*SHARES))
     common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
@@ -174,7 +177,7 @@ def _strategy() -> st.SearchStrategy[Document]:
     whole = _steps().map(lambda some: [*some[:-1], {**some[-1], "traffic": "100%"}])
     rising = whole.filter(lambda some: len(some) == 1 or float(some[-2]["traffic"][:-1]) < 100)
     bakes = {"bake": _picked(*SOAKS), "stepDeadline": _picked(*DEADLINES)}
-    blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
+    blue_green = st.tuples(_maybe(steps=rising, preview=preview, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
     ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
@@ -272,6 +275,10 @@ def _able(spec: Document) -> Document:
     if "istio" in router:
         kinds = {
             name: {key: value for key, value in part.items() if key != "steps" or _whole(value)}
+            for name, part in kinds.items()
+        }
+        kinds = {
+            name: {key: value for key, value in part.items() if key != "preview" or "hostname" not in value}
             for name, part in kinds.items()
         }
     if "service" in router or "routeRef" in router.get("gatewayAPI", {}):

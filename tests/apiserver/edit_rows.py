@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Final
 
 from apiserver.fleet import SLOW, One, Row, Wait
-from apiserver.operator_world import MERGE
+from apiserver.operator_world import MERGE, ROUTES
 
 from modelramp.api.crd import ROUTER_STAYS
 from modelramp.api.names import LABEL_REVISION
@@ -150,6 +150,30 @@ def _is_there(one: One) -> bool:
     return one.world.server.send("GET", one.route_path, None).status == 200
 
 
+def another_preview(one: One) -> Steps:
+    """
+    By a header, then by a host name, then by another: what led to green before is gone, and after the switch all is.
+    """
+    one.apply("1")
+    yield one.serves("1")
+    waits = {"preSwitch": {"soak": "30m"}, "stepDeadline": "50m"}
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {}}})
+    yield lambda: len(one.route["spec"]["rules"]) == 2, "a header leads to green"
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {"hostname": "preview.example"}}})
+    yield lambda: _hosts(one) == ["preview.example"], "a host leads to green"
+    assert len(one.route["spec"]["rules"]) == 1
+    one.apply("2", strategy={**BLUE_GREEN, "blueGreen": {**waits, "preview": {"hostname": "other.example"}}})
+    yield lambda: _hosts(one) == ["other.example"], "another host does"
+    one.ask("promote-full", 1)
+    yield one.serves("2")
+    assert _hosts(one) == []
+
+
+def _hosts(one: One) -> list[str]:
+    routes = [route for route in one.owned(ROUTES, "httproutes") if route["metadata"]["name"] != one.name]
+    return [name for route in routes for name in route["spec"]["hostnames"]]
+
+
 ROWS: Final[tuple[Row, ...]] = (
     canary_to_blue_green,
     blue_green_to_canary,
@@ -158,4 +182,5 @@ ROWS: Final[tuple[Row, ...]] = (
     another_degree,
     router_in_flight,
     router_at_rest,
+    another_preview,
 )

@@ -48,6 +48,32 @@ def back_to_stable(one: One) -> Steps:
     assert "rejected" not in one.status or not one.status["rejected"]
 
 
+def another_configuration(one: One) -> Steps:
+    """
+    The object stays as it is but for an annotation, which makes a pass at once.
+    """
+    path = one.world.path("/api/v1", "configmaps", f"{one.name}-limits")
+    source = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{one.name}-limits"}}
+    one.world.send("POST", one.world.path("/api/v1", "configmaps"), {**source, "data": {"limit": "5"}})
+    serving = {**spec_of("1")["serving"], "config": [{"configMap": f"{one.name}-limits"}]}
+    one.apply("1", strategy=SLOW, serving=serving)
+    yield one.serves("1")
+    first = one.status["stable"]["revision"]
+    one.world.send("PATCH", path, {"data": {"limit": "6"}}, MERGE)
+    one.world.send("PATCH", one.path, {"metadata": {"annotations": {"checksum": "6"}}}, MERGE)
+    yield one.at("20%")
+    assert one.candidate not in {None, first}
+    copies = {item["metadata"]["name"]: item for item in one.owned("/api/v1", "configmaps")}
+    for revision, limit in ((first, "5"), (one.candidate, "6")):
+        copy = copies[f"{one.name}-{revision}-0"]
+        assert (copy["data"], copy["immutable"]) == ({"limit": limit}, True)
+    one.world.send("PATCH", path, {"data": {"limit": "5"}}, MERGE)
+    one.world.send("PATCH", one.path, {"metadata": {"annotations": {"checksum": "5"}}}, MERGE)
+    yield one.serves("1")
+    assert one.status["stable"]["revision"] == first
+    assert one.history == [("1", "Promoted"), ("1", "Reverted")]
+
+
 def other_steps(one: One) -> Steps:
     """
     Its share is taken out of the list, and smaller and larger ones are put in.
@@ -150,6 +176,7 @@ ROWS: Final[dict[str, Row]] = {
     row.__name__.replace("_", "-"): row
     for row in (
         another_version,
+        another_configuration,
         back_to_stable,
         other_steps,
         other_metrics,

@@ -45,6 +45,7 @@ FULL_STATUS: Final[dict[str, Any]] = {
     },
     "undo": {"revision": "b", "insteadOf": "a", "by": "me"},
     "kept": [{"revision": "z", "version": "0"}],
+    "config": [{"configMap": "limits", "hash": "0123456789abcdef0123456789abcdef"}],
     "traffic": {"wanted": "25%", "programmed": "25%", "observed": "24.9%"},
     "evidenceSummary": "3.1/20",
     "action": {

@@ -102,6 +102,9 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"configMap": f"c{number}"} for number in range(8)],
         [{"configMap": f"c{number}"} for number in range(9)],
         [{"configMap": "A"}],
+        [{"configMap": "a", "onChange": "Rollout"}, {"configMap": "b", "onChange": "Ignore"}],
+        [{"configMap": "a", "onChange": "ignore"}],
+        [{"configMap": "a", "onChange": None}],
     ),
     "path": ("", "x", "/ ", "/a b", "/é", "/" + "x" * 511, "/" + "x" * 512, "/a?b=c", "/a#b", "/\n"),
     "image": ("", "x" * 512, "x" * 513),
@@ -345,7 +348,7 @@ def fullest() -> Document:
                 "minReady": "10s",
                 "capacity": {"surge": "Swap", "budget": {"resource": "nvidia.com/gpu", "limit": 8}},
                 "drain": {"preStop": "10s", "timeout": "1m"},
-                "config": [{"configMap": "limits"}],
+                "config": [{"configMap": "limits", "onChange": "Ignore"}],
             },
             "traffic": {
                 "gatewayAPI": {
@@ -401,5 +404,10 @@ def fullest_of_others() -> tuple[Document, ...]:
         "blastRadius": "1%",
         "stepDeadline": "1h",
     }
-    strategies = ({"blueGreen": blue_green}, {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}})
+    hosted = {**blue_green, "preview": {"hostname": "preview.example.com"}}
+    strategies = (
+        {"blueGreen": blue_green},
+        {"blueGreen": hosted},
+        {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}},
+    )
     return tuple({**fullest(), "spec": {**fullest()["spec"], "strategy": one}} for one in strategies)

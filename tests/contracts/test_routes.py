@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from contracts.kubernetes_worlds import SPEC, ApiServerWorld, World, parsed
 
-from modelramp.adapters.gateway.rendering import own_route
+from modelramp.adapters.gateway.rendering import own_route, preview_route
 from modelramp.adapters.gateway.routes import HttpRoutes
 from modelramp.adapters.kubernetes.resources import GRPC_ROUTES, HTTP_ROUTES, Kind
 from modelramp.api.document import traffic_hash
 from modelramp.ports import ConflictError, GoneError, Key, Owner, RefusedError
-from modelramp.rollout.observed import Acceptance, CohortRoute, RouteState
+from modelramp.rollout.observed import Acceptance, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import SetTraffic
 
 STABLE, CANDIDATE = "a" * 10, "b" * 10
@@ -21,7 +21,11 @@ def shares(candidate: str) -> dict[str, Decimal]:
     return {STABLE: 100 - Decimal(candidate), CANDIDATE: Decimal(candidate)}
 
 
+HOST = HostRoute(hostname="preview.example.com", revision=CANDIDATE)
 COHORT = CohortRoute(header="x-model-cohort", value="candidate", revision=CANDIDATE)
+
+
+HOSTED = SetTraffic(shares=shares("0"), host=HOST, raises_exposure=True)
 
 
 def raising(candidate: str) -> SetTraffic:
@@ -108,6 +112,74 @@ async def test_a_cohort_comes_back_as_given_and_is_no_share(cluster: World, cand
     await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
     await cluster.catch_up()
     assert cluster.routes.state(owner.key).cohort is None
+
+
+@pytest.mark.parametrize("candidate", ["0", "5"])
+async def test_a_host_comes_back_as_given_and_is_no_share(cluster: World, candidate: str) -> None:
+    """By a route of its own, which is gone when it is asked for no more."""
+    owner = await owner_of(cluster)
+    wanted = SetTraffic(shares=shares(candidate), host=HOST, raises_exposure=True)
+    await cluster.routes.set_traffic(owner, parsed(SPEC), wanted)
+    for _ in range(2):
+        state = cluster.routes.state(owner.key)
+        assert (state.shares, state.mirrors, state.host) == (shares(candidate), {}, HOST)
+        assert state.traffic_hash == traffic_hash(parsed(SPEC))
+        await cluster.catch_up()
+    await cluster.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    for _ in range(2):
+        assert cluster.routes.state(owner.key).host is None
+        await cluster.catch_up()
+
+
+@pytest.mark.apiserver
+async def test_the_hosts_route_is_accepted_apart_and_nothing_is_filled_in(real: ApiServerWorld) -> None:
+    """Both gateways' answers count; what is written is what is stored."""
+    owner = await owner_of(real)
+    await real.routes.set_traffic(owner, parsed(SPEC), HOSTED)
+    second = Key(real.namespace, "fraud-preview")
+    assert (await real.transport.get(HTTP_ROUTES, second))["spec"] == preview_route(owner, parsed(SPEC), HOST)["spec"]
+    await real.accept(owner.key)
+    await real.catch_up()
+    assert real.routes.state(owner.key).acceptance is Acceptance.PENDING
+    await real.refuse(second, "no listener takes this host")
+    await real.catch_up()
+    state = real.routes.state(owner.key)
+    assert (state.acceptance, "no listener takes this host" in state.message) == (Acceptance.REFUSED, True)
+    await real.accept(second)
+    await real.catch_up()
+    assert real.routes.state(owner.key).acceptance is Acceptance.ACCEPTED
+    before = await real.route_version(second)
+    await real.routes.set_traffic(owner, parsed(SPEC), HOSTED)
+    assert await real.route_version(second) == before
+    await real.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    with pytest.raises(GoneError):
+        await real.transport.get(HTTP_ROUTES, second)
+
+
+@pytest.mark.apiserver
+async def test_a_strangers_route_of_the_hosts_name_is_not_touched(real: ApiServerWorld) -> None:
+    """Neither written nor removed; the object's own route goes on."""
+    owner, second = await owner_of(real), Key(real.namespace, "fraud-preview")
+    await real.stranger_route(second, "helm")
+    before = await real.route_version(second)
+    for _ in range(2):  # unheard, then heard
+        with pytest.raises(ConflictError):
+            await real.routes.set_traffic(owner, parsed(SPEC), HOSTED)
+        await real.catch_up()
+    await real.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    state = real.routes.state(owner.key)
+    assert (state.shares, state.host, state.contested_by) == (shares("0"), None, None)
+    assert await real.route_version(second) == before
+
+
+@pytest.mark.apiserver
+async def test_a_hosts_route_that_was_deleted_unheard_is_no_obstacle(real: ApiServerWorld) -> None:
+    """Nothing that reaches the candidate is left, whoever took it away."""
+    owner, second = await owner_of(real), Key(real.namespace, "fraud-preview")
+    await real.routes.set_traffic(owner, parsed(SPEC), HOSTED)
+    await real.transport.delete(HTTP_ROUTES, second)
+    await real.routes.set_traffic(owner, parsed(SPEC), lowering("0"))
+    assert real.routes.state(owner.key).host is None
 
 
 async def test_a_part_is_not_copied_beside_a_split(cluster: World) -> None:

@@ -12,12 +12,12 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from modelramp.api.document import revision_of, traffic_hash
+from modelramp.api.document import followed, revision_of, traffic_hash
 from modelramp.api.names import workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
 from modelramp.ports import Announcement, ConflictError, Document, GoneError, Key, Owner, PodTimes, RefusedError
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 CONTROLLER = "projectcontour.io/gateway-controller"
@@ -74,6 +74,8 @@ class FakeRoute:
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     compared: frozenset[str] = frozenset()
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
+    """Of the second route; here both are one object, accepted together."""
     traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
     accepted: int = 0
@@ -353,7 +355,7 @@ class FakeWorkloads:
         names = [container.name for container in spec.serving.template.spec.containers]
         if len(names) != len(set(names)):
             raise RefusedError("spec.template.spec.containers[1].name: Duplicate value")
-        assert effect.revision == revision_of(spec), "only the spec's own revision can be made"
+        assert followed(spec) or effect.revision == revision_of(spec), "only the spec's own revision can be made"
 
         def write() -> None:
             present = self._cluster.revisions.setdefault(owner.key, {}).get(effect.revision)
@@ -461,6 +463,7 @@ class FakeRoutes:
             mirrors=dict(route.mirrors),
             compared=route.compared,
             cohort=route.cohort,
+            host=route.host,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
             traffic_hash=route.traffic_hash,
@@ -491,8 +494,9 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        asked = (effect.shares, effect.mirrors, effect.compared, effect.cohort, wanted)
-        changed = (before.shares, before.mirrors, before.compared, before.cohort, before.traffic_hash) != asked
+        asked = (effect.shares, effect.mirrors, effect.compared, effect.cohort, effect.host, wanted)
+        known = (before.shares, before.mirrors, before.compared, before.cohort, before.host, before.traffic_hash)
+        changed = known != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
@@ -500,6 +504,7 @@ class FakeRoutes:
                 mirrors=dict(effect.mirrors),
                 compared=effect.compared,
                 cohort=effect.cohort,
+                host=effect.host,
                 traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),
                 generation=before.generation + (1 if changed else 0),

@@ -35,6 +35,7 @@ from modelramp.rollout.observed import (
     Arm,
     CohortRoute,
     Drain,
+    HostRoute,
     Measured,
     NoData,
     Observed,
@@ -93,6 +94,12 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
             "preview": {}, "preSwitch": {"soak": "6s"}, "soak": "8s", "bake": "20s", "stepDeadline": "90s"
         }
     },
+    "a host": {
+        "blueGreen": {
+            "preview": {"hostname": "preview.fraud.example"}, "preSwitch": {"soak": "6s"}, "soak": "8s",
+            "steps": [{"traffic": "30%"}, {"traffic": "100%"}], "bake": "20s", "stepDeadline": "90s",
+        }
+    },
     "in parts": {
         "blueGreen": {
             "preSwitch": {"soak": "6s"}, "steps": [{"traffic": "50%"}, {"traffic": "100%"}], "soak": "8s",
@@ -119,6 +126,7 @@ def spec_of(
             "serving": {
                 "port": 8080,
                 "replicas": PODS,
+                "config": [{"configMap": "limits"}],
                 "template": {"spec": {"containers": [{"name": "m", "image": f"i:{version}"}]}},
             },
             "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}], "requestTimeout": "20s"}},
@@ -181,6 +189,11 @@ class Route:
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
+    dropped: HostRoute | None = None
+    """A host that was taken away; its route has no status to say when the gateway follows."""
+    dropped_at: float = NEVER
+    """When it really is."""
     hash: str | None = None
     follows_at: float = NEVER
     real: tuple[Mapping[str, Decimal], Mapping[str, Decimal], CohortRoute | None] = field(
@@ -192,15 +205,16 @@ class Route:
         The gateway really sends something there.
         """
         shares, mirrors, cohort = self.real
-        aside = mirrors.get(revision, NOTHING) > 0 or (cohort is not None and cohort.revision == revision)
+        sent = {one.revision for one in (cohort, self.host, self.dropped) if one is not None}
+        aside = mirrors.get(revision, NOTHING) > 0 or revision in sent
         return shares.get(revision, NOTHING) > 0 or aside
 
     def given(self, revision: str) -> tuple[Decimal, Decimal, int]:
         """
         What was written for the revision, in the order of exposure.
         """
-        header = int(self.cohort is not None and self.cohort.revision == revision)
-        return self.shares.get(revision, NOTHING), self.mirrors.get(revision, NOTHING), header
+        ways = sum(one is not None and one.revision == revision for one in (self.cohort, self.host))
+        return self.shares.get(revision, NOTHING), self.mirrors.get(revision, NOTHING), ways
 
 
 class History:
@@ -217,6 +231,8 @@ class History:
         self.random = random.Random(seed)
         self.seed = seed
         draw = self.random
+        self.content: str | None = "0"
+        """What the ConfigMap holds that is part of the revision; None: it cannot be read now."""
         self.strategy = draw.choice(list(STRATEGIES))
         self.mode = draw.choice(["Evidence", "Evidence", "GuardrailsOnly"])
         self.policy = draw.choice(["Pause", "Rollback", "Advance"])
@@ -262,7 +278,7 @@ class History:
         """
         return MLModelDeployment(
             namespace="ml", name="fraud", uid="u", generation=self.generation, spec=self.spec, status=status,
-            annotations=dict(self.annotations),
+            annotations=dict(self.annotations), config={} if self.content is None else {"limits": self.content},
         )  # fmt: skip
 
     def observed(self) -> Observed:
@@ -274,6 +290,7 @@ class History:
             acceptance = Acceptance.ACCEPTED if self.now >= self.route.follows_at else Acceptance.PENDING
         route = RouteState(
             acceptance=acceptance, shares=self.route.shares, mirrors=self.route.mirrors, cohort=self.route.cohort,
+            host=self.route.host,
             contested_by="flux" if self.contested else None, traffic_hash=self.route.hash,
         )  # fmt: skip
         arms = {name: load.arm(name, self.now) for name, load in self.loads.items()}
@@ -383,8 +400,11 @@ class History:
             self._fault(f"shares are no whole: {effect.shares}")
         before = {name: self.route.given(name) for name in self.loads}
         real = self.route.real if self.now < self.route.follows_at else self._written()
+        gone = self.route.host if self.route.host != effect.host else None
         self.route = Route(
-            shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort,
+            shares=dict(effect.shares), mirrors=dict(effect.mirrors), cohort=effect.cohort, host=effect.host,
+            dropped=gone or self.route.dropped,
+            dropped_at=self.now + self.random.choice([0.0, 1.0, 3.0]) if gone else self.route.dropped_at,
             hash=s.deployment.traffic_hash, real=real,
             follows_at=NEVER if self.deaf else self.now + self.random.choice([0.0, 1.0, 3.0]),
         )  # fmt: skip
@@ -460,7 +480,7 @@ class History:
 
     def _ask(self, verb: Verb) -> None:
         status = self.versions[-1]
-        named = status.candidate.revision if status.candidate else self.spec.revision
+        named = status.candidate.revision if status.candidate else self.deployment(status).revision
         if verb is Verb.UNDO and status.candidate is None and status.kept:
             named = status.kept[-1].revision
         if verb is Verb.RESTART and status.stable is not None:
@@ -486,6 +506,7 @@ class History:
             "pods die": self._pods_die,
             "degree": self._new_degree,
             "frozen": self._freeze,
+            "content": self._new_content,
         }
         acts[what]() if what in acts else self._ask(Verb(what))
 
@@ -495,6 +516,13 @@ class History:
 
     def _new_strategy(self) -> None:
         self.strategy, self.generation = self.random.choice(list(STRATEGIES)), self.generation + 1
+
+    def _new_content(self) -> None:
+        """
+        Another content, no answer, or one again: the object stays as it is, and what cannot be read changes nothing.
+        """
+        self.content = self.random.choice(["0", "1", None])
+        self.stopped = None
 
     def _new_degree(self) -> None:
         self.degree, self.generation = self.random.choice(DEGREES), self.generation + 1
@@ -558,6 +586,8 @@ class History:
             self.now += 2.0 if self.now < EVENTFUL_SECONDS else 5.0
             if self.now >= self.route.follows_at:
                 self.route.real = self._written()
+            if self.now >= self.route.dropped_at:
+                self.route.dropped, self.route.dropped_at = None, NEVER
         status = self.versions[-1]
         if not self.faults and not self._waits_for_somebody():
             self._fault(f"neither ends nor waits for anything named: {status.phase} {status.reason} {status.message}")
@@ -583,4 +613,5 @@ class History:
 EVENTS: Final = (
     *("new version",) * 5, *("strategy",) * 2, "contested", "contested", "outage", "outage", "deaf", "deaf", "pods die",
     *(str(verb) for verb in Verb), *(str(Verb.APPROVE),) * 5, *(str(Verb.UNDO),) * 2, "degree", "frozen",
+    *("content",) * 2,
 )  # fmt: skip

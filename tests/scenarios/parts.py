@@ -13,12 +13,13 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from modelramp.analysis import Series
-from modelramp.api.document import traffic_hash
+from modelramp.api.document import followed, revision_of, traffic_hash
+from modelramp.api.identity import content_hash
 from modelramp.api.names import workload_name
 from modelramp.api.quantities import demand_of
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus
-from modelramp.ports import Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, RouteState
+from modelramp.ports import ConflictError, Key, MetricSource, Owner, PodTimes, SamplesQuestion, UnreachableError
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, RouteState
 from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
 
 Write = Callable[[str, Callable[[], None]], None]
@@ -177,6 +178,14 @@ class Cluster:
     name: str
     now: float = 0.0
     workloads: dict[str, Workload] = field(default_factory=dict)
+    configs: dict[str, str] = field(default_factory=dict)
+    """What each ConfigMap holds; a version may behave by it."""
+
+    async def hashes(self, keys: tuple[Key, ...]) -> Mapping[Key, str]:
+        """
+        Of what is there.
+        """
+        return {key: content_hash({"data": self.configs[key.name]}) for key in keys if key.name in self.configs}
 
     def arms(self, _key: Key) -> Mapping[str, Arm]:
         """
@@ -201,6 +210,10 @@ class Cluster:
         """
         Create what is absent.
         """
+        seen = {name: content_hash({"data": self.configs[name]}) for name in followed(spec) if name in self.configs}
+        if seen and revision_of(spec, seen) != effect.revision:
+            raise ConflictError("the configuration has changed since it was looked at")
+        behaviour = " ".join([spec.model.version, *(self.configs[name] for name in seen)])
 
         def change() -> None:
             known = self.workloads.get(effect.revision)
@@ -208,7 +221,7 @@ class Cluster:
                 pod = spec.serving.template.spec.to_wire()
                 known = Workload(
                     revision=effect.revision,
-                    model=self.models[spec.model.version],
+                    model=self.models.get(behaviour, self.models[spec.model.version]),
                     asks={GPU: demand_of(pod, GPU)},
                 )
                 self.workloads[effect.revision] = known
@@ -282,6 +295,7 @@ class Gateway:
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     compared: frozenset[str] = frozenset()
     cohort: CohortRoute | None = None
+    host: HostRoute | None = None
     copied: Mapping[str, Decimal] = field(default_factory=dict)
     """Of what was written, what is copied by now."""
     copied_by_way: frozenset[str] = frozenset()
@@ -307,6 +321,7 @@ class Gateway:
             mirrors=self.mirrors,
             compared=self.compared,
             cohort=self.cohort,
+            host=self.host,
             contested_by=self.contested_by,
             controller=CONTROLLER,
             traffic_hash=self.written_for,
@@ -319,7 +334,8 @@ class Gateway:
 
         def change() -> None:
             self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
-            self.mirrors, self.compared, self.cohort = dict(effect.mirrors), effect.compared, effect.cohort
+            self.mirrors, self.compared = dict(effect.mirrors), effect.compared
+            self.cohort, self.host = effect.cohort, effect.host
             self.accepts_at, self.pending = self.now + self.accept_after, True
 
         listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
@@ -329,6 +345,8 @@ class Gateway:
         ]
         if effect.cohort is not None:
             aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
+        if effect.host is not None:
+            aside.append(f"{effect.host.hostname} to {effect.host.revision}")
         self.write(f"Traffic({', '.join([listed, *aside])})", change)
 
     async def drop_former(self, _owner: Owner) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_compared, stories_evidence, stories_service
+from scenarios import stories_compared, stories_config, stories_evidence, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -44,6 +44,7 @@ MODELS: Final[Mapping[str, Model]] = {
     "differs": Model(disagrees=0.08),
     "uneven": UNEVEN,
     "uneven-too": UNEVEN,
+    "1 bad": BAD,
 }
 SECOND: Final = 40.0  # when the second version is applied, in most stories
 
@@ -816,6 +817,20 @@ def blue_green(world: World) -> None:
     world.run(600)
 
 
+def blue_green_by_host(world: World) -> None:
+    """
+    Green is previewed under a host name of its own until it gets everything; of a bad version that name goes with the
+    switch back too.
+    """
+    deployed(world)
+    parts = [{"traffic": "50%"}, {"traffic": "100%"}]
+    hosted = strategy("blueGreen", preview={"hostname": "preview.fraud.example"}, steps=parts)
+    then(world, "2", strategy=hosted)
+    world.run(600)
+    then(world, "3", strategy=hosted)
+    world.run(600)
+
+
 def blue_green_in_parts(world: World) -> None:
     """
     Half of the traffic first: a version that fails 8 % is found there, and blue takes over in one write.
@@ -1067,6 +1082,7 @@ STORIES: Final[tuple[Story, ...]] = (
     smoke_refused,
     steady_before_traffic,
     blue_green,
+    blue_green_by_host,
     blue_green_in_parts,
     blue_green_crashes_after_the_switch,
     shadow_reported,
@@ -1078,6 +1094,7 @@ STORIES: Final[tuple[Story, ...]] = (
     canary_with_a_cohort,
     *stories_service.STORIES,
     *stories_compared.STORIES,
+    *stories_config.STORIES,
     *DEGREES,
     blue_green_fails_after_the_switch,
     blue_green_slower_after_the_switch,

@@ -15,11 +15,13 @@ SHADOW_FIRST: Final = {
     **HALF,
     "canary": {**HALF["canary"], "shadow": {"mirror": "100%", "soak": "20s", "deadline": "5m"}},
 }
+HOSTED: Final = strategy("blueGreen", preview={"hostname": "preview.fraud.example"})
 PREVIEWED: Final = strategy("blueGreen", steps=[{"traffic": "50%"}, {"traffic": "100%"}])
 RUNS: Final[dict[str, tuple[str, Mapping[str, Any]]]] = {
     "canary": ("2", HALF),
     "canary, bad version": ("3", HALF),
     "blueGreen": ("2", strategy("blueGreen")),
+    "blueGreen previewed by host": ("2", HOSTED),
     "blueGreen in parts, bad version": ("3", PREVIEWED),
     "shadow, then canary": ("2", SHADOW_FIRST),
     "shadow, then canary, bad version": ("3", SHADOW_FIRST),
@@ -79,7 +81,7 @@ def end(world: World) -> dict[str, Any]:
         "history": [(entry.version, entry.outcome) for entry in status.history],
         "rejected": [(rejection.version, rejection.reason) for rejection in status.rejected],
         "workloads": {name: (load.wanted, load.role) for name, load in world.cluster.workloads.items()},
-        "route": (dict(route.written), dict(route.mirrors), route.compared, route.cohort),
+        "route": (dict(route.written), dict(route.mirrors), route.compared, route.cohort, route.host),
         "comparators": dict(world.comparators.running),
         "effective": (dict(route.effective), dict(route.copied)),
     }

@@ -5,7 +5,7 @@ A run as text: one line per cycle that did something.
 from scenarios.world import BEGIN, Turn, World
 
 from modelramp.analysis.tails import TailEvidence
-from modelramp.api.document import revision_of
+from modelramp.api.document import MLModelDeployment
 from modelramp.rollout.account import Account
 from modelramp.rollout.conditions import ABNORMAL
 
@@ -44,6 +44,15 @@ def _shares(turn: Turn) -> str:
     return f"{traffic.wanted}/{traffic.programmed or '-'}" if traffic else "-"
 
 
+def _name(names: dict[str, str], deployment: MLModelDeployment, prefix: str) -> None:
+    """
+    Name the object's revision after its version; others of the same version by letters too.
+    """
+    same = [name for name in names.values() if name.rstrip("bcdefg") == f"{prefix}{deployment.spec.model.version}"]
+    letter = "abcdefg"[len(same)] if same else ""
+    names.setdefault(deployment.revision, f"{prefix}{deployment.spec.model.version}{letter}")
+
+
 def lines(world: World) -> list[str]:
     """
     The transcript, with revisions as `r1`, `r2` after the version that first bore them.
@@ -51,7 +60,7 @@ def lines(world: World) -> list[str]:
     names: dict[str, str] = {}
     told: list[str] = []
     for turn in world.turns:
-        names.setdefault(revision_of(turn.deployment.spec), f"r{turn.deployment.spec.model.version}")
+        _name(names, turn.deployment, "r")
         because, done = turn.plan.because, [name for name in turn.writes if name != "Status"]
         news = _news(turn)
         if because.rule is None and not done and not news:
@@ -70,7 +79,9 @@ def ending(world: World) -> list[str]:
     """
     What users counted, and where it ended.
     """
-    names = {turn.deployment.revision: turn.deployment.spec.model.version for turn in world.turns}
+    names: dict[str, str] = {}
+    for turn in world.turns:
+        _name(names, turn.deployment, "")
     counted = [
         f"version {names[revision]}: {good + bad} requests, {bad} failed"
         for revision, (good, bad) in sorted(world.clients.answers.items(), key=lambda item: names[item[0]])

@@ -178,6 +178,7 @@ class World:
             comparators=self.comparators,
             metrics=self.store,
             warm_ups=self,
+            configs=self.cluster,
         )
         hands = Hands(workloads=self.cluster, routes=self.gateway, comparators=self.comparators)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))

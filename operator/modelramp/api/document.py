@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from modelramp.api import identity
 from modelramp.api.names import MAX_NAME_LENGTH
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import MLModelDeploymentSpec, OnChange
 from modelramp.api.status import Status
 
+NOTHING: Final[Mapping[str, str]] = {}
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_TOO_LONG: Final = f"must be at most {MAX_NAME_LENGTH} characters, because revisions are named after it"
 NAME_SHAPE: Final = "must be a DNS label that begins with a letter, because Services are named after it"
@@ -60,13 +62,31 @@ class MLModelDeployment:
     spec: MLModelDeploymentSpec
     status: Status
     annotations: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of what the ConfigMaps hold now, by name, as far as they were read; the rest is remembered in status."""
 
     @property
     def revision(self) -> str:
         """
-        The revision the spec names.
+        The revision that is asked for: of the spec, and of the ConfigMaps it names as they are now.
         """
-        return revision_of(self.spec)
+        return revision_of(self.spec, self.contents)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """
+        The ConfigMaps whose other content is another revision, by name.
+        """
+        return followed(self.spec)
+
+    @property
+    def contents(self) -> Mapping[str, str]:
+        """
+        Hashes of what these ConfigMaps hold, by name: as they are, or as they were last seen. One that was never seen
+        is left out.
+        """
+        known = {**{one.config_map: one.hash for one in self.status.config}, **self.config}
+        return {name: known[name] for name in self.followed if name in known}
 
     @property
     def traffic_hash(self) -> str:
@@ -83,11 +103,18 @@ def traffic_hash(spec: MLModelDeploymentSpec) -> str:
     return spec.traffic_hash
 
 
-def revision_of(spec: MLModelDeploymentSpec) -> str:
+def followed(spec: MLModelDeploymentSpec) -> tuple[str, ...]:
     """
-    The identity of model and serving: a hash of what changes the pods.
+    The ConfigMaps whose other content is another revision, by name.
     """
-    return spec.revision
+    return tuple(one.config_map for one in spec.serving.config if one.on_change is OnChange.ROLLOUT)
+
+
+def revision_of(spec: MLModelDeploymentSpec, contents: Mapping[str, str] = NOTHING) -> str:
+    """
+    The identity of model and serving: a hash of what changes the pods, the content of `followed` ConfigMaps among it.
+    """
+    return identity.with_contents(spec.revision, contents)
 
 
 def problems_of(error: ValidationError, root: str) -> tuple[Problem, ...]:

@@ -4,20 +4,36 @@ What makes two specs the same: hashes of what pods and routes are made from.
 
 import hashlib
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from modelramp.api.base import ApiModel
-from modelramp.api.names import REVISION_LENGTH
+from modelramp.api.names import CONTENT_LENGTH, REVISION_LENGTH
 
 _LEAVES_PODS_ALONE: Final = ("replicas", "warmUp", "minReady", "capacity")
 
 
-def digest(value: object) -> str:
+def digest(value: object, length: int = REVISION_LENGTH) -> str:
     """
-    A short hash of JSON, whatever the order of its keys.
+    A hash of JSON in so many hexadecimal digits, whatever the order of its keys.
     """
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:REVISION_LENGTH]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:length]
+
+
+def content_hash(config_map: Mapping[str, Any]) -> str:
+    """
+    A hash of what a ConfigMap holds; without names, labels and what is empty.
+    """
+    return digest({part: config_map[part] for part in ("data", "binaryData") if config_map.get(part)}, CONTENT_LENGTH)
+
+
+def with_contents(revision: str, contents: Mapping[str, str]) -> str:
+    """
+    The identity of a revision and of the ConfigMaps that are part of it: hashes of what they hold, by name. Without any
+    it is the revision's own, so that what names none stays what it was.
+    """
+    return digest({"revision": revision, "config": dict(contents)}) if contents else revision
 
 
 def _told(part: ApiModel) -> dict[str, object]:

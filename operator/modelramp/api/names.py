@@ -21,9 +21,11 @@ ANNOTATION_TRAFFIC: Final = f"{GROUP}/traffic"
 ANNOTATION_SHARES: Final = f"{GROUP}/shares"
 ANNOTATION_HEADER: Final = f"{GROUP}/cohort-header"
 FINALIZER_ROUTE: Final = f"{GROUP}/restore-route"
+PREVIEW_SUFFIX: Final = "-preview"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 REVISION_LENGTH: Final = 10  # hexadecimal digits: 2^40 values, so two of a thousand revisions collide with p < 1e-6
+CONTENT_LENGTH: Final = 32  # hexadecimal digits: of contents nobody chooses among a few, so 128 bits
 MAX_NAME_LENGTH: Final = 48  # with "-" and a revision it stays a DNS label of at most 63 characters, as Services need
 
 

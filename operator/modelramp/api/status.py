@@ -5,49 +5,20 @@ It is the machine's only memory. Everything that can be observed again is not ke
 Fields of a newer version survive a round trip through an older one.
 """
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, PlainSerializer
+from pydantic import Field
 
 from modelramp.api.action import MAX_ID_LENGTH, ActionOutcome, Verb
-from modelramp.api.base import ApiModel
 from modelramp.api.scalars import Share
+from modelramp.api.statusfields import Instant, Revision, StatusModel, Text, Version, Word
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
 
 MAX_HISTORY: Final = 10
 MAX_REJECTED: Final = 5
 MAX_KEPT: Final = 5
 MAX_SHOWN_METRICS: Final = 10
-
-
-def _whole_utc_seconds(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(microsecond=0)
-
-
-def _rfc3339(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
-
-
-Instant = Annotated[
-    AwareDatetime,
-    AfterValidator(_whole_utc_seconds),
-    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
-    Field(json_schema_extra={"type": "string", "format": "date-time", "maxLength": 32}),
-]
-Text = Annotated[str, Field(max_length=1024)]
-Word = Annotated[str, Field(max_length=253)]
-Revision = Annotated[str, Field(max_length=253, description="The revision: a hash of what the pods are made from.")]
-Version = Annotated[str, Field(max_length=253, description="The model's version.")]
-
-
-class StatusModel(ApiModel):
-    """
-    A part of the status; unknown fields are kept.
-    """
-
-    model_config = ConfigDict(extra="allow")
 
 
 class StableStatus(StatusModel):
@@ -259,6 +230,15 @@ class Outcome(StatusModel):
     ended_at: Instant = Field(description="When it ended.")
 
 
+class ConfigContent(StatusModel):
+    """
+    A ConfigMap whose content is part of the revision.
+    """
+
+    config_map: Word = Field(description="Its name.")
+    hash: Word = Field(description="Of what it held when it was last seen.")
+
+
 class Condition(StatusModel):
     """
     A condition as Kubernetes knows it (metav1.Condition).
@@ -300,6 +280,9 @@ class Status(StatusModel):
     kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="The revisions that undo can return to; the newest is last."
     )
+    config: Annotated[tuple[ConfigContent, ...], Field(max_length=8, json_schema_extra=_ATOMIC)] = Field(
+        default=(), description="What the ConfigMaps that are part of the revision held when last seen."
+    )
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."
@@ -310,14 +293,10 @@ class Status(StatusModel):
     evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="The evidence on each metric, as the operator keeps it."
     )
-    retry_seen: Word | None = Field(
-        default=None, description="The value of the retry annotation that was last acted on."
-    )
+    retry_seen: Word | None = Field(default=None, description="The retry annotation's value that was last acted on.")
     action: ActionStatus | None = None
     replicas: int = Field(default=0, ge=0, description="Pods of the stable revision; for the scale subresource.")
-    selector: Text = Field(
-        default="", description="Label selector of the stable revision's pods; for the scale subresource."
-    )
+    selector: Text = Field(default="", description="Label selector of stable's pods; for the scale subresource.")
     history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = Field(
         default=(), description="How past rollouts ended; the newest is last."
     )

@@ -30,6 +30,7 @@ from modelramp.ports import (
     PortError,
     RefusedError,
 )
+from modelramp.reconcile.contents import look_again, with_contents
 from modelramp.reconcile.execute import Hands, execute
 from modelramp.reconcile.explain import announcement, log_plan
 from modelramp.reconcile.observe import Eyes, observe
@@ -92,13 +93,14 @@ class Cycle:
         except InvalidSpecError as error:
             await self._refuse(document, str(error), now)
             return None
+        deployment = await with_contents(self.eyes.configs, deployment)
         observed = await observe(self.eyes, deployment, self._refused(key, deployment.generation), now)
         plan = decide(deployment, observed, now)
         try:
             await self._commit(document, deployment, plan)
         except GoneError:
             return None
-        return await self._act(key, deployment, plan)
+        return look_again(deployment, await self._act(key, deployment, plan), now)
 
     async def _commit(self, document: Document, deployment: MLModelDeployment, plan: Plan) -> None:
         """

@@ -3,7 +3,7 @@ Ask the ports for what the core needs. Total: every outage becomes a value.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from math import isfinite
@@ -21,6 +21,7 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
     Comparators,
+    Configs,
     Key,
     MetricSource,
     PodTimes,
@@ -31,6 +32,7 @@ from modelramp.ports import (
     Workloads,
     counters_only,
 )
+from modelramp.reconcile.contents import NoConfigs
 from modelramp.reconcile.history import UNKNOWN_COUNTERS, read_history
 from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelectors
 from modelramp.rollout.needs import DRAIN_WINDOW, needs
@@ -64,6 +66,7 @@ class Eyes:
     comparators: Comparators
     metrics: MetricSource
     warm_ups: WarmUps
+    configs: Configs = field(default_factory=NoConfigs)
 
 
 @dataclass(frozen=True, slots=True)

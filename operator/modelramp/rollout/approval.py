@@ -66,7 +66,7 @@ def needs_approval(s: Situation) -> bool:
     Somebody has to approve what follows.
 
     A promotion from a step that has everything already gives nothing more, so it needs nobody. Of a preview only the
-    degree Shadow is asked beside HumanOnly, where a header leads people to it: they are to see nothing there.
+    degree Shadow is asked beside HumanOnly, where a header or a host leads people to it: they are to see nothing there.
     """
     _, share, step = ahead(s)
     degree = s.spec.automation.degree
@@ -76,7 +76,7 @@ def needs_approval(s: Situation) -> bool:
         return True
     if share > 0:
         return _degree_asks(s, share)
-    return degree is Degree.SHADOW and step is not None and step.cohort is not None
+    return degree is Degree.SHADOW and step is not None and step.open_to_people
 
 
 def leaves_rollbacks(s: Situation) -> bool:

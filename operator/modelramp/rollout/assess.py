@@ -16,6 +16,7 @@ from modelramp.api.spec import Metric
 from modelramp.api.status import (
     ArmCounts,
     CandidateStatus,
+    ConfigContent,
     EvidenceState,
     StepStatus,
     TrafficStatus,
@@ -250,6 +251,13 @@ def _returning(s: Situation) -> UndoStatus | None:
     return undo if undo is not None and undo.instead_of == s.deployment.revision else None
 
 
+def _config(s: Situation) -> tuple[ConfigContent, ...]:
+    """
+    What the revision was found from, so that a ConfigMap that cannot be read later makes no other one.
+    """
+    return tuple(ConfigContent(config_map=name, hash=seen) for name, seen in s.deployment.contents.items())
+
+
 def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> Situation:
     """
     The situation the rules are asked about.
@@ -264,6 +272,7 @@ def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> 
                 "retry_seen": _retry(s),
                 "undo": _returning(s),
                 "kept": kept,
+                "config": _config(s),
             }
         )
     )

@@ -13,7 +13,7 @@ from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.capacity import shortage, unplaced
 from modelramp.rollout.comparing import NOT_READY, awaits_comparator
-from modelramp.rollout.desired import wanted_cohort, wanted_compared, wanted_mirrors, wanted_shares
+from modelramp.rollout.desired import wanted_aside, wanted_compared, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
@@ -126,7 +126,7 @@ def _traffic(s: Situation) -> Finding:
         route.acceptance is Acceptance.ACCEPTED
         and dict(route.shares) == dict(wanted)
         and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.compared == wanted_compared(s))
-        and route.cohort == wanted_cohort(s)
+        and (route.cohort, route.host) == wanted_aside(s)
     ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
     why = f": {route.message}" if route.message else ""

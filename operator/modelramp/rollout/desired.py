@@ -12,7 +12,7 @@ from modelramp.rollout.capacity import recreates, releases_at_once, share_within
 from modelramp.rollout.comparing import comparator_serves, comparators
 from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.guards import stable_serves
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, Role
 from modelramp.rollout.plan import (
     DeleteComparator,
     DeleteWorkload,
@@ -172,14 +172,13 @@ def wanted_compared(s: Situation) -> frozenset[str]:
     return frozenset(wanted_mirrors(s)) if s.step is not None and s.step.compare is not None else frozenset()
 
 
-def wanted_cohort(s: Situation) -> CohortRoute | None:
+def wanted_aside(s: Situation) -> tuple[CohortRoute | None, HostRoute | None]:
     """
-    Requests to be sent to the candidate by their header; None: none.
+    Requests to be sent to the candidate by their header, and by their host name; None: none.
     """
-    cohort = s.step.cohort if s.step is not None else None
-    if cohort is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
-        return None
-    return CohortRoute(header=cohort.header, value=cohort.value, revision=s.candidate)
+    if s.step is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
+        return None, None
+    return s.step.aside_for(s.candidate)
 
 
 def _held(s: Situation) -> bool:
@@ -191,16 +190,16 @@ def _held(s: Situation) -> bool:
 
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
-    shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
+    shares, mirrors, (cohort, host) = wanted_shares(s), wanted_mirrors(s), wanted_aside(s)
     compared = wanted_compared(s)
-    given = (dict(route.shares), dict(route.mirrors), route.compared, route.cohort)
-    wanted = (dict(shares), dict(mirrors), compared, cohort)
+    given = (dict(route.shares), dict(route.mirrors), route.compared, route.cohort, route.host)
+    wanted = (dict(shares), dict(mirrors), compared, cohort, host)
     if not shares or (wanted == given and route.traffic_hash == s.deployment.traffic_hash):
         return
     rising = {name for name, percent in shares.items() if percent > route.shares.get(name, NOTHING)}
     rising |= {name for name, percent in mirrors.items() if percent > route.mirrors.get(name, NOTHING)}
     rising |= set(mirrors).intersection(compared ^ route.compared)  # who gets the copies is another one
-    rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
+    rising |= {new.revision for new in {cohort, host} - {route.cohort, route.host, None} if new is not None}
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
     # Stable has no pods then until the candidate's are gone, and those are kept while anything reaches them.
@@ -208,7 +207,9 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and _held(s)):
-        yield SetTraffic(shares=shares, mirrors=mirrors, compared=compared, cohort=cohort, raises_exposure=raises)
+        yield SetTraffic(
+            shares=shares, mirrors=mirrors, compared=compared, cohort=cohort, host=host, raises_exposure=raises
+        )
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:

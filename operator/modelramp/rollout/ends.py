@@ -13,22 +13,33 @@ from modelramp.rollout.strategy import course_of
 
 def nothing_reaches(s: Situation, revision: str | None) -> bool:
     """
-    The gateway accepted a route without the revision's share, copies or cohort; nothing was counted or is in flight.
+    The gateway accepted a route without the revision's share, copies, cohort or host; nothing was counted or is in
+    flight.
 
     What is still in flight, such as a long stream, is waited for no longer than the longest request or the drain's
     timeout. When the gateway's counters cannot be had, the router's request timeout stands in for them, or where it has
     none the drain's.
     """
-    if revision is None or s.observed.route.acceptance is Acceptance.ABSENT:
+    if revision is None:
         return True
+    if s.observed.route.acceptance is Acceptance.ABSENT:
+        return not s.reached_aside(revision)
     if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
         return False
     drain = s.observed.drain
     longest, timeout = s.spec.traffic.longest_request.timedelta, s.spec.serving.drain.timeout.timedelta
     if drain is not None:
         waited = s.since(s.status.phase_since, max(longest, timeout, SETTLE))
-        return drain.empty(revision) or (waited and drain.quiet(revision))
+        return (drain.empty(revision) and _let_go(s)) or (waited and drain.quiet(revision))
     return s.since(s.status.phase_since, max(longest or timeout, SETTLE))
+
+
+def _let_go(s: Situation) -> bool:
+    """
+    The gateway has had time to drop the preview's route, if there was one: what is deleted has no status to say so.
+    """
+    hosted = any(step.host is not None for step in course_of(s.spec).steps)
+    return not hosted or s.since(s.status.phase_since, SETTLE)
 
 
 def unconfirmed(s: Situation) -> bool:

@@ -19,9 +19,7 @@ from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged
 
 SPLIT_SIGMAS: Final = 4.0  # of the binomial deviation; below one false alarm in ten thousand looks
-SPLIT_TOLERANCE: Final = (
-    0.25  # of the wanted share: smaller deviations do not mislead the evidence, which uses the counts themselves
-)
+SPLIT_TOLERANCE: Final = 0.25  # of the wanted share: smaller deviations do not mislead evidence that uses the counts
 
 
 _ENDED: Final = frozenset({Phase.FAILED, Phase.REPORTED})  # a rollout of the spec's revision that is not begun again
@@ -245,8 +243,10 @@ def _counted_share(s: Situation) -> float:
     The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
     """
     step = s.step
-    if step is None or step.cohort is not None or step.compare is not None:
-        return 1.0  # by header callers choose, and a comparator asks stable once or twice: any share may be right
+    if step is None or step.open_to_people or step.compare is not None:
+        return (
+            1.0  # callers choose by header or host, and a comparator asks stable once or twice: any share may be right
+        )
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)

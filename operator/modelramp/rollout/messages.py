@@ -159,10 +159,19 @@ def _undo(s: Situation) -> str:
     return f"{name} is brought back, as {_asker(s)} asked; {_stable(s)} serves everything meanwhile"
 
 
+def _reconfigured(s: Situation) -> str:
+    """
+    Which ConfigMaps hold something else than in the cycle before.
+    """
+    before = {one.config_map: one.hash for one in s.deployment.status.config}
+    changed = [name for name, seen in s.deployment.contents.items() if before.get(name, seen) != seen]
+    return f", since the content of ConfigMap {' and '.join(changed)} changed" if changed else ""
+
+
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.NEW_REVISION: lambda s: (
-        f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile{_as_asked(s, Verb.RETRY)}"
-        f"{resumption(s)}"
+        f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile"
+        f"{_reconfigured(s)}{_as_asked(s, Verb.RETRY)}{resumption(s)}"
     ),
     Reason.FIRST_REVISION_READY: lambda s: f"{_candidate(s)} is ready and the first revision: it gets all traffic",
     Reason.CANDIDATE_READY: lambda s: f"{_candidate(s)} is ready: the first step begins",
@@ -185,7 +194,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
         f"{_candidate(s)}: {waited_for(s)} for longer than {s.spec.strategy.progress_deadline}"
     ),
     Reason.SMOKE_FAILED: lambda s: f"{_candidate(s)} failed its smoke requests: {smoke_findings(s)}",
-    Reason.SUPERSEDED: lambda s: f"{_candidate(s)} is superseded by {_target(s)}: it is taken out of traffic first",
+    Reason.SUPERSEDED: lambda s: (
+        f"{_candidate(s)} is superseded by {_target(s)}{_reconfigured(s)}: it is taken out of traffic first"
+    ),
     Reason.ANALYSIS_INCONCLUSIVE: lambda s: (
         f"{_step(s)}: no sufficient evidence within its deadline: {_counts(s)}; "
         + (

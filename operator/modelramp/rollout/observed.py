@@ -81,6 +81,16 @@ class CohortRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostRoute:
+    """
+    Requests for this host name go to this revision, by a route of their own beside the one of the shares.
+    """
+
+    hostname: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparator:
     """
     The comparator before one revision as it is: it gets the copies, and asks stable and the revision the same.
@@ -109,6 +119,9 @@ class RouteState:
     """Of the revisions that requests are copied for, those whose copies go to their comparator."""
     cohort: CohortRoute | None = None
     """Requests that are sent by their header; None: none are."""
+    host: HostRoute | None = None
+    """Requests that are sent by a host name of their own; None: none are. Both routes must be accepted for `acceptance`
+    to say so."""
     message: str = ""
     """Why it is refused or pending, for people."""
     contested_by: str | None = None

@@ -10,7 +10,7 @@ from decimal import Decimal
 from modelramp.api.spec import Compare
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout.observed import CohortRoute, Role
+from modelramp.rollout.observed import CohortRoute, HostRoute, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class ScaleWorkload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTraffic:
     """
-    The route gives these percents to the revisions, and lists no other; it copies and sends by header what is said
-    here, and nothing else.
+    The route gives these percents to the revisions, and lists no other; it copies and sends by header or host name
+    what is said here, and nothing else.
     """
 
     shares: Mapping[str, Decimal]
@@ -49,8 +49,10 @@ class SetTraffic:
     """Those of them whose copies go to their comparator; the others' go to the revision itself."""
     cohort: CohortRoute | None = None
     """Requests sent by their header; None: none are."""
+    host: HostRoute | None = None
+    """Requests sent by a host name of their own; None: none are."""
     raises_exposure: bool
-    """A revision other than stable gets more than the route gives it now, by share, copy or header."""
+    """A revision other than stable gets more than the route gives it now, by share, copy, header or host name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

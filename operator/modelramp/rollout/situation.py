@@ -307,21 +307,18 @@ class Situation:
 
     def route_sends(self, step: Step) -> bool:
         """
-        The route sends to the candidate by header what the step says.
+        The route sends to the candidate by header and host name what the step says.
         """
-        cohort, wanted = self.observed.route.cohort, step.cohort
-        if cohort is None or wanted is None:
-            return cohort is None and wanted is None
-        return (cohort.header, cohort.value, cohort.revision) == (wanted.header, wanted.value, self.candidate)
+        route = self.observed.route
+        return (route.cohort, route.host) == step.aside_for(self.candidate or "")
 
     def reached_aside(self, revision: str) -> bool:
         """
-        The route copies requests to the revision, or sends them there by header.
+        The route copies requests to the revision, or sends them there by header or host name.
         """
         route = self.observed.route
-        return route.mirrors.get(revision, Decimal(0)) > 0 or (
-            route.cohort is not None and route.cohort.revision == revision
-        )
+        sent = {one.revision for one in (route.cohort, route.host) if one is not None}
+        return route.mirrors.get(revision, Decimal(0)) > 0 or revision in sent
 
     def since(self, instant: datetime | None, span: timedelta) -> bool:
         """

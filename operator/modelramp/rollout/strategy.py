@@ -30,6 +30,7 @@ from modelramp.api.spec import (
     WarmUp,
 )
 from modelramp.api.status import StepStatus
+from modelramp.rollout.observed import CohortRoute, HostRoute
 
 WHOLE: Final = Decimal(100)
 NOTHING: Final = Decimal(0)
@@ -44,7 +45,7 @@ class Place(NamedTuple):
     percent: Decimal
     """The candidate's share of live traffic, 0 to 100."""
     preview: bool = False
-    """Nobody but the preview's header reaches it, and nothing is mirrored."""
+    """Nobody but the preview's header or host name reaches it, and nothing is mirrored."""
     mirror: Decimal = NOTHING
     """The share of requests that is copied to it, in percent; 0: none."""
 
@@ -83,9 +84,11 @@ class Step:
     compare: Compare | None = None
     """How the copies' answers are compared with stable's; None: they are not, and copies go to the candidate itself."""
     preview: bool = False
-    """It is at full size and gets nothing but what carries the preview's header."""
+    """It is at full size and gets nothing but what comes by the preview's header or host name."""
     cohort: Cohort | None = None
-    """Requests with this header reach it; None: only its share does."""
+    """Requests with this header reach it; None: none do by a header."""
+    host: str | None = None
+    """Requests for this host name reach it; None: none do by a name of their own."""
     approval: bool = False
     """Somebody has to approve that it is entered, whatever the degree of automation."""
     smoke: WarmUp | None = None
@@ -107,6 +110,21 @@ class Step:
         The metric can be counted in it: disagreement only where answers are compared.
         """
         return self.compare is not None or metric.preset is not MetricPreset.DISAGREEMENT
+
+    @property
+    def open_to_people(self) -> bool:
+        """
+        Whoever knows the header or the host name reaches it, whatever its share.
+        """
+        return self.cohort is not None or self.host is not None
+
+    def aside_for(self, revision: str) -> tuple[CohortRoute | None, HostRoute | None]:
+        """
+        What leads to the revision beside its share, by header and by host name; None: nothing.
+        """
+        cohort, host = self.cohort, self.host
+        by_header = CohortRoute(header=cohort.header, value=cohort.value, revision=revision) if cohort else None
+        return by_header, HostRoute(hostname=host, revision=revision) if host else None
 
     @property
     def place(self) -> Place:
@@ -153,7 +171,16 @@ def _fraction(percent: Decimal) -> float:
     return float(percent / WHOLE)
 
 
-def _live(steps: tuple[CanaryStep, ...], soak: timedelta, deadline: timedelta, cohort: Cohort | None) -> Iterator[Step]:
+class _Aside(NamedTuple):
+    """
+    What leads to the candidate beside its share, in every step but the whole.
+    """
+
+    cohort: Cohort | None = None
+    host: str | None = None
+
+
+def _live(steps: tuple[CanaryStep, ...], soak: timedelta, deadline: timedelta, aside: _Aside) -> Iterator[Step]:
     """
     A last step below 100 % is certified for 100 %, which the promotion then gives.
     """
@@ -164,14 +191,15 @@ def _live(steps: tuple[CanaryStep, ...], soak: timedelta, deadline: timedelta, c
             next_share=None if share == WHOLE else _fraction(after),
             soak=soak if step.soak is None else step.soak.timedelta,
             deadline=deadline,
-            cohort=None if share == WHOLE else cohort,
+            cohort=None if share == WHOLE else aside.cohort,
+            host=None if share == WHOLE else aside.host,
             approval=step.approval is Approval.REQUIRED,
             metrics=None if step.metrics is None else frozenset(step.metrics),
         )
 
 
 def _canary(canary: Canary) -> Course:
-    live = _live(canary.steps, canary.soak.timedelta, canary.step_deadline.timedelta, canary.cohort)
+    live = _live(canary.steps, canary.soak.timedelta, canary.step_deadline.timedelta, _Aside(canary.cohort))
     first = _fraction(canary.steps[0].traffic.percent)
     shadow = [] if canary.shadow is None else [_mirrored(canary.shadow, first)]
     return Course(steps=(*shadow, *live), blast_radius=canary.blast_radius, field="spec.strategy.canary")
@@ -179,19 +207,21 @@ def _canary(canary: Canary) -> Course:
 
 def _blue_green(plan: BlueGreen) -> Course:
     deadline, before = plan.step_deadline.timedelta, plan.pre_switch
+    aside = _Aside() if plan.preview is None else _Aside(plan.preview.cohort, plan.preview.hostname)
     preview = Step(
         percent=NOTHING,
         preview=True,
         next_share=None,
         soak=before.soak.timedelta,
         deadline=deadline,
-        cohort=plan.preview,
+        cohort=aside.cohort,
+        host=aside.host,
         approval=before.approval is Approval.REQUIRED,
         smoke=before.smoke,
     )
     *parts, last = plan.steps
     whole = last if last.soak is not None else last.model_copy(update={"soak": plan.bake})
-    live = _live((*parts, whole), plan.soak.timedelta, deadline, plan.preview)
+    live = _live((*parts, whole), plan.soak.timedelta, deadline, aside)
     shadow = [] if plan.shadow is None else [_mirrored(plan.shadow, _fraction(plan.steps[0].traffic.percent))]
     return Course(steps=(*shadow, preview, *live), blast_radius=plan.blast_radius, field="spec.strategy.blueGreen")
 
@@ -258,6 +288,7 @@ def step_at(spec: MLModelDeploymentSpec, place: Place) -> Step:
         soak=like.soak,
         deadline=like.deadline,
         cohort=None if place.percent == WHOLE else like.cohort,
+        host=None if place.percent == WHOLE else like.host,
     )
 
 

@@ -75,6 +75,7 @@ AT_100: dict[str, Any] = {"remembered": {"step": step("100")}}
 STEPS = canary("5%", "25%", "50%", "100%")
 SHADOWED = canary("5%", "100%", shadow={})
 SWITCH = {"strategy": {"blueGreen": {"preview": HEADER}}}
+HOSTED_SWITCH = {"strategy": {"blueGreen": {"preview": {"hostname": "preview.example.com"}}}}
 PLAIN_SWITCH: dict[str, Any] = {"strategy": {"blueGreen": {}}}
 MIRROR_ONLY = {"strategy": {"shadow": {"onPassed": "Promote"}}}
 
@@ -90,6 +91,7 @@ MIRROR_ONLY = {"strategy": {"shadow": {"onPassed": "Promote"}}}
         (SHADOWED, BEFORE, "HumanOnly"),
         (SHADOWED, MIRRORED, "HumanOnly Shadow Assist"),
         (SWITCH, BEFORE, "HumanOnly Shadow"),
+        (HOSTED_SWITCH, BEFORE, "HumanOnly Shadow"),
         (PLAIN_SWITCH, BEFORE, "HumanOnly"),
         (SWITCH, PREVIEWED, "HumanOnly Shadow Assist Partial"),
         (MIRROR_ONLY, BEFORE, "HumanOnly"),
@@ -97,7 +99,8 @@ MIRROR_ONLY = {"strategy": {"shadow": {"onPassed": "Promote"}}}
     ],
     ids=[
         "first share", "25 %", "50 %", "promotion from 100 %", "promotion from 25 %", "copies", "5 % after copies",
-        "preview by a header", "preview without one", "the switch", "copies only", "promotion after copies",
+        "preview by a header", "preview by a host", "preview without one", "the switch", "copies only",
+        "promotion after copies",
     ],
 )  # fmt: skip
 def test_which_degree_asks_for_what(strategy: dict[str, Any], at: dict[str, Any], asking_degrees: str) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,11 @@ from modelramp.rollout.desired import (
     candidate_percent,
     difference,
     retired,
-    wanted_cohort,
+    wanted_aside,
     wanted_mirrors,
     wanted_shares,
 )
-from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Drain, Role, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Drain, HostRoute, Role, RouteState
 from modelramp.rollout.plan import (
     DeleteWorkload,
     DropFormerRouter,
@@ -369,7 +370,7 @@ def test_a_cohort_reaches_the_candidate_only_in_its_step(
     """
     By the header that the spec names.
     """
-    assert wanted_cohort(situation(phase, sections=COHORT, arms=arms(*workloads))) == expected
+    assert wanted_aside(situation(phase, sections=COHORT, arms=arms(*workloads))) == (expected, None)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +384,76 @@ def test_a_header_that_sends_more_raises_exposure(given: dict[str, Any], *, rais
     """
     at = situation(Phase.PROGRESSING, sections=COHORT, route=route({"1": "95", "2": "5"}, **given))
     assert [effect.raises_exposure for effect in difference(at) if isinstance(effect, SetTraffic)] == [raises]
+
+
+BY_HOST = {"strategy": {"blueGreen": {"preview": {"hostname": "preview.example.com"}}}}
+IN_PREVIEW = {"step": step("0", preview=True)}
+TO_GREEN = HostRoute(hostname="preview.example.com", revision=rev("2"))
+
+
+@pytest.mark.parametrize(
+    ("phase", "remembered", "workloads", "expected"),
+    [
+        (Phase.PROGRESSING, IN_PREVIEW, [arm("1"), arm("2")], TO_GREEN),
+        (Phase.PAUSED, IN_PREVIEW, [arm("1"), arm("2")], TO_GREEN),
+        (Phase.PROGRESSING, IN_PREVIEW, [arm("1"), arm("2", ready=0)], None),
+        (Phase.PROGRESSING, IN_PREVIEW, [arm("1", ready=0), arm("2")], None),
+        (Phase.PROGRESSING, {"step": step("100")}, [arm("1"), arm("2")], None),
+        (Phase.PREPARING, {"step": None}, [arm("1"), arm("2")], None),
+        (Phase.ROLLING_BACK, IN_PREVIEW, [arm("1"), arm("2")], None),
+        (Phase.PROMOTING, IN_PREVIEW, [arm("1"), arm("2")], None),
+    ],
+    ids=["preview", "paused", "without endpoints", "stable breaks", "switched", "before", "rolled back", "promoted"],
+)
+def test_the_previews_host_leads_to_green_only_before_the_whole_switch(
+    phase: Phase, remembered: dict[str, Any], workloads: list[Arm], expected: HostRoute | None
+) -> None:
+    """
+    And only while green has endpoints.
+    """
+    at = situation(phase, remembered=remembered, sections=BY_HOST, arms=arms(*workloads))
+    assert wanted_aside(at) == (None, expected)
+
+
+@pytest.mark.parametrize(
+    ("phase", "given", "raises"),
+    [
+        (Phase.PROGRESSING, None, [True]),
+        (Phase.PROGRESSING, HostRoute(hostname="other.example.com", revision=rev("2")), [True]),
+        (Phase.PROGRESSING, HostRoute(hostname="preview.example.com", revision=rev("3")), [True]),
+        (Phase.PROGRESSING, TO_GREEN, []),
+        (Phase.ROLLING_BACK, TO_GREEN, [False]),
+    ],
+    ids=["none", "another host", "another revision", "as wanted", "taken away"],
+)
+def test_a_host_that_leads_to_green_raises_exposure(phase: Phase, given: HostRoute | None, raises: list[bool]) -> None:
+    """
+    Though the shares stay; to take it away does not.
+    """
+    at = situation(phase, remembered=IN_PREVIEW, sections=BY_HOST, route=route({"1": "100", "2": "0"}, host=given))
+    assert [effect.raises_exposure for effect in difference(at) if isinstance(effect, SetTraffic)] == raises
+
+
+@pytest.mark.parametrize("way", ["cohort", "host"])
+def test_nothing_shrinks_while_something_leads_there(way: str) -> None:
+    """
+    A retired revision that a header or a host still reaches keeps its pods; without a route of the shares too.
+    """
+    led = {
+        "cohort": CohortRoute(header="x", value="y", revision=rev("3")),
+        "host": replace(TO_GREEN, revision=rev("3")),
+    }
+    for shares in ({"1": "100", "3": "0"}, {}):
+        absent = {} if shares else {"acceptance": Acceptance.ABSENT}
+        for aside in ({}, {way: led[way]}):
+            at = situation(
+                Phase.STABLE,
+                remembered={"candidate": None, "phase_since": ago(3600)},
+                arms=arms(arm("1"), arm("3", role="retired")),
+                route=route(shares, **absent, **aside),
+            )
+            shrinks = [effect for effect in difference(at) if isinstance(effect, ScaleWorkload)]
+            assert bool(shrinks) == (not aside)
 
 
 def test_what_a_person_paused_gets_nothing_more() -> None:

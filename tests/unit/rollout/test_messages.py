@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from fakes.rollout import (
 
 from modelramp.analysis import Wealth, margins
 from modelramp.analysis.slices import SliceEvidence
-from modelramp.api.status import VerdictName
+from modelramp.api.status import ConfigContent, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER
@@ -37,6 +38,24 @@ def test_every_reason_has_words_also_when_little_is_known(reason: Reason, rememb
     """
     said = message(reason, situation(Phase.PROGRESSING, remembered=remembered))
     assert 10 < len(said) <= 1024
+
+
+@pytest.mark.parametrize("reason", [Reason.NEW_REVISION, Reason.SUPERSEDED], ids=str)
+@pytest.mark.parametrize(
+    ("before", "said"), [("a", ""), ("b", ", since the content of ConfigMap limits changed"), (None, "")]
+)
+def test_a_changed_configuration_is_named(reason: Reason, before: str | None, said: str) -> None:
+    """
+    Nothing else of the object did change; what is seen for the first time did not.
+    """
+    seen = ConfigContent(config_map="limits", hash=before or "")
+    at = situation(
+        Phase.PROGRESSING,
+        sections={"serving": {"config": [{"configMap": "limits"}]}},
+        remembered={"config": (seen,) if before else ()},
+    )
+    told = message(reason, replace(at, deployment=replace(at.deployment, config={"limits": "a"})))
+    assert ("since the content" in told, said in told) == (bool(said), True)
 
 
 def test_a_rollback_tells_the_counts_it_rests_on() -> None:

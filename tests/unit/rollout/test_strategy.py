@@ -8,6 +8,7 @@ from fakes.rollout import spec, step
 from modelramp.analysis import wealth_schedule
 from modelramp.api.scalars import Share
 from modelramp.api.spec import Cohort, MLModelDeploymentSpec, UseCase
+from modelramp.rollout.observed import HostRoute
 from modelramp.rollout.strategy import START, Place, Step, course_of, following, place_of, step_at, wealth_of
 
 MINUTE = timedelta(minutes=1)
@@ -144,6 +145,31 @@ def test_blue_green_is_a_preview_and_a_switch() -> None:
     )
     assert course.steps == (preview, a_step("100", None, BAKE))
     assert (course.reports, course.field) == (False, "spec.strategy.blueGreen")
+
+
+def test_a_preview_by_host_lasts_until_everything_is_switched() -> None:
+    """
+    In the preview and in every part; who knows a host or a header chooses by himself.
+    """
+    parts = [{"traffic": "50%"}, {"traffic": "100%"}]
+    hosted = {"blueGreen": {"preview": {"hostname": "preview.example.com"}, "steps": parts}}
+    steps = course_of(spec(strategy=hosted)).steps
+    assert [(step.host, step.cohort, step.open_to_people) for step in steps] == [
+        ("preview.example.com", None, True),
+        ("preview.example.com", None, True),
+        (None, None, False),
+    ]
+    assert [step.open_to_people for step in course_of(spec(strategy={"blueGreen": {"preview": {}}})).steps] == [
+        True,
+        False,
+    ]
+    assert steps[0].aside_for("r") == (None, HostRoute(hostname="preview.example.com", revision="r"))
+    assert steps[2].aside_for("r") == (None, None)
+    back = step_at(spec(strategy=hosted), Place(Decimal(70)))
+    assert (back.host, step_at(spec(strategy=hosted), Place(Decimal(100), preview=True)).host) == (
+        "preview.example.com",
+        None,
+    )
 
 
 def test_a_switch_in_parts_is_certified_like_a_canary() -> None:

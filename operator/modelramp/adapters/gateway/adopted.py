@@ -81,8 +81,8 @@ class AdoptedRoutes:
             ConflictError: the route is not the one last heard of and the effect would raise exposure; or others undo
                 it again and again and nothing is to be taken away.
         """
-        if effect.mirrors or effect.cohort is not None:
-            raise RefusedError(f"{FIELD}: requests in a route that exists cannot be copied or sent by header")
+        if effect.mirrors or effect.cohort is not None or effect.host is not None:
+            raise RefusedError(f"{FIELD}: requests in a route that exists cannot be copied, or sent by header or host")
         key = Key(owner.key.namespace, named.name)
         await self._release(owner.key, keep=(form, key))
         for _ in range(1 if effect.raises_exposure else TRIES):

@@ -10,7 +10,7 @@ from modelramp.adapters.gateway.rendering import MIRROR
 from modelramp.adapters.gateway.weights import WHOLE, shares_of
 from modelramp.api.names import COMPARATOR_SUFFIX, workload_name
 from modelramp.ports import Document, Key
-from modelramp.rollout.observed import CohortRoute
+from modelramp.rollout.observed import CohortRoute, HostRoute
 
 Rule = Mapping[str, Any]
 
@@ -57,6 +57,23 @@ def cohort_in(route: Document, key: Key) -> CohortRoute | None:
     """
     found = (_as_cohort(rule, key) for rule in rules_of(route))
     return next((cohort for cohort in found if cohort is not None), None)
+
+
+def host_in(route: Document, key: Key) -> HostRoute | None:
+    """
+    The revision to which the route leads its one host name, whatever else is in a request but its path; None: the route
+    is of another form.
+    """
+    hostnames: Sequence[str] = route["spec"].get("hostnames") or ()
+    rules = rules_of(route)
+    if len(hostnames) != 1 or len(rules) != 1:
+        return None
+    backends: Sequence[Rule] = rules[0].get("backendRefs") or ()
+    matches: Sequence[Rule] = rules[0].get("matches") or ()
+    if len(backends) != 1 or _weight(backends[0]) == 0 or not all(set(match) <= {"path"} for match in matches):
+        return None
+    revision = _revision(backends[0]["name"], key)
+    return HostRoute(hostname=hostnames[0], revision=revision) if revision else None
 
 
 def _weighted(route: Document, key: Key) -> Iterator[Rule]:

@@ -4,19 +4,19 @@ The route of an object: pure, from the spec and what it is to give.
 Every default of the API is written out: a field the server fills in is a difference to whoever compares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from modelramp.adapters.gateway.forms import FORMS, RouteForm
 from modelramp.adapters.gateway.weights import WHOLE, places, weights_of
 from modelramp.adapters.kubernetes.ownership import common_labels, owner_reference
-from modelramp.api.names import comparator_name, workload_name
+from modelramp.api.names import PREVIEW_SUFFIX, comparator_name, workload_name
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec, ParentRef
 from modelramp.ports import Owner
 from modelramp.rollout.counters import SERVICE_PORT
-from modelramp.rollout.observed import CohortRoute
+from modelramp.rollout.observed import CohortRoute, HostRoute
 from modelramp.rollout.plan import SetTraffic
 
 Fields = dict[str, Any]
@@ -24,6 +24,7 @@ Fields = dict[str, Any]
 GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 MIRROR: Final = "RequestMirror"
 COMPONENT: Final = "route"
+PREVIEW: Final = "preview-route"
 _UNITS: Final = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -116,23 +117,46 @@ def own_route(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> 
     Raises:
         ValueError: the shares are no whole, or too fine for the API's weights; or the spec asks for another router.
     """
-    gateway = spec.traffic.gateway_api
-    if gateway is None:
+    gateway = _gateway(spec)
+    labels = common_labels(owner, instance=owner.key.name, component=COMPONENT)
+    rules = list(_rules(FORMS[gateway.kind], owner, gateway, effect))
+    return {**_document(owner, gateway, owner.key.name, labels), "spec": _spec(gateway, gateway.hostnames, rules)}
+
+
+def preview_route(owner: Owner, spec: MLModelDeploymentSpec, host: HostRoute) -> Fields:
+    """
+    The whole second route, which leads a host name to one revision, as to gateways and path like the first.
+
+    Raises:
+        ValueError: the spec asks for another router.
+    """
+    gateway = _gateway(spec)
+    form, name = FORMS[gateway.kind], f"{owner.key.name}{PREVIEW_SUFFIX}"
+    labels = common_labels(owner, instance=name, component=PREVIEW)
+    backends = [{**_service(owner, host.revision), "weight": 1}]
+    rule = {**_rule(form, gateway, _match(form, gateway, None)), "backendRefs": backends}
+    return {**_document(owner, gateway, name, labels), "spec": _spec(gateway, (host.hostname,), [rule])}
+
+
+def _gateway(spec: MLModelDeploymentSpec) -> GatewayApi:
+    if spec.traffic.gateway_api is None:
         raise ValueError("spec.traffic.gatewayAPI is not given")
-    form = FORMS[gateway.kind]
-    hostnames: Fields = {"hostnames": list(gateway.hostnames)} if gateway.hostnames else {}
+    return spec.traffic.gateway_api
+
+
+def _document(owner: Owner, gateway: GatewayApi, name: str, labels: Fields) -> Fields:
+    resource = FORMS[gateway.kind].resource
+    metadata = {"name": name, "namespace": owner.key.namespace, "labels": labels}
     return {
-        "apiVersion": form.resource.api_version,
-        "kind": form.resource.kind,
-        "metadata": {
-            "name": owner.key.name,
-            "namespace": owner.key.namespace,
-            "labels": common_labels(owner, instance=owner.key.name, component=COMPONENT),
-            "ownerReferences": [owner_reference(owner)],
-        },
-        "spec": {
-            "parentRefs": [_parent(parent) for parent in gateway.parent_refs or ()],
-            **hostnames,
-            "rules": list(_rules(form, owner, gateway, effect)),
-        },
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {**metadata, "ownerReferences": [owner_reference(owner)]},
+    }
+
+
+def _spec(gateway: GatewayApi, hostnames: Sequence[str], rules: list[Fields]) -> Fields:
+    return {
+        "parentRefs": [_parent(parent) for parent in gateway.parent_refs or ()],
+        **({"hostnames": list(hostnames)} if hostnames else {}),
+        "rules": rules,
     }

@@ -8,6 +8,7 @@ from modelramp.adapters.clock import monotonic as machine
 from modelramp.adapters.gateway.adopted import AdoptedRoutes
 from modelramp.adapters.gateway.forms import FORMS, form_of
 from modelramp.adapters.gateway.own import OwnRoutes
+from modelramp.adapters.gateway.previews import PreviewRoutes
 from modelramp.adapters.kubernetes.adoptions import route_named_by
 from modelramp.adapters.kubernetes.resources import Kind, kinds_with
 from modelramp.adapters.kubernetes.store import Store
@@ -36,7 +37,7 @@ class HttpRoutes:
         the ways that may be used beside HTTPRoutes of its own; `monotonic` tells seconds.
         """
         self._store, self._routers, self._kinds = store, routers, kinds_with(routers)
-        self._own = OwnRoutes(transport, store)
+        self._own, self._previews = OwnRoutes(transport, store), PreviewRoutes(transport, store)
         self._adopted = AdoptedRoutes(transport, store, monotonic)
 
     def state(self, key: Key) -> RouteState:
@@ -45,11 +46,13 @@ class HttpRoutes:
         """
         model = self._store.get(Kind.MODEL, key)
         form, named = form_of(model), route_named_by(model) if model is not None else None
-        return self._own.state(key, form) if named is None else self._adopted.state(key, form, named[1].name)
+        state = self._own.state(key, form) if named is None else self._adopted.state(key, form, named[1].name)
+        return self._previews.beside(key, state)
 
     async def set_traffic(self, owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> None:
         """
-        The route gives, copies and sends by header what the effect says, and lists no other revision. Idempotent.
+        The route gives, copies and sends by header or host what the effect says, and lists no other revision.
+        Idempotent.
 
         Raises:
             RefusedError: this way to route is switched off, or the gateway or the route cannot do it.
@@ -64,6 +67,7 @@ class HttpRoutes:
             raise RefusedError(f"spec.traffic.gatewayAPI.kind: this operator was told to leave {form.kind}s alone")
         if gateway.route_ref is None:
             await self._own.set_traffic(owner, spec, form, effect)
+            await self._previews.write(owner, spec, form, effect)
             await self._adopted.leave(owner.key)
         elif "routeRef" not in self._routers:
             raise RefusedError(
@@ -72,6 +76,7 @@ class HttpRoutes:
             )
         else:
             await self._adopted.set_traffic(owner, spec, form, gateway.route_ref, effect)
+            await self._previews.write(owner, spec, form, effect)  # of a route of its own there may be one left
 
     async def release(self, key: Key) -> None:
         """

@@ -82,6 +82,8 @@ def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffi
     istio = spec.traffic.istio
     if istio is None:
         raise RefusedError("spec.traffic.istio: it is not given")
+    if effect.host is not None:
+        raise RefusedError("a VirtualService answers for its own hosts only: none leads to the candidate alone")
     timeout, cohort = _timeout(istio.request_timeout), effect.cohort
     shares = {
         "name": SHARES,

@@ -11,9 +11,11 @@ from typing import Any, Final
 from modelramp.adapters.kubernetes.ownership import common_labels, owned_by, owner_reference
 from modelramp.adapters.kubernetes.readers import CONFIG_MAPS
 from modelramp.adapters.kubernetes.transport import Transport
+from modelramp.api.document import followed, revision_of
+from modelramp.api.identity import content_hash
 from modelramp.api.names import LABEL_REVISION, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import Document, GoneError, Key, Owner, RefusedError
+from modelramp.ports import ConflictError, Document, GoneError, Key, Owner, RefusedError
 
 COMPONENT: Final = "model-configuration"
 _REFERENCES: Final = frozenset({"configMap", "configMapRef", "configMapKeyRef"})  # every place a PodSpec names one
@@ -85,23 +87,39 @@ class ConfigCopies:
 
         Raises:
             RefusedError: there is nothing to copy, or a stranger's ConfigMap has the copy's name.
+            ConflictError: what is there makes another revision than this one: it changed since it was looked at.
         """
+        copies: dict[str, Document] = {}
+        absent: dict[str, Document] = {}
         for number, (source, name) in enumerate(copies_of(owner, spec, revision).items()):
-            key = Key(owner.key.namespace, name)
-            try:
-                known = await self._transport.get(CONFIG_MAPS, key)
-            except GoneError:
-                await self._create(owner, revision, name, f"spec.serving.config[{number}].configMap", source)
-                continue
-            if not owned_by(known, owner.key, owner.uid):
-                raise RefusedError(f"a ConfigMap {name} exists and is not of this object")
+            known = await self._present(owner, name)
+            if known is None:
+                absent[name] = await self._source(owner, f"spec.serving.config[{number}].configMap", source)
+            copies[source] = absent[name] if known is None else known
+        contents = {name: content_hash(copies[name]) for name in followed(spec)}
+        if contents and revision_of(spec, contents) != revision:
+            raise ConflictError("the configuration has changed since it was looked at")
+        for name, found in absent.items():
+            await self._transport.create(CONFIG_MAPS, copy_of(owner, revision, name, found))
 
-    async def _create(self, owner: Owner, revision: str, name: str, path: str, source: str) -> None:
+    async def _present(self, owner: Owner, name: str) -> Document | None:
+        """
+        The copy of that name; None: there is none yet.
+        """
         try:
-            found = await self._transport.get(CONFIG_MAPS, Key(owner.key.namespace, source))
+            known: Document = await self._transport.get(CONFIG_MAPS, Key(owner.key.namespace, name))
         except GoneError:
-            raise RefusedError(f"{path}: there is no ConfigMap {source}") from None
-        await self._transport.create(CONFIG_MAPS, copy_of(owner, revision, name, found))
+            return None
+        if not owned_by(known, owner.key, owner.uid):
+            raise RefusedError(f"a ConfigMap {name} exists and is not of this object")
+        return known
+
+    async def _source(self, owner: Owner, path: str, name: str) -> Document:
+        try:
+            found: Document = await self._transport.get(CONFIG_MAPS, Key(owner.key.namespace, name))
+        except GoneError:
+            raise RefusedError(f"{path}: there is no ConfigMap {name}") from None
+        return found
 
     async def delete(self, owner: Owner, revision: str, number: int) -> None:
         """

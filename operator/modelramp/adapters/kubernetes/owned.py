@@ -1,5 +1,5 @@
 """
-Objects of the object's own name, with one writer: us.
+Objects of the object's own name, or of that with a suffix, with one writer: us.
 """
 
 from collections.abc import Mapping
@@ -51,17 +51,22 @@ class OwnedObjects:
     exposure.
     """
 
-    def __init__(self, transport: Transport, store: Store, kind: Kind, resource: Resource) -> None:
+    def __init__(self, transport: Transport, store: Store, kind: Kind, resource: Resource, suffix: str = "") -> None:
         """
-        `store` is also told what is written here, so that a cycle sees the effects of the one before.
+        `store` is also told what is written here, so that a cycle sees the effects of the one before. `suffix` is what
+        the names have beside the object's.
         """
+        self._suffix = suffix
         self._transport, self._store, self._kind, self._resource = transport, store, kind, resource
 
     def known(self, key: Key) -> Document | None:
         """
         As last heard of; None: there is none.
         """
-        return self._store.get(self._kind, key)
+        return self._store.get(self._kind, self._name(key))
+
+    def _name(self, key: Key) -> Key:
+        return Key(key.namespace, f"{key.name}{self._suffix}")
 
     def owned(self, key: Key) -> Document | None:
         """
@@ -127,8 +132,8 @@ class OwnedObjects:
         if known is None or not ownership.owned_by(known, owner.key, owner.uid):
             return
         with suppress(GoneError):
-            await self._transport.delete(self._resource, owner.key, uid=known["metadata"]["uid"])
-        self._store.forget(self._kind, owner.key)
+            await self._transport.delete(self._resource, self._name(owner.key), uid=known["metadata"]["uid"])
+        self._store.forget(self._kind, self._name(owner.key))
 
     async def _refresh(self, key: Key) -> None:
         """
@@ -136,6 +141,6 @@ class OwnedObjects:
         """
         with suppress(PortError):
             try:
-                self._store.heard(self._kind, None, await self._transport.get(self._resource, key))
+                self._store.heard(self._kind, None, await self._transport.get(self._resource, self._name(key)))
             except GoneError:
-                self._store.forget(self._kind, key)
+                self._store.forget(self._kind, self._name(key))

@@ -1,13 +1,16 @@
 """
-Single keys of Secrets and ConfigMaps that objects name. Read when needed, never watched, never listed.
+Single keys of Secrets and ConfigMaps that objects name, and what the latter hold as a whole. Read when needed, never
+watched, never listed.
 """
 
 import base64
 import binascii
+from collections.abc import Mapping
 
 from modelramp.adapters.kubernetes.resources import Resource
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.ports import GoneError, Key, RefusedError
+from modelramp.api.identity import content_hash
+from modelramp.ports import DeniedError, GoneError, Key, RefusedError
 
 SECRETS = Resource("v1", "Secret", "secrets")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
@@ -67,3 +70,31 @@ class ConfigMapKeys:
         if value is None:
             raise GoneError(f"the ConfigMap {name} has no key {key}")
         return str(value)
+
+
+class ConfigContents:
+    """
+    Port `Configs` over the API server: reads whole ConfigMaps.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        """
+        Asks nothing yet.
+        """
+        self._transport = transport
+
+    async def hashes(self, keys: tuple[Key, ...]) -> Mapping[Key, str]:
+        """
+        Hashes of what they hold now; those that do not exist, or may not be read, are left out: to make a revision of
+        them is refused, and says why.
+
+        Raises:
+            UnreachableError: no answer was to be had.
+        """
+        found = {}
+        for key in keys:
+            try:
+                found[key] = content_hash(await self._transport.get(CONFIG_MAPS, key))
+            except (GoneError, DeniedError):
+                continue
+        return found

@@ -81,7 +81,7 @@ class PlainServices:
             RefusedError: the effect copies requests or looks at headers, which a Service cannot.
         """
         service = spec.traffic.service
-        if service is None or effect.mirrors or effect.cohort is not None:
+        if service is None or effect.mirrors or effect.cohort is not None or effect.host is not None:
             raise RefusedError("a plain Service gives shares only: it copies nothing and looks at no header")
         target = await self._target(owner.key, effect)
         body = front_service(owner, service, effect.shares, target)

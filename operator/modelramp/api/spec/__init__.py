@@ -9,7 +9,9 @@ proves on random documents that both agree.
 from modelramp.api.spec.abilities import (
     DISAGREEMENT_COMPARED,
     HTTP_COMPARED_ONLY,
+    ISTIO_ONE_HOST,
     ISTIO_WHOLE_PERCENTS,
+    PREVIEW_OWN_HOST,
     SERVICE_COPIES_NOTHING,
     SERVICE_READS_NO_HEADER,
     compared,
@@ -49,6 +51,7 @@ from modelramp.api.spec.capacity import (
     Capacity,
     ConfigReference,
     Drain,
+    OnChange,
     Surge,
 )
 from modelramp.api.spec.compare import (
@@ -109,12 +112,14 @@ from modelramp.api.spec.serving import (
 )
 from modelramp.api.spec.stages import (
     MIRROR_ABOVE_ZERO,
+    ONE_WAY_TO_PREVIEW,
     STAGE_SOAK_BELOW_DEADLINE,
     STEP_ABOVE_ZERO,
     Approval,
     CanaryStep,
     Cohort,
     PreSwitch,
+    Preview,
     ShadowStage,
 )
 from modelramp.api.spec.strategy import (
@@ -165,6 +170,7 @@ __all__ = [
     "HOSTNAME",
     "HTTP_COMPARED_ONLY",
     "INTERVAL_TOO_SHORT",
+    "ISTIO_ONE_HOST",
     "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
     "LOOK_BACK_RANGE",
@@ -176,9 +182,11 @@ __all__ = [
     "ONE_ROUTE",
     "ONE_ROUTER",
     "ONE_STRATEGY",
+    "ONE_WAY_TO_PREVIEW",
     "ORIGIN_NEEDS_PRESET",
     "OWN_ROUTE_ONLY",
     "PARTIAL_ONLY",
+    "PREVIEW_OWN_HOST",
     "RATES_ONLY",
     "RECREATE_WHOLE",
     "RUNTIME_PORTS",
@@ -233,6 +241,7 @@ __all__ = [
     "MetricPreset",
     "MetricWeight",
     "ModelReference",
+    "OnChange",
     "OnInconclusive",
     "OnNoData",
     "OnPassed",
@@ -242,6 +251,7 @@ __all__ = [
     "PodTemplate",
     "Port",
     "PreSwitch",
+    "Preview",
     "Prometheus",
     "PrometheusAuth",
     "RatioMetric",

@@ -18,6 +18,12 @@ SERVICE_COPIES_NOTHING: Final = (
 SERVICE_READS_NO_HEADER: Final = (
     "a plain Service cannot choose by header: leave out cohort and preview, or route through gatewayAPI or istio"
 )
+ISTIO_ONE_HOST: Final = (
+    "a preview by hostname needs a route of the Gateway API (gatewayAPI.parentRefs): give the preview a header"
+)
+PREVIEW_OWN_HOST: Final = (
+    "the preview's hostname must not be one of the route's own: the older route would answer, which is stable's"
+)
 ISTIO_WHOLE_PERCENTS: Final = "an Istio VirtualService splits by whole percents: give steps such as 1% or 25%"
 
 _GIVEN: Final = "has(self.strategy)"
@@ -53,10 +59,16 @@ _DISAGREEMENT: Final = (
     "self.analysis.metrics.exists(m, has(m.preset) && m.preset == 'disagreement')"
 )
 
+_PREVIEW: Final = "self.strategy.blueGreen.preview"
+_HOSTED: Final = f"({_BLUE_GREEN} && has({_PREVIEW}) && has({_PREVIEW}.hostname))"
+_OWN_HOSTS: Final = "has(self.traffic.gatewayAPI) && has(self.traffic.gatewayAPI.hostnames)"
+
 ABILITIES: Final = (
     (f"!has(self.traffic.service) || !({_COPIES})", SERVICE_COPIES_NOTHING),
     (f"!has(self.traffic.service) || !({_READS_HEADERS})", SERVICE_READS_NO_HEADER),
     (f"!has(self.traffic.istio) || ({_IN_PERCENTS})", ISTIO_WHOLE_PERCENTS),
+    (f"!has(self.traffic.istio) || !{_HOSTED}", ISTIO_ONE_HOST),
+    (f"!({_OWN_HOSTS}) || !{_HOSTED} || !({_PREVIEW}.hostname in self.traffic.gatewayAPI.hostnames)", PREVIEW_OWN_HOST),
     (f"!({_BY_GRPC}) || !({_COMPARES})", HTTP_COMPARED_ONLY),
     (f"!({_DISAGREEMENT}) || ({_COMPARES})", DISAGREEMENT_COMPARED),
 )
@@ -72,6 +84,11 @@ def _copies(chosen: Chosen) -> bool:
 def _reads_headers(chosen: Chosen) -> bool:
     header = chosen.cohort if isinstance(chosen, Canary) else chosen.preview if isinstance(chosen, BlueGreen) else None
     return header is not None
+
+
+def _hostname(chosen: Chosen) -> str | None:
+    preview = chosen.preview if isinstance(chosen, BlueGreen) else None
+    return preview.hostname if preview is not None else None
 
 
 def _in_percents(chosen: Chosen) -> bool:
@@ -113,4 +130,11 @@ def obstacle(traffic: Traffic, strategy: Strategy, use_case: UseCase | None) -> 
         return SERVICE_READS_NO_HEADER
     if traffic.istio is not None and not _in_percents(chosen):
         return ISTIO_WHOLE_PERCENTS
-    return None
+    return _host_obstacle(traffic, _hostname(chosen))
+
+
+def _host_obstacle(traffic: Traffic, hostname: str | None) -> str | None:
+    if traffic.istio is not None and hostname is not None:
+        return ISTIO_ONE_HOST
+    own = traffic.gateway_api.hostnames if traffic.gateway_api is not None else ()
+    return PREVIEW_OWN_HOST if hostname in own else None

@@ -93,6 +93,17 @@ class Drain(ApiModel):
         return self
 
 
+class OnChange(StrEnum):
+    """
+    What a changed content of a ConfigMap means.
+    """
+
+    ROLLOUT = "Rollout"
+    """A new revision, rolled out like every other."""
+    IGNORE = "Ignore"
+    """Nothing: the next revision gets it."""
+
+
 class ConfigReference(ApiModel):
     """
     A ConfigMap that is a part of the model's configuration.
@@ -101,6 +112,11 @@ class ConfigReference(ApiModel):
     config_map: DnsName = Field(
         description="Its name, as the pod template's volumes, envFrom or env name it. Each revision gets a copy of its "
         "own, which never changes."
+    )
+    on_change: OnChange = Field(
+        default=OnChange.ROLLOUT,
+        description="Whether another content is a new revision. It is noticed in every pass over the object: within "
+        "5 minutes at rest, and at once with an edit of the object.",
     )
 
 

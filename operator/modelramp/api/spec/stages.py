@@ -10,11 +10,12 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
 from modelramp.api.spec.compare import Compare
-from modelramp.api.spec.fields import DnsLabel
+from modelramp.api.spec.fields import DnsLabel, PlainHost
 from modelramp.api.spec.serving import WarmUp
 
 STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
 MIRROR_ABOVE_ZERO: Final = "the mirrored share must be above 0%"
+ONE_WAY_TO_PREVIEW: Final = "a preview is reached by header or by hostname: leave out header and value beside hostname"
 STAGE_SOAK_BELOW_DEADLINE: Final = "soak must be shorter than deadline, or the stage could never pass"
 
 
@@ -41,21 +42,53 @@ class Approval(StrEnum):
     """Somebody has to."""
 
 
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$", max_length=64)]
+HeaderValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]+$", max_length=128)]
+
+
 class Cohort(ApiModel):
     """
     Requests that carry this header with exactly this value reach the candidate, whatever its share: for people who
     want to try it, and for callers that must stay on one version.
     """
 
-    header: str = Field(
-        default="x-model-cohort",
-        pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$",
-        max_length=64,
-        description="The header's name.",
+    header: HeaderName = Field(default="x-model-cohort", description="The header's name.")
+    value: HeaderValue = Field(default="candidate", description="The header's whole value.")
+
+
+class Preview(ApiModel):
+    """
+    How people reach green before the switch: by a header, x-model-cohort: candidate if nothing is said, or by a host
+    name of its own.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("!has(self.hostname) || (!has(self.header) && !has(self.value))", ONE_WAY_TO_PREVIEW))
     )
-    value: str = Field(
-        default="candidate", pattern=r"^[A-Za-z0-9._~-]+$", max_length=128, description="The header's whole value."
+
+    header: HeaderName | None = Field(default=None, description="The header's name; absent: x-model-cohort.")
+    value: HeaderValue | None = Field(default=None, description="The header's whole value; absent: candidate.")
+    hostname: PlainHost | None = Field(
+        default=None,
+        description="A host name for green alone, by a second route named NAME-preview; absent: a header is looked at. "
+        "The Gateway's listener must take it. Of a Gateway API route of its own only.",
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.hostname is not None and (self.header is not None or self.value is not None):
+            raise ValueError(ONE_WAY_TO_PREVIEW)
+        return self
+
+    @property
+    def cohort(self) -> Cohort | None:
+        """
+        The header that leads to green; None: a host name does.
+        """
+        if self.hostname is not None:
+            return None
+        usual = Cohort()
+        return Cohort(header=self.header or usual.header, value=self.value or usual.value)
 
 
 class ShadowStage(ApiModel):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
-from modelramp.api.spec.stages import CanaryStep, Cohort, PreSwitch, ShadowStage
+from modelramp.api.spec.stages import CanaryStep, Cohort, PreSwitch, Preview, ShadowStage
 
 STEPS_ASCEND: Final = "the steps' traffic must rise from step to step"
 BLAST_RADIUS_RANGE: Final = "blastRadius must be above 0% and at most 20%"
@@ -119,8 +119,9 @@ class BlueGreen(ApiModel):
     shadow: ShadowStage | None = Field(
         default=None, description="A stage with copied requests before everything else; absent: none."
     )
-    preview: Cohort | None = Field(
-        default=None, description="Requests that reach green before the switch by their header; absent: none do."
+    preview: Preview | None = Field(
+        default=None,
+        description="Requests that reach green before the switch by their header or host name; absent: none do.",
     )
     pre_switch: PreSwitch = PreSwitch()
     steps: Annotated[

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from modelramp.adapters.kubernetes.configs import ConfigCopies, copies_of, with_copies
+from modelramp.adapters.kubernetes.readers import ConfigContents
 from modelramp.adapters.kubernetes.rendering import deployment_of, pod_template
 from modelramp.adapters.kubernetes.transport import Transport
-from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import GoneError, Key, Owner, RefusedError
+from modelramp.api.document import revision_of
+from modelramp.api.identity import content_hash
+from modelramp.api.spec import ConfigReference, MLModelDeploymentSpec, OnChange
+from modelramp.ports import ConflictError, DeniedError, GoneError, Key, Owner, RefusedError, UnreachableError
 from modelramp.rollout.observed import Role
 from modelramp.rollout.plan import EnsureWorkload
 
@@ -47,9 +50,12 @@ class ConfigMaps(Transport):
 
     def __init__(self, **objects: dict[str, Any]) -> None:
         self.shelf = {Key("ml", name): body for name, body in objects.items()}
+        self.faults: dict[str, Exception] = {}
 
     async def get(self, resource: Any, key: Key) -> Any:  # noqa: ANN401 - a document
         assert resource.plural == "configmaps"
+        if key.name in self.faults:
+            raise self.faults[key.name]
         if key not in self.shelf:
             raise GoneError(str(key))
         return self.shelf[key]
@@ -67,6 +73,11 @@ class ConfigMaps(Transport):
 
 def source(**data: str) -> dict[str, Any]:
     return {"metadata": {"name": "x", "namespace": "ml"}, "data": data, "binaryData": {"b": "AA=="}}
+
+
+def revision(wanted: MLModelDeploymentSpec, **contents: dict[str, Any]) -> str:
+    """The revision with these sources."""
+    return revision_of(wanted, {name: content_hash(body) for name, body in contents.items()})
 
 
 def test_every_place_of_a_pod_names_the_copies() -> None:
@@ -101,23 +112,70 @@ def test_what_only_looks_like_a_reference_stays() -> None:
 
 async def test_a_copy_is_immutable_owned_and_whole() -> None:
     """It is collected with the object."""
-    shelf = ConfigMaps(limits=source(k="1"))
-    await ConfigCopies(shelf).ensure(OWNER, spec("limits"), REVISION)
-    copy = shelf.shelf[Key("ml", f"fraud-{REVISION}-0")]
+    shelf, wanted = ConfigMaps(limits=source(k="1")), spec("limits")
+    name = revision(wanted, limits=source(k="1"))
+    await ConfigCopies(shelf).ensure(OWNER, wanted, name)
+    copy = shelf.shelf[Key("ml", f"fraud-{name}-0")]
     assert (copy["immutable"], copy["data"], copy["binaryData"]) == (True, {"k": "1"}, {"b": "AA=="})
-    assert copy["metadata"]["labels"]["modelramp.io/revision"] == REVISION
+    assert copy["metadata"]["labels"]["modelramp.io/revision"] == name
     assert copy["metadata"]["ownerReferences"][0]["uid"] == "u1"
 
 
 async def test_what_was_copied_stays_whatever_becomes_of_its_source() -> None:
     """Also after a crash between the copy and the Deployment."""
-    shelf = ConfigMaps(limits=source(k="1"))
-    await ConfigCopies(shelf).ensure(OWNER, spec("limits"), REVISION)
+    shelf, wanted = ConfigMaps(limits=source(k="1")), spec("limits")
+    name = revision(wanted, limits=source(k="1"))
+    await ConfigCopies(shelf).ensure(OWNER, wanted, name)
     shelf.shelf[Key("ml", "limits")] = source(k="2")
-    await ConfigCopies(shelf).ensure(OWNER, spec("limits"), REVISION)
+    await ConfigCopies(shelf).ensure(OWNER, wanted, name)
     del shelf.shelf[Key("ml", "limits")]
-    await ConfigCopies(shelf).ensure(OWNER, spec("limits"), REVISION)
-    assert shelf.shelf[Key("ml", f"fraud-{REVISION}-0")]["data"] == {"k": "1"}
+    await ConfigCopies(shelf).ensure(OWNER, wanted, name)
+    assert shelf.shelf[Key("ml", f"fraud-{name}-0")]["data"] == {"k": "1"}
+
+
+@pytest.mark.parametrize("copied", [(), ("limits",)], ids=["nothing is copied yet", "one is copied already"])
+async def test_a_source_that_changed_since_it_was_looked_at_is_not_copied(copied: tuple[str, ...]) -> None:
+    """Else a revision would hold what its name does not stand for; the next look finds another revision."""
+    looked_at = {"limits": source(k="1"), "labels": source(k="1")}
+    shelf, wanted = ConfigMaps(**looked_at), spec("limits", "labels")
+    name = revision(wanted, **looked_at)
+    await ConfigCopies(shelf).ensure(OWNER, wanted, name)
+    for number, one in enumerate(("limits", "labels")):
+        if one not in copied:
+            del shelf.shelf[Key("ml", f"fraud-{name}-{number}")]
+    shelf.shelf[Key("ml", "labels")] = source(k="2")
+    before = dict(shelf.shelf)
+    with pytest.raises(ConflictError, match="has changed since it was looked at"):
+        await ConfigCopies(shelf).ensure(OWNER, wanted, name)
+    assert shelf.shelf == before
+
+
+async def test_what_is_to_be_ignored_is_copied_as_it_is() -> None:
+    """It is no part of the revision's name."""
+    wanted = spec("limits")
+    ignoring = wanted.serving.model_copy(
+        update={"config": (ConfigReference(config_map="limits", on_change=OnChange.IGNORE),)}
+    )
+    shelf, wanted = ConfigMaps(limits=source(k="2")), wanted.model_copy(update={"serving": ignoring})
+    await ConfigCopies(shelf).ensure(OWNER, wanted, REVISION)
+    assert shelf.shelf[Key("ml", f"fraud-{REVISION}-0")]["data"] == {"k": "2"}
+
+
+async def test_what_they_hold_is_told_without_names_and_what_is_not_there() -> None:
+    """One that may not be read is like one that is not there; a silent server is told."""
+    shelf = ConfigMaps(a=source(k="1"), b={**source(k="1"), "metadata": {"name": "b"}}, c=source(k="2"))
+    keys = tuple(Key("ml", name) for name in ("a", "b", "c", "missing", "denied"))
+    shelf.faults = {"denied": DeniedError("get configmaps")}
+    found = await ConfigContents(shelf).hashes(keys)
+    assert found == {
+        keys[0]: content_hash(source(k="1")),
+        keys[1]: found[keys[0]],
+        keys[2]: content_hash(source(k="2")),
+    }
+    assert found[keys[0]] != found[keys[2]]
+    shelf.faults = {"a": UnreachableError("no answer")}
+    with pytest.raises(UnreachableError):
+        await ConfigContents(shelf).hashes(keys)
 
 
 async def test_a_source_that_is_not_there_is_refused_by_its_path() -> None:
@@ -137,8 +195,9 @@ async def test_a_stranger_s_config_map_is_not_taken() -> None:
 async def test_copies_go_with_the_revision_and_nothing_else_does() -> None:
     """Twice, and also where one is gone already."""
     shelf, copies = ConfigMaps(limits=source(), labels=source()), spec("limits", "labels")
-    await ConfigCopies(shelf).ensure(OWNER, copies, REVISION)
-    assert len(shelf.shelf) == 2 + len(copies_of(OWNER, copies, REVISION))
+    name = revision(copies, limits=source(), labels=source())
+    await ConfigCopies(shelf).ensure(OWNER, copies, name)
+    assert len(shelf.shelf) == 2 + len(copies_of(OWNER, copies, name))
     for _ in range(2):
-        await ConfigCopies(shelf).delete(OWNER, REVISION, 2)
+        await ConfigCopies(shelf).delete(OWNER, name, 2)
         assert set(shelf.shelf) == {Key("ml", "limits"), Key("ml", "labels")}
