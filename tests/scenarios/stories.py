@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_service
+from scenarios import stories_others, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -1075,6 +1075,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_loses_its_pods,
     canary_with_a_cohort,
     *stories_service.STORIES,
+    *stories_others.STORIES,
     *DEGREES,
     blue_green_fails_after_the_switch,
     blue_green_slower_after_the_switch,

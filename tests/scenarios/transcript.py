@@ -51,7 +51,8 @@ def lines(world: World) -> list[str]:
     names: dict[str, str] = {}
     told: list[str] = []
     for turn in world.turns:
-        names.setdefault(revision_of(turn.deployment.spec), f"r{turn.deployment.spec.model.version}")
+        for spec in (turn.deployment.spec, *turn.deployment.spec.others.values()):
+            names.setdefault(revision_of(spec), f"r{spec.model.version}")
         because, done = turn.plan.because, [name for name in turn.writes if name != "Status"]
         news = _news(turn)
         if because.rule is None and not done and not news:
@@ -70,13 +71,18 @@ def ending(world: World) -> list[str]:
     """
     What users counted, and where it ended.
     """
-    names = {turn.deployment.revision: turn.deployment.spec.model.version for turn in world.turns}
+    specs = {spec for turn in world.turns for spec in (turn.deployment.spec, *turn.deployment.spec.others.values())}
+    names = {spec.revision: spec.model.version for spec in specs}
     counted = [
         f"version {names[revision]}: {good + bad} requests, {bad} failed"
         for revision, (good, bad) in sorted(world.clients.answers.items(), key=lambda item: names[item[0]])
     ]
     status = world.deployment.status
-    past = [f"history: version {entry.version} {entry.outcome}: {entry.message}" for entry in status.history]
+    past = [
+        line
+        for entry in status.history
+        for line in (f"history: version {entry.version} {entry.outcome}: {entry.message}", *entry.others)
+    ]
     left = ", ".join(
         f"version {names[name]} x{load.wanted} {load.role}" for name, load in world.cluster.workloads.items()
     )

@@ -5,49 +5,61 @@ It is the machine's only memory. Everything that can be observed again is not ke
 Fields of a newer version survive a round trip through an older one.
 """
 
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, PlainSerializer
+from pydantic import Field
 
 from modelramp.api.action import MAX_ID_LENGTH, ActionOutcome, Verb
-from modelramp.api.base import ApiModel
 from modelramp.api.scalars import Share
+from modelramp.api.trial import (
+    ATOMIC,
+    MAX_SHOWN_OTHERS,
+    ArmCounts,
+    CandidateStatus,
+    EvidenceState,
+    Instant,
+    OtherOutcome,
+    OtherStatus,
+    Revision,
+    StatusModel,
+    Text,
+    VerdictName,
+    VerdictStatus,
+    Version,
+    Word,
+)
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
+
+__all__ = [
+    "MAX_HISTORY",
+    "MAX_KEPT",
+    "MAX_REJECTED",
+    "MAX_SHOWN_METRICS",
+    "MAX_SHOWN_OTHERS",
+    "ActionStatus",
+    "ArmCounts",
+    "CandidateStatus",
+    "Condition",
+    "EvidenceState",
+    "KeptRevision",
+    "OtherOutcome",
+    "OtherStatus",
+    "Outcome",
+    "Recommendation",
+    "Rejection",
+    "StableStatus",
+    "Status",
+    "StepStatus",
+    "TrafficStatus",
+    "UndoStatus",
+    "VerdictName",
+    "VerdictStatus",
+]
 
 MAX_HISTORY: Final = 10
 MAX_REJECTED: Final = 5
 MAX_KEPT: Final = 5
 MAX_SHOWN_METRICS: Final = 10
-
-
-def _whole_utc_seconds(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(microsecond=0)
-
-
-def _rfc3339(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
-
-
-Instant = Annotated[
-    AwareDatetime,
-    AfterValidator(_whole_utc_seconds),
-    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
-    Field(json_schema_extra={"type": "string", "format": "date-time", "maxLength": 32}),
-]
-Text = Annotated[str, Field(max_length=1024)]
-Word = Annotated[str, Field(max_length=253)]
-Revision = Annotated[str, Field(max_length=253, description="The revision: a hash of what the pods are made from.")]
-Version = Annotated[str, Field(max_length=253, description="The model's version.")]
-
-
-class StatusModel(ApiModel):
-    """
-    A part of the status; unknown fields are kept.
-    """
-
-    model_config = ConfigDict(extra="allow")
 
 
 class StableStatus(StatusModel):
@@ -101,27 +113,6 @@ class Recommendation(StatusModel):
     at: Instant = Field(description="When it was made; the verdicts show what was counted since.")
 
 
-class CandidateStatus(StatusModel):
-    """
-    The revision on trial.
-    """
-
-    revision: Revision
-    version: Version
-    since: Instant = Field(description="When it was begun.")
-    ready_since: Instant | None = Field(
-        default=None, description="When it was first seen with all pods ready; absent: never."
-    )
-    ready_pods: int = Field(
-        default=0, ge=0, description="The most ready pods it has had: a loss is measured against them."
-    )
-    warm: bool = Field(default=False, description="The warm-up is done, or none was asked for.")
-    unready_since: Instant | None = Field(
-        default=None,
-        description="Since when it has had fewer ready pods than it needs, after having had them; absent: it has them.",
-    )
-
-
 class Rejection(StatusModel):
     """
     A revision that is not begun again without a retry.
@@ -162,55 +153,6 @@ class TrafficStatus(StatusModel):
     )
 
 
-class VerdictName(StrEnum):
-    """
-    The opinion on one metric.
-    """
-
-    PASSED = "Passed"
-    FAILED = "Failed"
-    INCONCLUSIVE = "Inconclusive"
-    NO_DATA = "NoData"
-    UNAVAILABLE = "Unavailable"
-
-
-class ArmCounts(StatusModel):
-    """
-    What was counted of one revision in this rollout: `n` requests, `x` bad ones, as decimal strings.
-    """
-
-    n: Word = Field(description="Requests counted.")
-    x: Word = Field(description="Bad ones of them.")
-
-
-class VerdictStatus(StatusModel):
-    """
-    A metric's verdict with what it rests on.
-    """
-
-    name: Word = Field(description="The metric's name.")
-    verdict: VerdictName
-    evidence: Word = Field(description="Not-worse evidence reached, of what is needed, such as 3.1 of 20.")
-    harm: Word = Field(description="Harm evidence reached, of what rolls back, such as 0.4 of 100.")
-    candidate: ArmCounts
-    stable: ArmCounts
-    seconds_left: int | None = Field(
-        default=None, ge=0, description="Estimate until certified at present rates; absent: none."
-    )
-    message: Text = Field(default="", description="The verdict in words.")
-
-
-class EvidenceState(StatusModel):
-    """
-    A metric's evidence, as the machine keeps it between two looks.
-    """
-
-    name: Word = Field(description="The metric's name.")
-    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
-        description="For the operator only: its form may change in any version."
-    )
-
-
 class ActionStatus(StatusModel):
     """
     The request that was answered last; its id is not answered again.
@@ -244,6 +186,9 @@ class Outcome(StatusModel):
         default=(),
         description="By metric: last verdict, bad events of events of the candidate and of stable, and harm evidence.",
     )
+    others: Annotated[
+        tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=MAX_SHOWN_OTHERS, json_schema_extra=ATOMIC)
+    ] = Field(default=(), description="By other candidate of a shadow run: what became of it, and why.")
     actor: Word = Field(default="operator", description="Who asked for the outcome; operator: nobody, it followed.")
     strategy: Word | None = Field(
         default=None, description="The strategy, as the spec had it at the end; absent: not told."
@@ -267,9 +212,6 @@ class Condition(StatusModel):
     observed_generation: int = Field(ge=0, description="The metadata.generation it was found for.")
 
 
-_ATOMIC: Final = {"x-kubernetes-list-type": "atomic"}
-
-
 class Status(StatusModel):
     """
     The machine's memory and its face.
@@ -284,24 +226,27 @@ class Status(StatusModel):
     message: Text = Field(default="", description="The phase and its reason in words.")
     stable: StableStatus | None = None
     candidate: CandidateStatus | None = None
-    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=_ATOMIC)] = Field(
+    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The revisions rejected last; the newest is last."
     )
     step: StepStatus | None = None
     recommendation: Recommendation | None = None
     undo: UndoStatus | None = None
-    kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=_ATOMIC)] = Field(
+    kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The revisions that undo can return to; the newest is last."
     )
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."
     )
-    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The verdict on each metric."
     )
-    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The evidence on each metric, as the operator keeps it."
+    )
+    others: Annotated[tuple[OtherStatus, ...], Field(max_length=MAX_SHOWN_OTHERS, json_schema_extra=ATOMIC)] = Field(
+        default=(), description="The other candidates of a shadow run; the one decided last is last."
     )
     retry_seen: Word | None = Field(
         default=None, description="The value of the retry annotation that was last acted on."
@@ -311,7 +256,7 @@ class Status(StatusModel):
     selector: Text = Field(
         default="", description="Label selector of the stable revision's pods; for the scale subresource."
     )
-    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = Field(
+    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=ATOMIC)] = Field(
         default=(), description="How past rollouts ended; the newest is last."
     )
     conditions: Annotated[

@@ -38,7 +38,7 @@ async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effec
     """
     match effect:
         case EnsureWorkload():
-            await hands.workloads.ensure(owner, spec, effect)
+            await hands.workloads.ensure(owner, effect.spec_in(spec), effect)
         case ScaleWorkload():
             await hands.workloads.scale(owner, effect)
         case SetTraffic():

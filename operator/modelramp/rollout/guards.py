@@ -13,6 +13,7 @@ from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, more_time, shortage
 from modelramp.rollout.freeze import frozen, thawed_at
+from modelramp.rollout.others import others_settled
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged
@@ -281,10 +282,11 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, and
-    the smoke requests, if it has any, were answered as wanted.
+    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, the
+    smoke requests, if it has any, were answered as wanted, and no other candidate is undecided before the deadline.
     """
-    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s) and smoke_passed(s)
+    fits = traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
+    return fits and smoke_passed(s) and others_settled(s)
 
 
 def last_step_passed(s: Situation) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.observed import CohortRoute, Role
@@ -15,12 +16,18 @@ from modelramp.rollout.observed import CohortRoute, Role
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsureWorkload:
     """
-    The spec's revision exists: its Deployment at this size, and its Service.
+    The spec's revision exists, or that of another candidate it lists: its Deployment at this size, and its Service.
     """
 
     revision: str
     replicas: int
     role: Role
+
+    def spec_in(self, spec: MLModelDeploymentSpec) -> MLModelDeploymentSpec:
+        """
+        The spec that the revision is made from.
+        """
+        return spec.others.get(self.revision, spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

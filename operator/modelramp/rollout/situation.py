@@ -20,7 +20,7 @@ from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploy
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
-from modelramp.rollout.capabilities import impossible
+from modelramp.rollout.capabilities import impossible, serves_already
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
@@ -180,7 +180,7 @@ class Situation:
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
         beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
-        return beyond or next(found, None)
+        return beyond or serves_already(self.spec, self.stable) or next(found, None)
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -295,10 +295,10 @@ class Situation:
 
     def route_copies(self, step: Step) -> bool:
         """
-        The route copies to the candidate what the step says, and nothing else.
+        The route copies to the candidate what the step says, and nothing else but to the run's other candidates.
         """
-        wanted = {self.candidate: step.mirror} if step.mirror else {}
-        return dict(self.observed.route.mirrors) == wanted
+        wanted, others = {self.candidate: step.mirror} if step.mirror else {}, {o.revision for o in self.status.others}
+        return {name: part for name, part in self.observed.route.mirrors.items() if name not in others} == wanted
 
     def route_sends(self, step: Step) -> bool:
         """

@@ -59,14 +59,19 @@ def _cohort_rule(owner: Owner, cohort: CohortRoute, timeout: Fields) -> Fields:
 
 def _mirror(owner: Owner, mirrors: Mapping[str, Decimal]) -> Fields:
     """
-    Copies of the requests that go by share; their answers are dropped.
+    Copies of the requests that go by share; their answers are dropped. A single revision stands in the older field,
+    which every Istio has.
     """
     if not mirrors:
         return {}
-    if len(mirrors) > 1:
-        raise RefusedError(f"requests are copied to one revision at a time, not to {', '.join(sorted(mirrors))}")
-    ((revision, percent),) = mirrors.items()
-    return {"mirror": _destination(owner, revision), "mirrorPercentage": {"value": float(percent)}}
+    if len(mirrors) == 1:
+        ((revision, percent),) = mirrors.items()
+        return {"mirror": _destination(owner, revision), "mirrorPercentage": {"value": float(percent)}}
+    copies = [
+        {"destination": _destination(owner, revision), "percentage": {"value": float(percent)}}
+        for revision, percent in sorted(mirrors.items())
+    ]
+    return {"mirrors": copies}
 
 
 def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> Fields:

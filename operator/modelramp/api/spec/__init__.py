@@ -78,6 +78,13 @@ from modelramp.api.spec.metrics import (
     RatioMetric,
     Selector,
 )
+from modelramp.api.spec.others import (
+    OTHER_IS_CANDIDATE,
+    OTHER_NAMES_ONCE,
+    OTHERS_DIFFER,
+    OTHERS_NEED_FULL,
+    OtherCandidate,
+)
 from modelramp.api.spec.serving import (
     RUNTIME_PORTS,
     AbsentNulls,
@@ -159,6 +166,10 @@ __all__ = [
     "ONE_ROUTER",
     "ONE_STRATEGY",
     "ORIGIN_NEEDS_PRESET",
+    "OTHERS_DIFFER",
+    "OTHERS_NEED_FULL",
+    "OTHER_IS_CANDIDATE",
+    "OTHER_NAMES_ONCE",
     "OWN_ROUTE_ONLY",
     "PARTIAL_ONLY",
     "RATES_ONLY",
@@ -213,6 +224,7 @@ __all__ = [
     "OnInconclusive",
     "OnNoData",
     "OnPassed",
+    "OtherCandidate",
     "ParentRef",
     "PodMetadata",
     "PodSpec",

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
+from modelramp.api.spec.others import Others
 from modelramp.api.spec.stages import CanaryStep, Cohort, PreSwitch, ShadowStage
 
 STEPS_ASCEND: Final = "the steps' traffic must rise from step to step"
@@ -182,6 +183,7 @@ class Shadow(ShadowStage):
     )
     on_passed: OnPassed = Field(default=OnPassed.REPORT, description="What follows when the run passed.")
     blast_radius: BlastRadius = Share("0.5%")
+    others: Others = ()
 
 
 class Strategy(ApiModel):
