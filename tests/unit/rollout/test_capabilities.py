@@ -79,6 +79,7 @@ def test_shares_alone_are_possible_everywhere(controller: str | None) -> None:
 def test_the_table_tells_gateways_apart() -> None:
     """Every kind occurs, and every name is its own."""
     assert {one.copies for one in GATEWAYS.values()} == set(Copies)
+    assert {one.several for one in GATEWAYS.values()} == {True, False}
     assert {one.timeouts for one in GATEWAYS.values()} == {True, False}
     assert len({one.title for one in GATEWAYS.values()}) == len(GATEWAYS)
 
@@ -104,7 +105,8 @@ def test_the_page_of_routers_has_the_same_table() -> None:
     """People choose by it."""
     page = (Path(__file__).parents[3] / "docs" / "routers.md").read_text(encoding="utf-8")
     rows = [
-        f"| {one.title} | `{controller}` | {one.copies} | {'yes' if one.timeouts else 'no'} |"
+        f"| {one.title} | `{controller}` | {one.copies} | {'yes' if one.several else 'no'} | "
+        f"{'yes' if one.timeouts else 'no'} |"
         for controller, one in GATEWAYS.items()
     ]
     assert "--- |\n" + "\n".join(rows) + "\n\n" in page
