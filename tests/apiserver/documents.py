@@ -143,6 +143,14 @@ def _steps() -> st.SearchStrategy[list[Document]]:
     )
 
 
+def _others() -> st.SearchStrategy[list[Document]]:
+    """
+    Other candidates, none of them with the spec's own model.
+    """
+    models = st.lists(_with({"version": _picked("w1", "w2", "w3")}), max_size=3, unique_by=lambda one: str(one["version"]))
+    return models.map(lambda some: [{"name": f"o{number}", "model": model} for number, model in enumerate(some)])
+
+
 def _strategy() -> st.SearchStrategy[Document]:
     """
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
@@ -159,7 +167,7 @@ def _strategy() -> st.SearchStrategy[Document]:
     blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
-    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
+    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII), "others": _others()}
     run = _with(times, mirror=_picked(*SHARES), **ends) | _maybe(mirror=_picked(*SHARES), **ends)
     others = {
         "progressDeadline": _picked(*DURATIONS),
@@ -261,6 +269,9 @@ def _able(spec: Document) -> Document:
         kinds = {name: {k: v for k, v in part.items() if k not in aside} for name, part in kinds.items()}
         spared = {name: part for name, part in spared.items() if name != "shadow"}
         spec = {name: part for name, part in spec.items() if name != "useCase"}
+    if "shadow" in spared and spec["serving"].get("capacity", {}).get("surge", "Full") != "Full":
+        alone = {name: part for name, part in spared["shadow"].items() if name != "others"}
+        spared = {**spared, "shadow": alone}
     return {**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec
 
 
@@ -319,6 +330,7 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "strategy", "canary", "steps"),
     ("spec", "strategy", "canary", "cohort", "header"),
     ("spec", "strategy", "shadow", "mirror"),
+    ("spec", "strategy", "shadow", "others"),
     ("spec", "strategy", "blueGreen", "steps"),
     ("spec", "strategy", "blueGreen", "bake"),
     ("spec", "strategy", "canary", "blastRadius"),

@@ -118,6 +118,19 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"traffic": "5%", "metrics": ["Errors"]}],
         [{"traffic": "100%", "metrics": ["errors"] * 17}],
     ),
+    "others": (
+        [],
+        [{}],
+        [{"name": "a"}],
+        [{"name": "a", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "8"}}],
+        [{"name": "A", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "w9"}, "serving": {}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "a", "model": {"version": "w8"}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "b", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "b", "model": {"version": "w9", "uri": "s3://b"}}],
+        [{"name": f"o{number}", "model": {"version": f"w{number}"}} for number in range(4)],
+    ),
     "metrics": (
         [],
         [{}],
@@ -381,5 +394,11 @@ def fullest_of_others() -> tuple[Document, ...]:
         "blastRadius": "1%",
         "stepDeadline": "1h",
     }
-    strategies = ({"blueGreen": blue_green}, {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}})
-    return tuple({**fullest(), "spec": {**fullest()["spec"], "strategy": one}} for one in strategies)
+    others = [{"name": "large", "model": {"version": "9-large", "uri": "s3://models/fraud/9-large"}}]
+    run = {**shadow, "onPassed": "Promote", "blastRadius": "1%", "others": others}
+    spec = fullest()["spec"]
+    full = {**spec["serving"], "capacity": {**spec["serving"]["capacity"], "surge": "Full"}}
+    return (
+        {**fullest(), "spec": {**spec, "strategy": {"blueGreen": blue_green}}},
+        {**fullest(), "spec": {**spec, "strategy": {"shadow": run}, "serving": full}},
+    )

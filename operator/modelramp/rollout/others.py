@@ -87,10 +87,11 @@ def _kept(s: Situation, other: OtherStatus, names: Mapping[str, str]) -> OtherSt
 
 def _may_begin(s: Situation) -> bool:
     """
-    Whether an other can join now. Under the degree HumanOnly people approve every change of traffic, so what is listed
-    after the step was entered waits for the next run.
+    Whether an other can join now: what the spec asks can be done. And under the degree HumanOnly people approve every
+    change of traffic, so what is listed after the step was entered waits for the next run.
     """
-    return s.spec.automation.degree is not Degree.HUMAN_ONLY or s.status.step is None
+    approved = s.spec.automation.degree is not Degree.HUMAN_ONLY or s.status.step is None
+    return approved and s.impossible is None
 
 
 def listed(s: Situation) -> tuple[OtherStatus, ...]:

@@ -62,7 +62,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROGRESSING, when.route_overdue,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(ON_TRIAL,    when.superseded,                   Phase.ROLLING_BACK, then.remember_nothing,    Reason.SUPERSEDED),
-    Rule(ON_TRIAL,    beside.other_harmful,              None,               beside.decide_other,      Reason.OTHER_HARMFUL),
+    Rule(EXPOSED,     beside.other_harmful,              None,               beside.decide_other,      Reason.OTHER_HARMFUL),
     Rule(ON_TRIAL,    beside.other_failed,               None,               beside.decide_other,      Reason.OTHER_FAILED),
     # Begin
     Rule(ENDED,       actions.retry_asked,               Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),

@@ -7,13 +7,14 @@ from fakes.rollout import arm, arms, candidate, route, situation
 
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
-from modelramp.rollout.capabilities import GATEWAYS, Copies, cannot_copy, impossible
+from modelramp.rollout.capabilities import GATEWAYS, Copies, cannot_copy, cannot_copy_to, impossible, serves_already
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.guards import candidate_listed
 
 CONTOUR = "projectcontour.io/gateway-controller"
 ENVOY_GATEWAY = "gateway.envoyproxy.io/gatewayclass-controller"
 TRAEFIK = "traefik.io/gateway-controller"
+GKE = "networking.gke.io/gateway"
 UNKNOWN = "example.com/new"
 
 
@@ -62,6 +63,34 @@ def test_the_use_case_is_named_where_it_brings_the_stage() -> None:
     asked = spec({}, useCase="AssistHuman")
     assert str(impossible(asked, TRAEFIK)).startswith("spec.useCase: Traefik cannot copy requests")
     assert impossible(asked, CONTOUR) is None
+
+
+@pytest.mark.parametrize(
+    ("controller", "revisions", "possible"),
+    [(CONTOUR, 4, True), (ENVOY_GATEWAY, 2, True), (GKE, 2, False), (GKE, 1, True), (UNKNOWN, 2, False), (UNKNOWN, 1, True)],
+)
+def test_to_how_many_a_gateway_copies_at_once(controller: str, revisions: int, *, possible: bool) -> None:
+    """A gateway nobody knows is not believed to copy to several: it might copy to the first only, in silence."""
+    assert (cannot_copy_to(controller, revisions) is None) is possible
+
+
+def test_others_where_the_gateway_copies_to_one_revision() -> None:
+    """The field is named; a first fault of the copies themselves is named first."""
+    others = [{"name": "a", "model": {"version": "2"}}]
+    message = impossible(spec({"shadow": {"others": others}}), GKE)
+    assert str(message).startswith("spec.strategy.shadow.others: GKE Gateway copies requests to one revision only")
+    assert impossible(spec({"shadow": {"others": others}}), CONTOUR) is None
+    assert str(impossible(spec({"shadow": {"others": others}}), TRAEFIK)).startswith("spec.strategy.shadow.mirror")
+
+
+def test_an_other_that_serves() -> None:
+    """The place in the list is named."""
+    asked = spec({"shadow": {"others": [{"name": n, "model": {"version": n}} for n in ("2", "3")]}})
+    first, second = asked.others
+    assert serves_already(asked, second) == "spec.strategy.shadow.others[1]: it is the revision that serves"
+    assert serves_already(asked, asked.revision) is None
+    assert serves_already(asked, None) is None
+    assert first != second
 
 
 def test_an_unknown_gateway_is_named() -> None:
