@@ -2,9 +2,9 @@
 `make test`: the ladder of tests, cheapest rung first; it stops at the first rung that fails and says which.
 
 check      format, lint, types, import contracts, generated files
-pure       no I/O: unit, properties, scenarios
+pure       no I/O, and quick: unit, properties
 loopback   what does I/O, against servers in the test's own process; contracts on fakes
-coverage   the pure tests again: every branch of the core is taken
+coverage   all without I/O, whole rollouts in virtual time too: every branch of the core is taken
 apiserver  tests marked `apiserver`, against a real API server alone
 cluster    tests marked `cluster`, against the whole local cluster
 
@@ -29,7 +29,8 @@ VENV = ROOT / ".venv"
 CLUSTER = [sys.executable, "hack/cluster"]
 REPORTS = ROOT / "reports"
 PURE_BUDGET_SECONDS = 10.0
-PURE = "not loopback and not apiserver and not cluster"
+WITHOUT_IO = "not loopback and not apiserver and not cluster"
+PURE = f"not played and {WITHOUT_IO}"
 
 
 class RungError(Exception):
@@ -106,7 +107,8 @@ def check() -> None:
 
 def pure() -> None:
     """
-    Tests without marks. Their time is a promise, so it is printed beside what was promised.
+    Tests without marks: a change of the core is told in seconds whether it broke something. Their time is a promise, so
+    it is printed beside what was promised.
     """
     began = time.monotonic()
     pytest("-q", "-n", "2", "-m", PURE, "--durations=5")
@@ -124,9 +126,9 @@ def loopback() -> None:
 
 def coverage() -> None:
     """
-    The pure tests take every branch of the core. Apart from `pure`, because measuring costs time.
+    The tests without I/O take every branch of the core. Apart from `pure`, because measuring and playing cost time.
     """
-    pytest("-q", "-n", "2", "-m", PURE, "--cov", "--cov-fail-under=100", "--cov-report=term-missing")
+    pytest("-q", "-n", "2", "-m", WITHOUT_IO, "--cov", "--cov-fail-under=100", "--cov-report=term-missing")
 
 
 def cluster_environment(instance: Mapping[str, str] | None = None) -> dict[str, str]:

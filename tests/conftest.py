@@ -19,18 +19,28 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 ON_LOOPBACK = ("unit/demo/", "unit/adapters/", "unit/test_handlers.py", "unit/cli/", "contracts/")
+PLAYED = (
+    "scenarios/",
+    "properties/test_capacity_budget.py",
+    "properties/test_histories.py",
+    "properties/test_rollout_invariants.py",
+    "properties/test_shell_order.py",
+)
 
-STANDING_APART = {"loopback": ON_LOOPBACK, "cluster": ("cluster/",)}
+STANDING_APART = {"loopback": ON_LOOPBACK, "played": PLAYED, "cluster": ("cluster/",)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Tests of what does I/O are marked by where they stand: they open sockets on loopback or start processes, and wait.
+    Two kinds are marked by where they stand: what does I/O opens sockets on loopback or starts processes, and waits;
+    what plays whole rollouts does none, and takes its time.
     """
     for item in items:
         path = item.path.as_posix()
         if any(f"/tests/{part}" in path for part in ON_LOOPBACK):
             item.add_marker(pytest.mark.loopback)
+        if any(f"/tests/{part}" in path for part in PLAYED):
+            item.add_marker(pytest.mark.played)
 
 
 def left_out(expression: str) -> tuple[str, ...]:

@@ -443,15 +443,15 @@ class History:
         """
         Nothing rises by itself past the degree of automation, or in a freeze window.
         """
+        given = [effect for effect in effects if isinstance(effect, SetTraffic)]
+        if not given:
+            return
         before = assess(deployment, after.observed, after.now)
         if before.candidate is None or before.status.phase is Phase.PROMOTING:
             return
-        for effect in effects:
-            raises = (
-                isinstance(effect, SetTraffic) and effect.shares.get(before.candidate, NOTHING) > before.step_percent
-            )
-            if raises and (needs_approval(before) or frozen(before)):
-                self._fault(f"{before.candidate} gets more, which was for people to decide")
+        raises = any(effect.shares.get(before.candidate, NOTHING) > before.step_percent for effect in given)
+        if raises and (needs_approval(before) or frozen(before)):
+            self._fault(f"{before.candidate} gets more, which was for people to decide")
 
     # -- what happens
 

@@ -13,57 +13,33 @@ from typing import Any, cast
 import pytest
 import yaml
 from aiohttp import web
-from demo.sight import Sight, seen
+from demo.sight import Sight
 from demo.stage import Stage, StageError
 from soak_evidence import lane as lanes
 from soak_evidence import play as plays
 from soak_evidence.kinds import ERRORS, HEALTHY, LATENCY, TENANTS, Kind
 from soak_evidence.lane import Lane, Setting, Watcher
 from soak_evidence.load import TenantClient
+from unit.demo.scripted import Looker, ScriptedStage, gateway_of
 
 BODIES = [b'{"n":%d}' % number for number in range(20)]
 
 
 @dataclass
-class World:
+class World(ScriptedStage):
     """A stage on which objects follow a script: a bad version is rolled back, others are promoted, slow ones wait."""
 
-    loop: asyncio.AbstractEventLoop
-    url: str = ""
-    gateway: str = "there/gw"
     model_image: str = "localhost/model:1"
-    environment: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(3))
-    refuses: str = ""
-    """Name of an object that nobody may apply."""
-    context: None = None
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """Apply is all that is asked."""
-        document = yaml.safe_load(text or "")
-        if "apply" not in words or document["kind"] == "Namespace":
-            return ""
-        name, version = document["metadata"]["name"], document["spec"]["model"]["version"]
-        if name == self.refuses:
-            raise StageError("no such field: slices")
-        self.asked.append((name, version))
-        known = self.objects.get(name, {"metadata": {"name": name, "generation": 0}, "status": {}})
-        generation = known["metadata"]["generation"] + 1
-        # the status is still the old one: it is what a client sees right after it has applied
-        self.objects[name] = {
-            **document,
-            "metadata": {"name": name, "generation": generation},
-            "status": known["status"],
-        }
-        asyncio.run_coroutine_threadsafe(self.follow(name), self.loop)
+        if "apply" in words:
+            self.apply(yaml.safe_load(text or ""))
         return ""
 
-    async def follow(self, name: str) -> None:
-        """What the operator would do, much faster."""
-        item = self.objects[name]
+    async def follow(self, item: dict[str, Any]) -> None:
         version = item["spec"]["model"]["version"]
         knobs = {
             one["name"]: one["value"] for one in item["spec"]["serving"]["template"]["spec"]["containers"][0]["env"]
@@ -86,11 +62,6 @@ class World:
         history = [*item["status"].get("history", []), {"version": version, "message": message}]
         self.say(item, "Failed", message="stays rejected", history=history, candidate=None, traffic=None)
 
-    def say(self, item: dict[str, Any], phase: str, **status: object) -> None:
-        """Write the status, which is then about the present generation."""
-        generation = item["metadata"]["generation"]
-        item["status"] = {**item["status"], "phase": phase, "observedGeneration": generation, "message": "", **status}
-
     async def answer(self, request: web.Request) -> web.Response:
         """The gateway: half to the candidate while there is one; a bad candidate fails half of its requests."""
         name = request.host.split(".")[0]
@@ -110,27 +81,8 @@ class World:
 async def world() -> AsyncIterator[World]:
     """A world whose gateway listens on a free port."""
     found = World(asyncio.get_running_loop())
-    app = web.Application()
-    app.router.add_post("/v2/models/digits/infer", found.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with gateway_of(found, {"/v2/models/digits/infer": found.answer}):
         yield found
-    finally:
-        await runner.cleanup()
-
-
-class Looker(Watcher):
-    """Sees the objects of the world, without kubectl."""
-
-    def __init__(self, stage: World) -> None:
-        super().__init__(cast("Stage", stage))
-        self._world = stage
-
-    async def look(self) -> None:
-        self._sights = {name: seen(item) for name, item in self._world.objects.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +120,7 @@ async def test_versions_of_a_lane_come_one_after_the_other() -> None:
         ("latency", "4", "Held"),
         ("healthy", "5", "Promoted"),
     ]
-    assert [version for _, version in here.asked] == ["1", "2", "3", "4", "2", "5"], "2 again, to end what was held"
+    assert here.versions == ["1", "2", "3", "4", "2", "5"], "2 again, to end what was held"
     assert run.good
     assert any("Progressing, step -, 50% wanted" in line for line in said)
 
@@ -200,8 +152,8 @@ async def test_a_lane_that_breaks_costs_no_other() -> None:
         here.refuses = "evidence-0"
         run, said = await played(here, [HEALTHY, ERRORS], parallel=2)
     assert [r.kind for r in run.rollouts] == ["healthy", "errors"]
-    assert run.broken == ["evidence-0: StageError: no such field: slices"]
-    assert "evidence-0 BROKE: StageError: no such field: slices" in said
+    assert run.broken == ["evidence-0: StageError: no such field: mirror"]
+    assert "evidence-0 BROKE: StageError: no such field: mirror" in said
     assert not run.complete
 
 

@@ -10,41 +10,32 @@ from typing import Any, cast
 import pytest
 import yaml
 from aiohttp import web
-from demo.sight import seen
-from demo.stage import Stage, StageError
+from demo.stage import Stage
 from soak import lane as lanes
 from soak import load as loads
 from soak import play as plays
 from soak import ways
 from soak.lanes import LANES, TURN, Kind, Move, Outcome, Part, Router, Strategy
 from soak.manifest import COHORT_HEADER
-from soak_evidence.lane import Watcher
+from unit.demo.scripted import Looker, ScriptedStage, gateway_of
 
 CANARY = LANES[0]
 STEP_SECONDS = 0.4
 
 
 @dataclass
-class World:
+class World(ScriptedStage):
     """A stage on which objects follow a script: what an operator would do with such versions, much faster."""
 
-    loop: asyncio.AbstractEventLoop
-    url: str = ""
-    gateway: str = "there/gw"
-    environment: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     cohort: set[str] = field(default_factory=set)
     """The versions that answered requests of the cohort."""
-    refuses: str = ""
-    """A verb that is refused, or the name of an object that nobody may apply."""
+    refuses_verb: str = ""
     answers: int = 0
     stays: str = ""
     """A version that is on trial for good."""
     loses_in_trial: bool = False
     """The gateway answers itself while a version is on trial."""
-    context: None = None
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """Who one is, apply, and annotate are all that is asked."""
@@ -55,9 +46,7 @@ class World:
             self.requests.append(request)
             asyncio.run_coroutine_threadsafe(self.answer_request(self.objects[words[-2]], request), self.loop)
             return ""
-        document = yaml.safe_load(text or "")
-        if document["kind"] != "Namespace":
-            self.apply(document)
+        self.apply(yaml.safe_load(text or ""))
         return ""
 
     def get(self, *words: str) -> dict[str, Any]:
@@ -65,21 +54,6 @@ class World:
         assert words[2] == "service"
         host, _, port = self.url.removeprefix("http://").partition(":")
         return {"spec": {"clusterIP": host, "ports": [{"port": int(port)}]}}
-
-    def apply(self, document: dict[str, Any]) -> None:
-        """The status stays the old one: it is what a client sees right after it has applied."""
-        name, version = document["metadata"]["name"], document["spec"]["model"]["version"]
-        if name == self.refuses:
-            raise StageError("no such field: mirror")
-        self.asked.append(version)
-        known = self.objects.get(name, {"metadata": {"generation": 0}, "status": {}})
-        generation = known["metadata"]["generation"] + 1
-        self.objects[name] = {
-            **document,
-            "metadata": {"name": name, "generation": generation},
-            "status": known["status"],
-        }
-        asyncio.run_coroutine_threadsafe(self.follow(self.objects[name]), self.loop)
 
     async def follow(self, item: dict[str, Any]) -> None:
         """What becomes of the version that was asked for."""
@@ -108,7 +82,7 @@ class World:
         """Abort, retry and undo are carried out."""
         await asyncio.sleep(0.1)
         version = item["spec"]["model"]["version"]
-        refused = request["verb"] == self.refuses
+        refused = request["verb"] == self.refuses_verb
         action = {"id": request["id"], "outcome": "Refused" if refused else "Done", "message": "so it was"}
         item["status"] = {**item["status"], "action": action}
         if not refused and request["verb"] == "abort":
@@ -125,11 +99,6 @@ class World:
         rejected = [{"version": version, "revision": f"r{version}"}]
         history = [{"version": version, "message": f"version {version} is worse"}]
         self.say(item, "Failed", candidate=None, rejected=rejected, history=history)
-
-    def say(self, item: dict[str, Any], phase: str, **status: object) -> None:
-        """Write the status, which is then about the present generation."""
-        generation = item["metadata"]["generation"]
-        item["status"] = {**item["status"], "phase": phase, "observedGeneration": generation, "message": "", **status}
 
     async def infer(self, request: web.Request) -> web.Response:
         """The gateway: every other request to a version on trial, those of the cohort all."""
@@ -158,28 +127,8 @@ class World:
 async def world() -> AsyncIterator[World]:
     """A world whose gateway listens on a free port."""
     found = World(asyncio.get_running_loop())
-    app = web.Application()
-    app.router.add_post("/v2/models/digits/infer", found.infer)
-    app.router.add_post("/stream", found.stream)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with gateway_of(found, {"/v2/models/digits/infer": found.infer, "/stream": found.stream}):
         yield found
-    finally:
-        await runner.cleanup()
-
-
-class Looker(Watcher):
-    """Sees the objects of the world, without kubectl."""
-
-    def __init__(self, stage: World) -> None:
-        super().__init__(cast("Stage", stage))
-        self._world = stage
-
-    async def look(self) -> None:
-        self._sights = {name: seen(item) for name, item in self._world.objects.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +175,7 @@ async def test_every_move_is_played_to_its_end() -> None:
         (Move.REVERTED, "7", Outcome.REVERTED),
         (Move.UNREADY, "8-unready", Outcome.ROLLED_BACK),
     ]
-    assert here.asked == ["1", "2", "3-fails30", "4", "5", "6", "7", "6", "8-unready"]
+    assert here.versions == ["1", "2", "3-fails30", "4", "5", "6", "7", "6", "8-unready"]
     assert [(r["verb"], r["revision"], r["by"]) for r in here.requests] == [
         ("abort", "r4", "ada"),
         ("retry", "r4", "ada"),
@@ -258,7 +207,7 @@ async def test_a_stuck_rollout_is_taken_back_and_the_next_one_played() -> None:
         run, said = await played(here, Part(CANARY, (Move.GOOD, Move.BAD)))
     assert [(r.outcome, r.as_planned) for r in run.rollouts] == [(Outcome.STUCK, False), (Outcome.ROLLED_BACK, True)]
     assert "waited 2 s for the end of 2: Progressing" in run.rollouts[0].message
-    assert here.asked == ["1", "2", "1", "3-fails30"]
+    assert here.versions == ["1", "2", "1", "3-fails30"]
     assert any("waits for the end of 2: Progressing" in line for line in said)
     assert any("NOT AS PLANNED" in line for line in said)
     assert not run.good
@@ -267,7 +216,7 @@ async def test_a_stuck_rollout_is_taken_back_and_the_next_one_played() -> None:
 async def test_a_refused_request_is_not_as_planned() -> None:
     """With what the operator answered."""
     async with world() as here:
-        here.refuses = "abort"
+        here.refuses_verb = "abort"
         run, _ = await played(here, Part(CANARY, (Move.ABORTED,)))
     (found,) = run.rollouts
     assert (found.outcome, found.message) == (Outcome.STUCK, "abort of 2: Refused: so it was")

@@ -15,11 +15,11 @@ from fakes.metrics import FakeMetrics
 from modelramp.analysis import MetricEvidence, Wealth
 from modelramp.api.document import parse_spec, revision_of, traffic_hash
 from modelramp.api.spec import MLModelDeploymentSpec, WarmUp
-from modelramp.ports import Key, Owner
+from modelramp.ports import Key, Owner, PodTimes
 from modelramp.reconcile.cycle import Cycle
 from modelramp.reconcile.execute import Hands
 from modelramp.reconcile.observe import Eyes
-from modelramp.rollout.observed import RouteState, WarmUpReading
+from modelramp.rollout.observed import Acceptance, Arm, RouteState, WarmUpReading
 from modelramp.rollout.plan import SetTraffic
 
 KEY = Key("ml", "fraud")
@@ -259,3 +259,19 @@ class Shell:
         """
         found: Mapping[str, Any] = next(c for c in self.status["conditions"] if c["type"] == kind)
         return found
+
+
+class HalfAndHalf:
+    """
+    Versions 1 and 2 with a pod each, and a route that gives half to each.
+    """
+
+    def arms(self, _key: Key) -> Mapping[str, Arm]:
+        return {name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in map(revision_for, "12")}
+
+    def pod_times(self, _key: Key) -> PodTimes:
+        return PodTimes(born={}, started={})
+
+    def state(self, _key: Key) -> RouteState:
+        shares = {name: Decimal(50) for name in map(revision_for, "12")}
+        return RouteState(acceptance=Acceptance.ACCEPTED, shares=shares)

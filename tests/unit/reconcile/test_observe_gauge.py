@@ -4,14 +4,12 @@ A gauge is read as two means, and its past as differences between stable's pods.
 
 import asyncio
 import random
-from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from fakes.metrics import FakeMetrics
-from unit.reconcile.parts import BEGIN, KEY, NoWarmUps, in_flight, revision_for, spec_for
+from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
 from modelramp.analysis import Pods, Series, Wealth, Window
 from modelramp.analysis.betting import GaugeBlock
@@ -19,12 +17,12 @@ from modelramp.analysis.gauges import GaugeSpread
 from modelramp.api.document import parse
 from modelramp.api.names import workload_name
 from modelramp.api.spec import GaugeAcross
-from modelramp.ports import Key, PodTimes, UnreachableError
+from modelramp.ports import UnreachableError
 from modelramp.reconcile.history import read_history
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout.account import Account
 from modelramp.rollout.counters import GaugeSelectors
-from modelramp.rollout.observed import Acceptance, Arm, Measured, NoData, Observed, RouteState, Unavailable
+from modelramp.rollout.observed import Measured, NoData, Observed, Unavailable
 from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.questions import HistoryQuestion
 
@@ -34,21 +32,6 @@ FRESH = Account.open(
     Opening(phi=1.0, source=PhiSource.ESTIMATED, spread=GaugeSpread(1.0, 1.0)),
     Wealth(at_start=0.5, per_step=0.0, per_block=0.01),
 )
-
-
-class Cluster:
-    """
-    Two arms, and a route that gives half to each.
-    """
-
-    def arms(self, _key: Key) -> Mapping[str, Arm]:
-        return {name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in (OLD, NEW)}
-
-    def pod_times(self, _key: Key) -> PodTimes:
-        return PodTimes(born={}, started={})
-
-    def state(self, _key: Key) -> RouteState:
-        return RouteState(acceptance=Acceptance.ACCEPTED, shares={OLD: Decimal(50), NEW: Decimal(50)})
 
 
 def scraped(*pods: tuple[str, str], scrapes: int = 48) -> FakeMetrics:
@@ -78,7 +61,7 @@ def seen(metrics: FakeMetrics, evidence: list[dict[str, Any]]) -> Observed:
             "status": in_flight("Progressing", evidence=evidence),
         }
     )
-    cluster = Cluster()
+    cluster = HalfAndHalf()
     eyes = Eyes(workloads=cluster, routes=cluster, metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]  # eyes only look
     return asyncio.run(observe(eyes, asked, None, BEGIN))
 

@@ -7,30 +7,25 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from fakes.metrics import FakeMetrics
-from unit.reconcile.parts import BEGIN, KEY, NoWarmUps, in_flight, revision_for, spec_for
+from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
 from modelramp.analysis import Wealth
 from modelramp.analysis.stores import Store
 from modelramp.analysis.tails import TailBlock
 from modelramp.api.document import parse
 from modelramp.api.names import workload_name
-from modelramp.ports import Key, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout.account import Account
 from modelramp.rollout.observed import (
-    Acceptance,
     AnotherStore,
-    Arm,
     Impossible,
     Measured,
     NoData,
     Observed,
-    RouteState,
     Unavailable,
 )
 from modelramp.rollout.opening import Opening
@@ -39,21 +34,6 @@ OLD, NEW = revision_for("1"), revision_for("2")
 CALLS = {"name": "calls", "histogram": {"buckets": "call_seconds{$arm}"}}
 GROWTH = {**CALLS, "quantile": "0.9", "mayGrow": "20%"}
 SCRAPES = 48
-
-
-class Cluster:
-    """
-    Two arms, and a route that gives half to each.
-    """
-
-    def arms(self, _key: Key) -> Mapping[str, Arm]:
-        return {name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in (OLD, NEW)}
-
-    def pod_times(self, _key: Key) -> PodTimes:
-        return PodTimes(born={}, started={})
-
-    def state(self, _key: Key) -> RouteState:
-        return RouteState(acceptance=Acceptance.ACCEPTED, shares={OLD: Decimal(50), NEW: Decimal(50)})
 
 
 def scraped(schemas: Mapping[str, int]) -> FakeMetrics:
@@ -80,7 +60,7 @@ def seen(metrics: FakeMetrics, metric: Mapping[str, Any], evidence: list[dict[st
         "spec": spec_for("2", analysis={"metrics": [metric], "lookBack": "10m"}),
         "status": in_flight("Progressing", evidence=evidence),
     }
-    eyes = Eyes(workloads=Cluster(), routes=Cluster(), metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]
+    eyes = Eyes(workloads=HalfAndHalf(), routes=HalfAndHalf(), metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]
     return asyncio.run(observe(eyes, parse(document), None, BEGIN))
 
 

@@ -3,21 +3,18 @@ Stable's pods are counted in the samples of the block, where the series tell the
 """
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from fakes.metrics import FakeMetrics
-from unit.reconcile.parts import BEGIN, KEY, NoWarmUps, in_flight, revision_for, spec_for
+from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
 from modelramp.analysis import Counts, wealth_schedule
 from modelramp.api.document import parse
 from modelramp.api.names import workload_name
-from modelramp.ports import Key, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout.account import Account
-from modelramp.rollout.observed import Acceptance, Arm, Measured, RouteState
+from modelramp.rollout.observed import Measured
 from modelramp.rollout.opening import Opening, PhiSource
 
 OLD, NEW = revision_for("1"), revision_for("2")
@@ -46,21 +43,6 @@ def scraped() -> FakeMetrics:
     return metrics
 
 
-class Cluster:
-    """
-    Two arms, and a route that gives half to each.
-    """
-
-    def arms(self, _key: Key) -> Mapping[str, Arm]:
-        return {name: Arm(revision=name, wanted_replicas=1, pods=1, ready=1) for name in (OLD, NEW)}
-
-    def pod_times(self, _key: Key) -> PodTimes:
-        return PodTimes(born={}, started={})
-
-    def state(self, _key: Key) -> RouteState:
-        return RouteState(acceptance=Acceptance.ACCEPTED, shares={OLD: Decimal(50), NEW: Decimal(50)})
-
-
 @pytest.mark.parametrize("slices", [None, SLICES])
 @pytest.mark.parametrize("metric", [TOLD_APART, NOT_TOLD])
 def test_pods_are_counted_where_the_series_tell_them_apart(
@@ -69,7 +51,7 @@ def test_pods_are_counted_where_the_series_tell_them_apart(
     """
     Their counts add up to stable's; the candidate's pods are not among them.
     """
-    metrics, cluster = scraped(), Cluster()
+    metrics, cluster = scraped(), HalfAndHalf()
     analysis = {"metrics": [metric], "overdispersion": "1", **({"slices": slices} if slices else {})}
     asked = parse(
         {
