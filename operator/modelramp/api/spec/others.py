@@ -18,8 +18,11 @@ OTHERS_NEED_FULL: Final = (
     "spec.strategy.shadow.others needs serving.capacity.surge: Full, since every candidate is there at full size"
 )
 _HAS_OTHERS: Final = "has(self.strategy) && has(self.strategy.shadow) && has(self.strategy.shadow.others)"
+# By fields: to CEL, objects at different places of a schema are of different types.
+_ANOTHER_VERSION: Final = "o.model.version != self.model.version"
+_ANOTHER_URI: Final = "(has(o.model.uri) ? o.model.uri : '') != (has(self.model.uri) ? self.model.uri : '')"
 OTHER_IS_CANDIDATE_RULE: Final = (
-    f"!({_HAS_OTHERS}) || self.strategy.shadow.others.all(o, o.model != self.model)",
+    f"!({_HAS_OTHERS}) || self.strategy.shadow.others.all(o, {_ANOTHER_VERSION} || {_ANOTHER_URI})",
     OTHER_IS_CANDIDATE,
 )
 """As CEL on the whole spec, with its message."""
