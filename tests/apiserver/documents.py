@@ -147,7 +147,9 @@ def _others() -> st.SearchStrategy[list[Document]]:
     """
     Other candidates, none of them with the spec's own model.
     """
-    models = st.lists(_with({"version": _picked("w1", "w2", "w3")}), max_size=3, unique_by=lambda one: str(one["version"]))
+    models = st.lists(
+        _with({"version": _picked("w1", "w2", "w3")}), max_size=3, unique_by=lambda one: str(one["version"])
+    )
     return models.map(lambda some: [{"name": f"o{number}", "model": model} for number, model in enumerate(some)])
 
 

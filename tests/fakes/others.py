@@ -1,5 +1,5 @@
 """
-Small situations of shadow runs with other candidates: "1" is stable, "2" the run's own candidate, "3" and on the others.
+Small situations of shadow runs with other candidates: "1" is stable, "2" the run's own candidate, the rest are others.
 """
 
 from collections.abc import Mapping

@@ -189,9 +189,17 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and held(s)):
         yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
-    elif any(percent > mirrors.get(name, NOTHING) for name, percent in route.mirrors.items()):
-        # What waits to be raised holds up no copies that are to end.
-        fewer = {name: min(percent, mirrors[name]) for name, percent in route.mirrors.items() if name in mirrors}
+    else:
+        yield from _fewer_copies(s, mirrors)
+
+
+def _fewer_copies(s: Situation, wanted: Mapping[str, Decimal]) -> Iterator[SetTraffic]:
+    """
+    What waits to be raised holds up no copies that are to end. A route in which a stranger has a share stays as it is.
+    """
+    route = s.observed.route
+    fewer = {name: min(percent, wanted[name]) for name, percent in route.mirrors.items() if name in wanted}
+    if fewer != dict(route.mirrors) and sum(route.shares.values()) == WHOLE:
         yield SetTraffic(shares=route.shares, mirrors=fewer, cohort=route.cohort, raises_exposure=False)
 
 

@@ -184,13 +184,33 @@ def left_at(s: Situation, revision: str) -> datetime | None:
     return max(known, default=None)
 
 
+def _undecided(s: Situation) -> tuple[str, ...]:
+    return tuple(other.name for other in taking_part(s) if other.outcome is OtherOutcome.UNDECIDED)
+
+
+def _waited_until(s: Situation) -> datetime | None:
+    """
+    The deadline of the step; None: there is none yet.
+    """
+    step, entered = s.step, s.status.step
+    return entered.entered_at + step.deadline if step is not None and entered is not None else None
+
+
 def others_settled(s: Situation) -> bool:
     """
     No other is undecided any more, or the step's deadline has passed.
     """
-    waits = any(other.outcome is OtherOutcome.UNDECIDED for other in taking_part(s))
-    overdue = s.status.step is not None and s.step is not None and s.since(s.status.step.entered_at, s.step.deadline)
-    return not waits or overdue
+    until = _waited_until(s) if _undecided(s) else s.now
+    return until is not None and s.now >= until
+
+
+def others_awaited(s: Situation) -> str:
+    """
+    Which of the others are undecided, and until when they are waited for, for people.
+    """
+    until = _waited_until(s)
+    at_most = "" if until is None else f" until {until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+    return f"waiting{at_most} for the other candidates: {', '.join(_undecided(s))}"
 
 
 def told_of_others(s: Situation) -> tuple[str, ...]:

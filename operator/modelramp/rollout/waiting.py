@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileLimit
-from modelramp.api.status import OtherOutcome, VerdictName, VerdictStatus
+from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, shortage, waits_for_room
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
@@ -21,7 +21,7 @@ from modelramp.rollout.guards import (
 )
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import duration_text
-from modelramp.rollout.others import others_settled, taking_part
+from modelramp.rollout.others import others_awaited, others_settled
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import measured, smoke_findings, smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged, course_of
@@ -122,18 +122,8 @@ def _waiting_in_step(s: Situation) -> str:
     if soaked(s) and certified(s) and smoke_passed(s) and frozen_message(s) is not None:
         return f"passed; {frozen_message(s)}"
     if soaked(s) and certified(s) and not others_settled(s):
-        return _waiting_for_others(s)
+        return f"passed; {others_awaited(s)}"
     return _waiting_for_evidence(s)
-
-
-def _waiting_for_others(s: Situation) -> str:
-    """
-    Which of the others of a shadow run are undecided, and until when they are waited for.
-    """
-    names = ", ".join(other.name for other in taking_part(s) if other.outcome is OtherOutcome.UNDECIDED)
-    step, entered = s.step, s.status.step
-    until = f"{entered.entered_at + step.deadline:%Y-%m-%dT%H:%M:%SZ}" if step and entered else "its deadline"
-    return f"passed; waiting until {until} at the latest for the other candidates {names}"
 
 
 def _waiting_for_evidence(s: Situation) -> str:

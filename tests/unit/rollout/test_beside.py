@@ -28,7 +28,14 @@ from modelramp.rollout.observed import Beside, Measured, WarmUpReading
 
 HARM = (copied_evidence(4.6052),)
 ALMOST = (copied_evidence(4.6051),)
-COLD = {"entered_at": None, "in_place_since": None, "ready_since": None, "ready_pods": 0, "evidence": (), "verdicts": ()}
+COLD = {
+    "entered_at": None,
+    "in_place_since": None,
+    "ready_since": None,
+    "ready_pods": 0,
+    "evidence": (),
+    "verdicts": (),
+}
 
 
 def after(asked: World) -> tuple[OtherStatus, ...]:

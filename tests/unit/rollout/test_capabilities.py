@@ -67,7 +67,14 @@ def test_the_use_case_is_named_where_it_brings_the_stage() -> None:
 
 @pytest.mark.parametrize(
     ("controller", "revisions", "possible"),
-    [(CONTOUR, 4, True), (ENVOY_GATEWAY, 2, True), (GKE, 2, False), (GKE, 1, True), (UNKNOWN, 2, False), (UNKNOWN, 1, True)],
+    [
+        (CONTOUR, 4, True),
+        (ENVOY_GATEWAY, 2, True),
+        (GKE, 2, False),
+        (GKE, 1, True),
+        (UNKNOWN, 2, False),
+        (UNKNOWN, 1, True),
+    ],
 )
 def test_to_how_many_a_gateway_copies_at_once(controller: str, revisions: int, *, possible: bool) -> None:
     """A gateway nobody knows is not believed to copy to several: it might copy to the first only, in silence."""

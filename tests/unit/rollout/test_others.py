@@ -18,6 +18,7 @@ from modelramp.rollout.others import (
     held,
     left_at,
     listed,
+    others_awaited,
     others_settled,
     taking_part,
     told_of_others,
@@ -163,9 +164,11 @@ def test_its_own_situation() -> None:
     s = seen_as(asked)
     one = beside(s, s.status.others[1])
     assert (one.candidate, one.deployment.revision, one.spec.model.version) == (other_rev("4"), other_rev("4"), "4")
-    assert one.status.step == s.status.step.model_copy(
-        update={"entered_at": ago(200), "in_place_since": ago(180)}
-    ) if s.status.step else False
+    assert (
+        one.status.step == s.status.step.model_copy(update={"entered_at": ago(200), "in_place_since": ago(180)})
+        if s.status.step
+        else False
+    )
     assert (one.status.phase, one.stable, one.spec.others) == (Phase.PROGRESSING, rev("1"), {})
     assert one.observed.route.mirrors == copied_to(other_rev("4"))
     assert (one.status.verdicts, one.status.evidence) == (other("4").verdicts, other("4").evidence)
@@ -184,9 +187,10 @@ def test_copies_are_those_of_the_step() -> None:
     """
     To those that entered it and have endpoints.
     """
-    s = seen_as(run(other("3"), other("4", entered_at=None), other("5"), shadow={"mirror": "25%"},
-                    remembered={"step": step("0", mirror=Share("25%"))},
-                    arms=arms(arm("1"), arm("2"), other_arm("3"), other_arm("4"), other_arm("5", ready=0))))  # fmt: skip
+    mute = arms(arm("1"), arm("2"), other_arm("3"), other_arm("4"), other_arm("5", ready=0))
+    quarter = {"step": step("0", mirror=Share("25%"))}
+    those = (other("3"), other("4", entered_at=None), other("5"))
+    s = seen_as(run(*those, shadow={"mirror": "25%"}, remembered=quarter, arms=mute))
     assert copies(s) == {other_rev("3"): Decimal(25)}
 
 
@@ -231,6 +235,15 @@ def test_the_run_waits_for_the_undecided_until_the_deadline() -> None:
     assert others_settled(seen_as(run(other("3"), shadow={"deadline": "200s"})))
     assert others_settled(seen_as(run(certain("3", outcome=OtherOutcome.PASSED), other("4", **HARMFUL))))
     assert not others_settled(seen_as(run(other("3"), phase=Phase.PREPARING)))
+
+
+def test_who_is_waited_for() -> None:
+    """
+    By name, and until when: the step was entered 200 s ago.
+    """
+    s = seen_as(run(other("3"), certain("4", outcome=OtherOutcome.PASSED), other("5"), shadow={"deadline": "5m"}))
+    assert others_awaited(s) == "waiting until 2026-01-01T12:01:40Z at the latest for the other candidates: o3, o5"
+    assert others_awaited(seen_as(run(other("3"), phase=Phase.PREPARING))) == "waiting for the other candidates: o3"
 
 
 def test_a_line_of_each() -> None:
