@@ -22,6 +22,14 @@ def _is_unready(document: Fields) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "False" for condition in conditions)
 
 
+def version_of(container: Fields) -> str:
+    """
+    The model's version as the operator tells the pod.
+    """
+    told = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
+    return str(told["MODEL_VERSION"])
+
+
 class Pod:
     """
     A pod that runs: the address that the API server knows, and the server behind it.
@@ -44,6 +52,8 @@ class Kubelet:
         """By UID, from the server's start to its end."""
         self.ended: list[ModelServer] = []
         """Servers of pods that are gone."""
+        self.failing: frozenset[str] = frozenset()
+        """Versions whose new servers fail every second request."""
         self.starts = True
         """False: new pods wait, and are not ready."""
         self._made = 0
@@ -84,8 +94,9 @@ class Kubelet:
         elif uid not in self.pods and uid not in self._leaving:
             self._made += 1
             address = f"10.9.{self._made >> 8}.{self._made & 255}"
-            image = document["spec"]["containers"][0]["image"]
-            self.pods[uid] = Pod(meta["name"], address, ModelServer(image.rpartition(":")[2]))
+            version = version_of(document["spec"]["containers"][0])
+            server = ModelServer(version, fails=version in self.failing)
+            self.pods[uid] = Pod(meta["name"], address, server)
             self._tasks.create_task(self._begin(document))
         elif uid in self.pods and _is_unready(document):
             # the node controller does this to pods of a node that sends no heartbeats, and ours sends none

@@ -13,11 +13,12 @@ PIECE_SECONDS: Final = 0.25
 
 class ModelServer:
     """
-    Answers everything with its version; a request with `?seconds=N` gets a stream of that length.
+    Answers everything with its version; a request with `?seconds=N` gets a stream of that length. One that `fails`
+    answers every second request with 500.
     """
 
-    def __init__(self, version: str) -> None:
-        self.version = version
+    def __init__(self, version: str, *, fails: bool = False) -> None:
+        self.version, self.fails = version, fails
         self.port = 0
         self.answered = 0
         """Requests answered so far, streams among them."""
@@ -60,6 +61,8 @@ class ModelServer:
         self.answered += 1
         self.mirrored += request.host.partition(":")[0].endswith("-shadow")
         headers = {VERSION_HEADER: self.version}
+        if self.fails and self.answered % 2 == 0:
+            return web.json_response({"error": "planted"}, headers=headers, status=500)
         seconds = float(request.query.get("seconds", "0"))
         if not seconds:
             return web.json_response({"version": self.version}, headers=headers)
