@@ -26,4 +26,9 @@ def test_there_is_one_for_each_way() -> None:
     """
     A folder that moved would be tested by nothing.
     """
-    assert [file.stem for file in EXAMPLES] == ["assisted-canary", "blue-green", "shadow-then-canary"]
+    assert [file.stem for file in EXAMPLES] == [
+        "assisted-canary",
+        "blue-green",
+        "shadow-of-three",
+        "shadow-then-canary",
+    ]
