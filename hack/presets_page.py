@@ -9,7 +9,7 @@ from docs_rollout import member_docs
 
 from modelramp.cli.presets import ROLES
 from modelramp.presets import LEFT_OUT, PAGES, TABLE, UNITS, Kind, Layer, Preset, Row, Source
-from modelramp.rollout.counters import GATEWAY_SOURCES, RUNTIME_SOURCES
+from modelramp.rollout.counters import COMPARATOR, GATEWAY_SOURCES, RUNTIME_SOURCES
 
 _HEAD: Final = """<!-- Generated from operator/modelramp/presets by `python hack/generate.py`; do not edit. -->
 # Metric presets
@@ -20,13 +20,16 @@ programs.
 The operator judges the ratios `errors` and `aborts` and the histograms `latency`, `ttft`, `itl` and `queue-time` by
 name (`analysis.metrics[].preset`): of the gateway {gateways}, and of the runtimes
 {runtimes}.
+The ratio `disagreement` is the comparator's ([comparator.md](../comparator.md)), in a shadow stage with `compare`;
+there it stands in the gateway's place for `errors` too, as the gateway sees none of the candidate's answers.
 Every other `ratio` or `histogram` of this page can be judged as a metric of one's own ([spec.md](spec.md)): a ratio's
 two selectors are its `bad` and `total`, a histogram's one its `buckets`. Means, counters and gauges are for dashboards;
 a mean says nothing of the slowest.
 
 Selectors hold placeholders: `$arm` stands for the matchers of a revision's pods, `namespace="…",pod=~"…"`, as a scrape
-that finds pods sets these labels; `${{namespace}}`, `${{service}}` and `${{revision}}` for its names. Where several
-sources tell a preset, the model server's row is the first choice, else the traffic layer's, else the exporter's.
+that finds pods sets these labels; `${{namespace}}`, `${{deployment}}`, `${{service}}` and `${{revision}}` for its
+names. Where several sources tell a preset, the model server's row is the first choice, else the traffic layer's, else
+the exporter's.
 
 Each row is checked by a real Prometheus on a sample page, for two revisions (`tests/contracts/test_presets.py`). The
 pages are ours, written after the documentation named with each source. A version whose names differ gives no data, and
@@ -36,6 +39,7 @@ _LAYERS: Final = {
     Layer.RUNTIME: "Model servers",
     Layer.TRAFFIC: "Gateways and meshes",
     Layer.NODE: "Exporters beside them",
+    Layer.SHADOW: "Services for copies",
 }
 
 
@@ -95,7 +99,10 @@ def presets_page() -> str:
     """
     The page as Markdown, from the table.
     """
-    head = _HEAD.format(gateways=" and ".join(GATEWAY_SOURCES), runtimes=", ".join(RUNTIME_SOURCES))
+    head = _HEAD.format(
+        gateways=" and ".join(name for name in GATEWAY_SOURCES if name != COMPARATOR),
+        runtimes=", ".join(RUNTIME_SOURCES),
+    )
     parts = [head, _presets(), _kinds()]
     for layer, title in _LAYERS.items():
         parts.append(f"\n## {title}\n\n{member_docs(Layer)[layer.name]}\n")

@@ -29,6 +29,7 @@ GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
         Reason.METRICS_UNAVAILABLE,
         Reason.ADVANCED_UNCERTIFIED,
         Reason.ROUTE_CONFLICT,
+        Reason.COMPARATOR_NOT_READY,
         Reason.PAUSED_BY_REQUEST,
         Reason.FROZEN,
         Reason.ACTION_REFUSED,

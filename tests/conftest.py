@@ -22,6 +22,7 @@ ON_LOOPBACK = ("unit/demo/", "unit/adapters/", "unit/test_handlers.py", "unit/cl
 PLAYED = (
     "scenarios/",
     "properties/test_capacity_budget.py",
+    "properties/test_comparator_order.py",
     "properties/test_histories.py",
     "properties/test_rollout_invariants.py",
     "properties/test_shell_order.py",

@@ -26,7 +26,7 @@ from modelramp.app import spare_the_garbage_collector
 from modelramp.ports import GoneError, Key, MetricSource, PodTimes
 from modelramp.reconcile.observe import Eyes, observe
 from modelramp.rollout import decide
-from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState
+from modelramp.rollout.observed import Acceptance, Arm, Comparator, Measured, Observed, RouteState
 
 INTERVAL: Final = timedelta(seconds=15)
 LOOK_BACK: Final = timedelta(minutes=6)
@@ -75,6 +75,14 @@ class Cluster:
         """
         self._arms: dict[str, Arm] = {}
         self.route = RouteState()
+
+    available = False
+
+    def comparators(self, _key: Key) -> Mapping[str, Comparator]:
+        """
+        None.
+        """
+        return {}
 
     def arms(self, _key: Key) -> Mapping[str, Arm]:
         """
@@ -145,7 +153,13 @@ class Fleet:
         One look at every model; the number of blocks that were counted.
         """
         todo, blocks = iter(self.keys), 0
-        eyes = Eyes(workloads=self.cluster, routes=self.cluster, metrics=source, warm_ups=None)  # type: ignore[arg-type]
+        eyes = Eyes(
+            workloads=self.cluster,
+            routes=self.cluster,
+            comparators=self.cluster,
+            metrics=source,
+            warm_ups=None,  # type: ignore[arg-type]
+        )
 
         async def work() -> None:
             nonlocal blocks

@@ -1,5 +1,6 @@
 """
-`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate or replay it, list metrics.
+`modelramp`: run the operator, check a manifest, show the plan of a rollout, simulate or replay it, list metrics,
+compare answers.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from typing import Any
 
 from modelramp import __version__
 from modelramp.cli.arguments import plan_arguments, presets_arguments, replay_arguments, simulate_arguments
+from modelramp.cli.comparator import comparator_arguments, serve, settings_of
 from modelramp.cli.files import (
     InvalidSpecError,
     UnreadableFileError,
@@ -177,6 +179,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _comparator(arguments: argparse.Namespace) -> int:
+    return serve(settings_of(arguments))
+
+
 def _presets(arguments: argparse.Namespace) -> int:
     from modelramp.cli import presets as cli  # noqa: PLC0415 - as in _run
 
@@ -203,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
     check.set_defaults(call=_check)
     for name, text, fill, call in (
+        ("comparator", "compare two revisions' answers to copies of requests", comparator_arguments, _comparator),
         ("plan", "show what a rollout will need: requests and time per step", plan_arguments, _plan),
         ("presets", "which series of model servers, gateways and exporters tell what", presets_arguments, _presets),
         ("replay", "the verdicts on recorded samples, block by block", replay_arguments, _replay),

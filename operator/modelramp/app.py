@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from modelramp.adapters.clock import SystemClock, monotonic
 from modelramp.adapters.endpoints import Endpoints, Measures
+from modelramp.adapters.kubernetes.comparators import KubernetesComparators
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.lease import Elector, Timing
@@ -149,6 +150,8 @@ class Operator:
     def _cycle(self) -> Cycle:
         workloads = KubernetesWorkloads(self._transport, self._store)
         routes = routers_of(self._transport, self._store, self._settings.routers)
+        image, policy = self._settings.comparator_image, self._settings.comparator_pull_policy
+        comparators = KubernetesComparators(self._transport, self._store, image=image, pull_policy=policy)
         events = KubernetesEvents(
             self._transport,
             self._clock,
@@ -161,10 +164,11 @@ class Operator:
             eyes=Eyes(
                 workloads=workloads,
                 routes=routes,
+                comparators=comparators,
                 metrics=self._metrics,
                 warm_ups=WarmUpSender(ConfigMapKeys(self._transport)),
             ),
-            hands=Hands(workloads=workloads, routes=routes),
+            hands=Hands(workloads=workloads, routes=routes, comparators=comparators),
             events=events,
             clock=self._clock,
             farewell=routes.release,

@@ -9,8 +9,17 @@ from typing import Any, Protocol
 
 from modelramp.analysis import Series
 from modelramp.api.spec import MLModelDeploymentSpec, Prometheus, WarmUp
-from modelramp.rollout.observed import Arm, RouteState, WarmUpReading
-from modelramp.rollout.plan import DeleteWorkload, EnsureWorkload, RestartWorkload, ScaleWorkload, SetRole, SetTraffic
+from modelramp.rollout.observed import Arm, Comparator, RouteState, WarmUpReading
+from modelramp.rollout.plan import (
+    DeleteComparator,
+    DeleteWorkload,
+    EnsureComparator,
+    EnsureWorkload,
+    RestartWorkload,
+    ScaleWorkload,
+    SetRole,
+    SetTraffic,
+)
 
 Document = Mapping[str, Any]
 
@@ -151,6 +160,36 @@ class Workloads(Protocol):
         """
 
     async def delete(self, owner: Owner, effect: DeleteWorkload) -> None:
+        """
+        Deployment and Service are gone. Idempotent.
+        """
+
+
+class Comparators(Protocol):
+    """
+    Comparators as Deployments and Services.
+    """
+
+    @property
+    def available(self) -> bool:
+        """
+        There is an image to run them with.
+        """
+
+    def comparators(self, key: Key) -> Mapping[str, Comparator]:
+        """
+        By the revision they stand before, as last heard of.
+        """
+
+    async def ensure(self, owner: Owner, effect: EnsureComparator) -> None:
+        """
+        The comparator's Deployment and Service are as the effect says. Idempotent.
+
+        Raises:
+            RefusedError: there is no image to run it with, or the API server does not take it.
+        """
+
+    async def delete(self, owner: Owner, effect: DeleteComparator) -> None:
         """
         Deployment and Service are gone. Idempotent.
         """

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 ROUTERS: Final = frozenset({"grpcRoute", "istio", "routeRef"})
 """Ways to route that can be switched off: each needs a kind, or a right, beyond those of HTTPRoutes of its own."""
+PULL_POLICIES: Final = frozenset({"Always", "IfNotPresent", "Never"})
 
 
 class InvalidSettingError(ValueError):
@@ -51,6 +52,14 @@ def _routers(environment: Mapping[str, str]) -> frozenset[str]:
     return asked
 
 
+def _pull_policy(environment: Mapping[str, str]) -> str:
+    policy = environment.get("MODELRAMP_COMPARATOR_PULL_POLICY") or "IfNotPresent"
+    if policy not in PULL_POLICIES:
+        known = ", ".join(sorted(PULL_POLICIES))
+        raise InvalidSettingError(f"MODELRAMP_COMPARATOR_PULL_POLICY must be one of {known}, not {policy!r}")
+    return policy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
@@ -76,6 +85,9 @@ class Settings:
     """Objects worked on at the same time."""
     routers: frozenset[str]
     """Ways to route beside HTTPRoutes of its own."""
+    comparator_image: str | None
+    """What comparators run, this operator's own program; None: objects cannot ask for them."""
+    comparator_pull_policy: str
     log_level: str
     kubeconfig: str | None
     """For an operator outside of a cluster; None: the credentials of the pod it runs in."""
@@ -103,6 +115,8 @@ class Settings:
             resync_seconds=_number(environment, "MODELRAMP_RESYNC_SECONDS", 300, (5, 86400)),
             workers=_number(environment, "MODELRAMP_WORKERS", 8, (1, 256)),
             routers=_routers(environment),
+            comparator_image=environment.get("MODELRAMP_COMPARATOR_IMAGE") or None,
+            comparator_pull_policy=_pull_policy(environment),
             log_level=level,
             kubeconfig=None if in_pod else environment.get("KUBECONFIG") or "~/.kube/config",
         )

@@ -10,9 +10,11 @@ from typing import Any, Final
 from apiserver.values import (
     BUCKETS,
     CLOCKS,
+    COMPARISONS,
     DEADLINES,
     DURATION_PRESETS,
     DURATIONS,
+    EXTRACTS,
     GROWTHS,
     INSTANTS,
     LABELS,
@@ -30,6 +32,7 @@ from apiserver.values import (
     SHARES,
     SOAKS,
     SPANS,
+    TOLERANCES,
     VERSIONS,
     WEEKDAYS,
     WRONG,
@@ -153,13 +156,28 @@ def _others() -> st.SearchStrategy[list[Document]]:
     return models.map(lambda some: [{"name": f"o{number}", "model": model} for number, model in enumerate(some)])
 
 
+def _compare() -> st.SearchStrategy[Document]:
+    """
+    How answers are compared; a tolerance goes with numbers.
+    """
+    common = {
+        "extract": _picked(*EXTRACTS),
+        "sample": _picked(*SHARES),
+        "control": _picked("0.0001%", "10%", "50%", "50.0%"),
+        "timeout": _picked("1ms", "5s", "5m", "1m500ms"),
+        "concurrency": _picked(1, 16, 256),
+    }
+    numbers = _with({"as": st.just("Number")}, tolerance=_picked(*TOLERANCES), **common)
+    return numbers | _maybe(**{"as": _picked(*COMPARISONS)}, **common)
+
+
 def _strategy() -> st.SearchStrategy[Document]:
     """
     None, or one of the three; the times of any may exceed its deadline, of which both sides must say the same.
     """
     cohort = _maybe(header=_picked("x-team", "X_a.b"), value=_picked("a", "ml.1~"))
     times = {"soak": _picked(*SOAKS), "deadline": _picked(*DEADLINES)}
-    shadow = _with(times, mirror=_picked(*SHARES)) | _maybe(mirror=_picked(*SHARES))
+    shadow = _with(times, mirror=_picked(*SHARES), compare=_compare()) | _maybe(mirror=_picked(*SHARES))
     common = {"shadow": shadow, "blastRadius": _picked(*RADII), "soak": _picked(*SOAKS)}
     canary = _maybe(steps=_steps(), cohort=cohort, stepDeadline=_picked(*DEADLINES), **common)
     before = _maybe(soak=_picked(*SOAKS), approval=_picked("Required", "NotRequired"), smoke=_warm_up())
@@ -169,8 +187,9 @@ def _strategy() -> st.SearchStrategy[Document]:
     blue_green = st.tuples(_maybe(steps=rising, preview=cohort, preSwitch=before, **common), _with(bakes)).map(
         lambda both: {**both[0], **both[1]}
     )
-    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII), "others": _others()}
-    run = _with(times, mirror=_picked(*SHARES), **ends) | _maybe(mirror=_picked(*SHARES), **ends)
+    ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
+    run = _with(times, mirror=_picked(*SHARES), compare=_compare(), **ends)
+    run |= _maybe(mirror=_picked(*SHARES), others=_others(), **ends) | _with(times, others=_others(), **ends)
     others = {
         "progressDeadline": _picked(*DURATIONS),
         "scaleDownDelay": _picked(*DURATIONS),
@@ -274,7 +293,25 @@ def _able(spec: Document) -> Document:
     if "shadow" in spared and spec["serving"].get("capacity", {}).get("surge", "Full") != "Full":
         alone = {name: part for name, part in spared["shadow"].items() if name != "others"}
         spared = {**spared, "shadow": alone}
-    return {**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec
+    return _comparable({**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec)
+
+
+def _comparable(spec: Document) -> Document:
+    """
+    The spec without a comparison where the router speaks gRPC; with one, and metrics, judged by disagreement too.
+    """
+    strategy = copy.deepcopy(spec.get("strategy", {}))
+    stages = [strategy.get("shadow"), *(strategy.get(kind, {}).get("shadow") for kind in ("canary", "blueGreen"))]
+    stages = [stage for stage in stages if stage is not None and "compare" in stage]
+    if spec["traffic"].get("gatewayAPI", {}).get("kind") == "GRPCRoute":
+        for stage in stages:
+            del stage["compare"]
+        return {**spec, "strategy": strategy} if stages else spec
+    metrics = spec.get("analysis", {}).get("metrics", [])
+    if not stages or not metrics:
+        return spec
+    added = [*(one for one in metrics if one.get("name") != "disagreement"), {"preset": "disagreement"}]
+    return {**spec, "analysis": {**spec["analysis"], "metrics": added}}
 
 
 def _whole(steps: list[Document]) -> bool:
@@ -333,6 +370,8 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "strategy", "canary", "cohort", "header"),
     ("spec", "strategy", "shadow", "mirror"),
     ("spec", "strategy", "shadow", "others"),
+    ("spec", "strategy", "shadow", "compare", "extract"),
+    ("spec", "strategy", "shadow", "compare", "control"),
     ("spec", "strategy", "blueGreen", "steps"),
     ("spec", "strategy", "blueGreen", "bake"),
     ("spec", "strategy", "canary", "blastRadius"),

@@ -47,6 +47,19 @@ INSTANTS: Final = (
 )  # fmt: skip
 """The first two are before the others."""
 
+EXTRACTS: Final = ("v2", "openai", "$.openai", "outputs[0].data[0]", "[0]", "$['a.b'].c", "a-b.c_d[123456789]")
+TOLERANCES: Final = ("0", "0.01", "1%", "12.5%", "100", "000001")
+COMPARISONS: Final = ("Equal", "Number", "ArgMax", "Set", "Text")
+COMPARED: Final[Document] = {
+    "extract": "outputs[0].data[0]",
+    "as": "Number",
+    "tolerance": "0.01",
+    "sample": "50%",
+    "control": "5%",
+    "timeout": "2s",
+    "concurrency": 8,
+}
+
 _BAD_DURATIONS: Final = (
     "",
     "1",
@@ -203,7 +216,7 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         "http://p?x=1",
         "http://p/",
     ),
-    "preset": (*RATE_PRESETS, *DURATION_PRESETS, "throughput", "Errors", "queueTime"),
+    "preset": (*RATE_PRESETS, *DURATION_PRESETS, "disagreement", "throughput", "Errors", "queueTime"),
     "limit": (*_BAD_SHARES, *LIMITS, "50.0001%", "51%", "100%", 0, 1, 8, 1_000_000, 1_000_001, "8", 8.5),
     "mayGrow": (*_BAD_SHARES, *GROWTHS),
     "quantile": (*QUANTILES, "", "0", "1", "0.4", "0.49999", "1.0", ".9", "0.", "99", "0.999999", "0.9 ", "0.9\n", 0.9),
@@ -261,6 +274,12 @@ POOLS["days"] = ([], ["Mon"], ["mon"], ["Monday"], ["Mon"] * 7, ["Mon"] * 8, [No
 POOLS["autoUpTo"] = POOLS["traffic"]
 POOLS["keepRevisions"] = (-1, 0, 5, 6, 1.5)
 POOLS["mirror"] = POOLS["traffic"]
+POOLS["sample"] = POOLS["traffic"]
+POOLS["control"] = (*POOLS["traffic"], "50.0001%")
+POOLS["extract"] = (*EXTRACTS, "", "a b", "a..b", "a.", ".a", "$", "$a", "a[", "a[x]", "a['b]", "x" * 256, "x" * 257)
+POOLS["as"] = (*COMPARISONS, "equal", "Regex", "")
+POOLS["tolerance"] = (*TOLERANCES, "", "-1", "1e3", ".5", "1.", "%", "0.01 ", "1" * 13)
+POOLS["concurrency"] = (0, 1, 16, 256, 257, 1.5, "16")
 POOLS["header"] = ("", "a b", "x-model", "x" * 64, "x" * 65, "é", "a:b", "X_a.b")
 POOLS["approval"] = ("Required", "required", "NotRequired")
 POOLS["onPassed"] = ("Report", "Promote", "promote", "Canary")
@@ -302,6 +321,7 @@ def fullest() -> Document:
     metrics = [
         {"preset": "errors", "origin": "Runtime", "weight": "Critical"},
         {"name": "nulls", "ratio": ratio, "against": {"limit": "2%"}},
+        {"preset": "disagreement"},
         {"preset": "latency", "threshold": "250ms"},
         {"preset": "ttft", "quantile": "0.9", "below": "1s"},
         {
@@ -314,7 +334,7 @@ def fullest() -> Document:
     auth = {"basic": {"username": "u", "passwordSecretRef": {"name": "s", "key": "p"}}}
     canary = {
         "steps": [{"traffic": "5%", "soak": "1m", "approval": "Required", "metrics": ["errors"]}, {"traffic": "100%"}],
-        "shadow": {"mirror": "10%", "soak": "1m", "deadline": "1h"},
+        "shadow": {"mirror": "10%", "soak": "1m", "deadline": "1h", "compare": COMPARED},
         "cohort": {"header": "x-team", "value": "ml"},
         "blastRadius": "1%",
         "soak": "1m",
@@ -383,7 +403,7 @@ def fullest_of_others() -> tuple[Document, ...]:
     The same with what excludes the canary.
     """
     warm_up = {"requests": 5, "path": "/infer", "p95Below": "200ms"}
-    shadow = {"mirror": "10%", "soak": "1m", "deadline": "1h"}
+    shadow = {"mirror": "10%", "soak": "1m", "deadline": "1h", "compare": COMPARED}
     blue_green = {
         "shadow": shadow,
         "preview": {"header": "x-team", "value": "ml"},
@@ -395,10 +415,14 @@ def fullest_of_others() -> tuple[Document, ...]:
         "stepDeadline": "1h",
     }
     others = [{"name": "large", "model": {"version": "9-large", "uri": "s3://models/fraud/9-large"}}]
-    run = {**shadow, "onPassed": "Promote", "blastRadius": "1%", "others": others}
+    run = {**shadow, "onPassed": "Promote", "blastRadius": "1%"}
+    several = {**{name: value for name, value in run.items() if name != "compare"}, "others": others}
     spec = fullest()["spec"]
     full = {**spec["serving"], "capacity": {**spec["serving"]["capacity"], "surge": "Full"}}
+    metrics = [metric for metric in spec["analysis"]["metrics"] if metric.get("preset") != "disagreement"]
+    alone = {"serving": full, "analysis": {**spec["analysis"], "metrics": metrics}}
     return (
         {**fullest(), "spec": {**spec, "strategy": {"blueGreen": blue_green}}},
-        {**fullest(), "spec": {**spec, "strategy": {"shadow": run}, "serving": full}},
+        {**fullest(), "spec": {**spec, "strategy": {"shadow": run}}},
+        {**fullest(), "spec": {**spec, "strategy": {"shadow": several}, **alone}},
     )

@@ -12,9 +12,11 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Final, Protocol
 
+from fakes.comparators import FakeComparators
 from fakes.kubernetes import CONTROLLER, FakeCluster, FakePod
 
 from modelramp.adapters.gateway.routes import HttpRoutes
+from modelramp.adapters.kubernetes.comparators import KubernetesComparators
 from modelramp.adapters.kubernetes.deployments import KubernetesDeployments
 from modelramp.adapters.kubernetes.events import KubernetesEvents, occasion_in
 from modelramp.adapters.kubernetes.resources import (
@@ -35,7 +37,7 @@ from modelramp.adapters.kubernetes.workloads import KubernetesWorkloads
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, workload_name
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import API_VERSION, KIND
-from modelramp.ports import Deployments, EventSink, GoneError, Key, Owner, Routes, Workloads
+from modelramp.ports import Comparators, Deployments, EventSink, GoneError, Key, Owner, Routes, Workloads
 
 _NAMESPACES: Final = count(1)
 
@@ -75,6 +77,7 @@ class World(Protocol):
     deployments: Deployments
     workloads: Workloads
     routes: Routes
+    comparators: Comparators
     events: EventSink
     namespace: str
 
@@ -143,6 +146,7 @@ class MemoryWorld:
         self.deployments = self.cluster.deployments
         self.workloads = self.cluster.workloads
         self.routes = self.cluster.routes
+        self.comparators = FakeComparators()
         self.events = self.cluster.events
         self.namespace = "ml"
 
@@ -218,6 +222,9 @@ class ApiServerWorld:
         self.deployments = KubernetesDeployments(transport, self.store)
         self.workloads = KubernetesWorkloads(transport, self.store)
         self.routes = HttpRoutes(transport, self.store)
+        self.comparators = KubernetesComparators(
+            transport, self.store, image="modelramp:test", pull_policy="IfNotPresent"
+        )
         self.events = KubernetesEvents(
             transport, Ticking(), instance="operator-0", occasion=occasion_in(self.store), monotonic=lambda: 0.0
         )

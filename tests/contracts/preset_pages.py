@@ -17,7 +17,7 @@ from contracts.page_server import served
 
 from modelramp.adapters.prometheus import AddressPolicy, PrometheusSource
 from modelramp.analysis import Pods, Series, Window, find_targets, increments
-from modelramp.api.names import workload_name
+from modelramp.api.names import comparator_name, workload_name
 from modelramp.api.selectors import fill
 from modelramp.api.spec import Prometheus
 from modelramp.ports import SamplesQuestion, UnreachableError
@@ -88,6 +88,8 @@ class PresetPages:
                 middle = "-deployment" if source is Source.KNATIVE else ""
                 own = {"namespace": "ml", "pod": f"{workload_name(source, revision)}{middle}-5d4f7c9b8d-x2x4z"}
                 other = {"namespace": "monitoring", "pod": f"{source}-0"}
+                if source is Source.COMPARATOR:  # it runs where what it compares runs
+                    other = {"namespace": "ml", "pod": f"{comparator_name(source, CANDIDATE)}-5d4f7c9b8d-x2x4z"}
                 labels = other if revision == "both" else own
                 found.append(
                     {

@@ -138,6 +138,7 @@ EXPECTED: dict[Source, dict[Preset, Number]] = {
     Source.TRAEFIK: {Preset.ERRORS: 5 / 200, Preset.LATENCY: {0.3: 150, inf: 200}, Preset.THROUGHPUT: 200},
     Source.KNATIVE: {Preset.ERRORS: 10 / 100, Preset.LATENCY: {0.1: 88, inf: 100}, Preset.THROUGHPUT: 100},
     Source.DCGM: {Preset.GPU: 0.6, Preset.GPU_MEMORY: 400 * 1024 * 1024},
+    Source.COMPARATOR: {Preset.DISAGREEMENT: 12 / 400, Preset.ERRORS: 130 / 610},
     Source.CADVISOR: {Preset.MEMORY: 750_000, Preset.CPU: 3.5, Preset.SATURATION: 50 / 200},
 }
 

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -93,6 +94,18 @@ async def test_copies_for_several_come_back_each_as_given(cluster: World) -> Non
         await cluster.catch_up()
         state = cluster.routes.state(owner.key)
         assert (state.shares, state.mirrors) == (shares("0"), mirrors)
+
+
+async def test_the_way_of_copies_comes_back_as_given(cluster: World) -> None:
+    """By the revision's comparator or straight to it; the percentage is the same."""
+    owner = await owner_of(cluster)
+    for compared in (frozenset({CANDIDATE}), frozenset[str]()):
+        effect = replace(copying("10"), compared=compared)
+        await cluster.routes.set_traffic(owner, parsed(SPEC), effect)
+        for _ in range(2):
+            state = cluster.routes.state(owner.key)
+            assert (state.mirrors, state.compared) == ({CANDIDATE: Decimal(10)}, compared)
+            await cluster.catch_up()
 
 
 @pytest.mark.parametrize("candidate", ["0", "5"])

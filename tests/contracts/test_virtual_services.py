@@ -75,10 +75,11 @@ async def bench(real: ApiServerWorld) -> Bench:
         given("1"),
         given("25", cohort=COHORT),
         given("0", mirrors={CANDIDATE: Decimal(100)}),
+        given("0", mirrors={CANDIDATE: Decimal(100)}, compared=frozenset({CANDIDATE})),
         given("0", mirrors={CANDIDATE: Decimal("12.5")}, cohort=COHORT),
         given("100"),
     ],
-    ids=["nothing", "one percent", "a cohort", "all copied", "some copied and a cohort", "everything"],
+    ids=["nothing", "one percent", "a cohort", "all copied", "all compared", "some copied and a cohort", "everything"],
 )
 async def test_what_is_given_comes_back_through_istios_own_definition(bench: Bench, effect: SetTraffic) -> None:
     """At once and after the next list; the server prunes and defaults nothing of it."""
@@ -87,6 +88,7 @@ async def test_what_is_given_comes_back_through_istios_own_definition(bench: Ben
     for _ in range(2):
         state = bench.state
         assert (state.shares, state.mirrors, state.cohort) == (effect.shares, effect.mirrors, effect.cohort)
+        assert state.compared == effect.compared
         assert (state.contested_by, state.traffic_hash) == (None, traffic_hash(parsed(MESHED)))
         assert state.acceptance is Acceptance.ACCEPTED
         await bench.real.catch_up()

@@ -72,6 +72,7 @@ class FakeRoute:
     generation: int = 1
     shares: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    compared: frozenset[str] = frozenset()
     cohort: CohortRoute | None = None
     traffic_hash: str | None = None
     writers: frozenset[str] = frozenset({"modelramp"})
@@ -232,7 +233,15 @@ class FakeCluster:
         Somebody changes the weights of our route, and whatever else it does.
         """
         generation = self.route_objects[key].generation + 1
-        self._route(key, shares=shares, mirrors={}, cohort=None, writers=frozenset({writer}), generation=generation)
+        self._route(
+            key,
+            shares=shares,
+            mirrors={},
+            compared=frozenset(),
+            cohort=None,
+            writers=frozenset({writer}),
+            generation=generation,
+        )
 
 
 class FakeDeployments:
@@ -450,6 +459,7 @@ class FakeRoutes:
             acceptance=acceptance,
             shares=dict(route.shares),
             mirrors=dict(route.mirrors),
+            compared=route.compared,
             cohort=route.cohort,
             message=route.refused or ("" if acceptance is Acceptance.ACCEPTED else "the gateway has not answered yet"),
             contested_by=self._contested_by(key, route),
@@ -481,13 +491,14 @@ class FakeRoutes:
                 cluster.heard_routes.pop(key, None)
             raise
         before = present or FakeRoute(owner_uid=owner.uid, version=0, generation=0)
-        asked = (effect.shares, effect.mirrors, effect.cohort, wanted)
-        changed = (before.shares, before.mirrors, before.cohort, before.traffic_hash) != asked
+        asked = (effect.shares, effect.mirrors, effect.compared, effect.cohort, wanted)
+        changed = (before.shares, before.mirrors, before.compared, before.cohort, before.traffic_hash) != asked
         if changed or before.writers != {"modelramp"}:
             cluster.route_objects[key] = replace(
                 before,
                 shares=dict(effect.shares),
                 mirrors=dict(effect.mirrors),
+                compared=effect.compared,
                 cohort=effect.cohort,
                 traffic_hash=wanted,
                 writers=frozenset({"modelramp"}),

@@ -3,9 +3,11 @@ The kubelet of the rig: a bound pod gets a server on loopback, and loses it as i
 """
 
 import asyncio
+import re
 from typing import Any, Final
 
 from apiserver.operator_world import NODE
+from rig.comparing import ComparatorProcess
 from rig.kubeapi import DELETED, MERGE, KubeApi
 from rig.servers import ModelServer
 
@@ -35,7 +37,7 @@ class Pod:
     A pod that runs: the address that the API server knows, and the server behind it.
     """
 
-    def __init__(self, name: str, address: str, server: ModelServer) -> None:
+    def __init__(self, name: str, address: str, server: ModelServer | ComparatorProcess) -> None:
         self.name, self.address, self.server = name, address, server
 
 
@@ -50,7 +52,7 @@ class Kubelet:
         self._api = api
         self.pods: dict[str, Pod] = {}
         """By UID, from the server's start to its end."""
-        self.ended: list[ModelServer] = []
+        self.ended: list[ModelServer | ComparatorProcess] = []
         """Servers of pods that are gone."""
         self.failing: frozenset[str] = frozenset()
         """Versions whose new servers fail every second request."""
@@ -74,9 +76,24 @@ class Kubelet:
     @property
     def servers(self) -> list[ModelServer]:
         """
-        Those of all pods there were.
+        The model servers of all pods there were.
         """
-        return [*self.ended, *(pod.server for pod in self.pods.values())]
+        every = [*self.ended, *(pod.server for pod in self.pods.values())]
+        return [server for server in every if isinstance(server, ModelServer)]
+
+    @property
+    def comparators(self) -> dict[str, ComparatorProcess]:
+        """
+        Those that run now, by the names of their pods.
+        """
+        return {pod.name: pod.server for pod in self.pods.values() if isinstance(pod.server, ComparatorProcess)}
+
+    def port_of(self, service: str) -> int:
+        """
+        Where one of a Service's pods answers.
+        """
+        pattern = re.compile(f"{service}-[a-z0-9]+-[a-z0-9]+")
+        return next(pod.server.port for pod in self.pods.values() if pattern.fullmatch(pod.name))
 
     def target(self, address: str) -> tuple[str, int]:
         """
@@ -94,13 +111,18 @@ class Kubelet:
         elif uid not in self.pods and uid not in self._leaving:
             self._made += 1
             address = f"10.9.{self._made >> 8}.{self._made & 255}"
-            version = version_of(document["spec"]["containers"][0])
-            server = ModelServer(version, fails=version in self.failing)
-            self.pods[uid] = Pod(meta["name"], address, server)
+            self.pods[uid] = Pod(meta["name"], address, self._server_of(document["spec"]["containers"][0]))
             self._tasks.create_task(self._begin(document))
         elif uid in self.pods and _is_unready(document):
             # the node controller does this to pods of a node that sends no heartbeats, and ours sends none
             self._tasks.create_task(self._show_ready(document))
+
+    def _server_of(self, container: Fields) -> ModelServer | ComparatorProcess:
+        arguments = container.get("args") or [""]
+        if arguments[0] == "comparator":
+            return ComparatorProcess(arguments, self.port_of)
+        version = version_of(container)
+        return ModelServer(version, fails=version in self.failing)
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]

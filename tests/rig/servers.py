@@ -4,6 +4,7 @@ Model servers of the rig: one per pod, in the test's own process, each on a port
 
 import asyncio
 from typing import Final
+from zlib import crc32
 
 from aiohttp import web
 
@@ -56,6 +57,15 @@ class ModelServer:
             await server.shutdown(0)
         await self._runner.cleanup()
 
+    def _score(self, request: web.Request) -> int:
+        """
+        The same of every version for a request with the same id; but of a version such as `2-differs4` another for one
+        in four.
+        """
+        lot = crc32(request.headers.get("x-request-id", "").encode())
+        _, differs, one_in = self.version.partition("-differs")
+        return lot % 1000 + (1 if differs and lot % int(one_in) == 0 else 0)
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         await request.read()
         self.answered += 1
@@ -65,7 +75,7 @@ class ModelServer:
             return web.json_response({"error": "planted"}, headers=headers, status=500)
         seconds = float(request.query.get("seconds", "0"))
         if not seconds:
-            return web.json_response({"version": self.version}, headers=headers)
+            return web.json_response({"version": self.version, "score": self._score(request)}, headers=headers)
         stream = web.StreamResponse(headers=headers)
         await stream.prepare(request)
         until = asyncio.get_running_loop().time() + seconds

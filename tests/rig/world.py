@@ -242,4 +242,6 @@ class RigWorld(OperatorWorld):
             for pod in self.kubelet.pods.values()
             for code, count in (("200", pod.server.answered), ("500", 0))
         ]
+        for name, comparator in self.kubelet.comparators.items():
+            lines += (await comparator.page(namespace=self.namespace, pod=name)).splitlines()
         return web.Response(text="\n".join([*lines, ""]), content_type="text/plain", charset="utf-8")

@@ -55,6 +55,8 @@ class Model:
     """How bad answers are spread over its pods, in turn."""
     fails_for: str | None = None
     """The tenant that gets all its bad answers; None: everybody does."""
+    disagrees: float = 0.0
+    """Probability of an answer that differs from stable's, beyond that of stable differing from itself."""
     median_seconds: float = 0.03
     """How long it takes for half of the answers."""
 
@@ -278,9 +280,12 @@ class Gateway:
     now: float = 0.0
     written: Mapping[str, Decimal] = field(default_factory=dict)
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
+    compared: frozenset[str] = frozenset()
     cohort: CohortRoute | None = None
     copied: Mapping[str, Decimal] = field(default_factory=dict)
     """Of what was written, what is copied by now."""
+    copied_by_way: frozenset[str] = frozenset()
+    """Of what is copied by now, what goes to comparators."""
     written_for: str | None = None
     """Hash of the spec's traffic section it was written for."""
     effective: Mapping[str, Decimal] = field(default_factory=dict)
@@ -300,6 +305,7 @@ class Gateway:
             acceptance=Acceptance.PENDING if self.pending else Acceptance.ACCEPTED,
             shares=self.written,
             mirrors=self.mirrors,
+            compared=self.compared,
             cohort=self.cohort,
             contested_by=self.contested_by,
             controller=CONTROLLER,
@@ -313,11 +319,14 @@ class Gateway:
 
         def change() -> None:
             self.written, self.written_for = dict(effect.shares), traffic_hash(spec)
-            self.mirrors, self.cohort = dict(effect.mirrors), effect.cohort
+            self.mirrors, self.compared, self.cohort = dict(effect.mirrors), effect.compared, effect.cohort
             self.accepts_at, self.pending = self.now + self.accept_after, True
 
         listed = " ".join(f"{revision}={percent.normalize():f}" for revision, percent in effect.shares.items())
-        aside = [f"{revision}+{percent.normalize():f} copied" for revision, percent in effect.mirrors.items()]
+        aside = [
+            f"{revision}+{percent.normalize():f} {'compared' if revision in effect.compared else 'copied'}"
+            for revision, percent in effect.mirrors.items()
+        ]
         if effect.cohort is not None:
             aside.append(f"{effect.cohort.header}: {effect.cohort.value} to {effect.cohort.revision}")
         self.write(f"Traffic({', '.join([listed, *aside])})", change)
@@ -334,7 +343,7 @@ class Gateway:
         self.now = now
         if self.accepts_at <= now:
             self.accepts_at, self.effective, self.pending = NEVER, self.written, False
-            self.copied = self.mirrors
+            self.copied, self.copied_by_way = self.mirrors, self.compared
             self.log.append((now, self.effective))
 
     def forget(self) -> None:
@@ -366,6 +375,8 @@ class MetricStore:
 
     name: str
     up: bool = True
+    comparators: MetricSource | None = None
+    """Who knows the comparators' counters; None: nobody."""
     servers: MetricSource | None = None
     """Who knows the model servers' counters; None: they are not scraped."""
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -407,6 +418,8 @@ class MetricStore:
         """
         if not self.up:
             raise UnreachableError("Prometheus does not answer")
+        if question.selector.startswith("modelramp_comparator"):
+            return () if self.comparators is None else await self.comparators.samples(namespace, source, question)
         if not question.selector.startswith("envoy"):
             return () if self.servers is None else await self.servers.samples(namespace, source, question)
         asked = dict(_MATCHER.findall(question.selector))
@@ -440,6 +453,17 @@ class CountsAnswers(Protocol):
         """
 
 
+class Compares(Protocol):
+    """
+    The comparators, as the gateway sees them.
+    """
+
+    def ask(self, revision: str, number: int, failing: float) -> None:
+        """
+        So many copies arrive for the revision, which fails to answer with this probability.
+        """
+
+
 @dataclass(kw_only=True)
 class Clients:
     """
@@ -453,6 +477,8 @@ class Clients:
     store: MetricStore
     servers: "CountsAnswers | None" = None
     """Who counts answers beside the gateway; None: nobody."""
+    comparators: "Compares | None" = None
+    """Who gets the copies that are compared; None: nobody."""
     answers: dict[str, list[int]] = field(default_factory=dict)
     """Good and bad answers by revision."""
     copies: dict[str, int] = field(default_factory=dict)
@@ -496,6 +522,11 @@ class Clients:
             number = int(due)
             self._carry[f"{revision} copies"] = due - number
             failing = self._failing(revision, end)
+            if revision in self.gateway.copied_by_way:
+                if self.comparators is not None:
+                    self.comparators.ask(revision, number, failing)
+                self.copies[revision] = self.copies.get(revision, 0) + number
+                continue
             bad = sum(self._random.random() < failing for _ in range(number))
             self.store.count(revision, number - bad, bad)
             if self.servers is not None and revision in self.cluster.workloads:

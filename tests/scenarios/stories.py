@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_others, stories_service
+from scenarios import stories_compared, stories_others, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -40,6 +40,8 @@ MODELS: Final[Mapping[str, Model]] = {
     "slow": Model(median_seconds=0.09),
     "fails-b": Model(errors=lambda _share, _age: 0.03, fails_for="b"),
     "as-bad": BAD,
+    "another": GOOD,
+    "differs": Model(disagrees=0.08),
     "uneven": UNEVEN,
     "uneven-too": UNEVEN,
 }
@@ -1076,6 +1078,7 @@ STORIES: Final[tuple[Story, ...]] = (
     canary_with_a_cohort,
     *stories_service.STORIES,
     *stories_others.STORIES,
+    *stories_compared.STORIES,
     *DEGREES,
     blue_green_fails_after_the_switch,
     blue_green_slower_after_the_switch,

@@ -24,6 +24,7 @@ RUNS: Final[dict[str, tuple[str, Mapping[str, Any]]]] = {
     "shadow, then canary": ("2", SHADOW_FIRST),
     "shadow, then canary, bad version": ("3", SHADOW_FIRST),
     "shadow with a report": ("2", strategy("shadow")),
+    "shadow that compares": ("2", strategy("shadow", compare={})),
 }
 
 
@@ -78,7 +79,8 @@ def end(world: World) -> dict[str, Any]:
         "history": [(entry.version, entry.outcome) for entry in status.history],
         "rejected": [(rejection.version, rejection.reason) for rejection in status.rejected],
         "workloads": {name: (load.wanted, load.role) for name, load in world.cluster.workloads.items()},
-        "route": (dict(route.written), dict(route.mirrors), route.cohort),
+        "route": (dict(route.written), dict(route.mirrors), route.compared, route.cohort),
+        "comparators": dict(world.comparators.running),
         "effective": (dict(route.effective), dict(route.copied)),
     }
 

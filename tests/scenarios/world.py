@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from scenarios.comparators import Comparators
 from scenarios.parts import NEVER, Clients, Cluster, Gateway, MetricStore, Model, utc
 from scenarios.servers import Servers
 
@@ -146,6 +147,14 @@ class World:
             gateway=self.gateway,
             store=self.store,
         )
+        self.comparators = Comparators(
+            write=self.write,
+            cluster=self.cluster,
+            name=KEY.name,
+            random=random.Random(self.seed + 2),
+            now=self.now,
+        )
+        self.clients.comparators, self.store.comparators = self.comparators, self.comparators.store
         self.answers: list[WarmUpReading] = []
         """What the next warm-up and smoke requests come to; empty: all are answered, and fast."""
         self.servers: Servers | None = None
@@ -163,8 +172,14 @@ class World:
         """
         The operator's process starts: nothing it knew is left.
         """
-        eyes = Eyes(workloads=self.cluster, routes=self.gateway, metrics=self.store, warm_ups=self)
-        hands = Hands(workloads=self.cluster, routes=self.gateway)
+        eyes = Eyes(
+            workloads=self.cluster,
+            routes=self.gateway,
+            comparators=self.comparators,
+            metrics=self.store,
+            warm_ups=self,
+        )
+        hands = Hands(workloads=self.cluster, routes=self.gateway, comparators=self.comparators)
         self.cycle = Cycle(deployments=self, eyes=eyes, hands=hands, events=self, clock=_Clock(self))
 
     def restart(self) -> None:
@@ -306,27 +321,36 @@ class World:
             loop.close()
 
     def _over(self) -> bool:
-        points = [at for at in (*self.cluster.turning_points(), self.gateway.accepts_at) if self.now < at < NEVER]
+        known = (*self.cluster.turning_points(), *self.comparators.turning_points(), self.gateway.accepts_at)
+        points = [at for at in known if self.now < at < NEVER]
         return self.wake_at == NEVER and self._next_resync == NEVER and not self.script and not points
 
     def _next_event(self) -> float:
         own = [self.wake_at, self._next_scrape, self._next_resync, self.gateway.accepts_at]
         own += [at for at, _ in self.script[:1]]
-        own += [at for at in self.cluster.turning_points() if at > self.now]
+        own += [at for at in (*self.cluster.turning_points(), *self.comparators.turning_points()) if at > self.now]
         return max(self.now, min(own))
+
+    def _seen(self) -> tuple[object, ...]:
+        """
+        What the operator would hear of, if it changed.
+        """
+        return self.cluster.arms(KEY), self.gateway.state(KEY), self.comparators.comparators(KEY)
 
     def _pass_time(self, to: float) -> None:
         self.clients.ask(self.now, to)
-        before = (self.cluster.arms(KEY), self.gateway.state(KEY))
-        self.now = to
+        before = self._seen()
+        self.now = self.comparators.now = to
         self.cluster.advance(to)
         self.gateway.advance(to)
         if to >= self._next_scrape:
             self.store.scrape(to)
             if self.servers is not None and self.store.up:
                 self.servers.scrape(to)
+            if self.store.up:
+                self.comparators.scrape(to)
             self._next_scrape += SCRAPE_SECONDS
-        if (self.cluster.arms(KEY), self.gateway.state(KEY)) != before:
+        if self._seen() != before:
             self.hear()
         while self.script and self.script[0][0] <= to:
             self.script.pop(0)[1]()

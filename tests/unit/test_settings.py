@@ -16,6 +16,7 @@ def test_an_empty_environment_has_working_defaults() -> None:
     assert (found.namespace, found.lease_name, found.watch_namespaces) == ("default", "modelramp", ())
     assert (found.prometheus_address, found.prometheus_allowed) == (None, ())
     assert (found.http_port, found.resync_seconds, found.workers, found.log_level) == (8080, 300, 8, "info")
+    assert (found.comparator_image, found.comparator_pull_policy) == (None, "IfNotPresent")
     assert found.kubeconfig == "~/.kube/config"
     assert found.routers == ROUTERS > set(SWITCHED)
 
@@ -35,6 +36,8 @@ def test_each_variable_is_read() -> None:
             "MODELRAMP_HTTP_PORT": "0",
             "MODELRAMP_RESYNC_SECONDS": "60",
             "MODELRAMP_WORKERS": "3",
+            "MODELRAMP_COMPARATOR_IMAGE": "modelramp:1",
+            "MODELRAMP_COMPARATOR_PULL_POLICY": "Never",
             "MODELRAMP_LOG_LEVEL": "DEBUG",
             "MODELRAMP_ROUTERS": "",
             "KUBECONFIG": "/a:/b",
@@ -50,6 +53,8 @@ def test_each_variable_is_read() -> None:
         http_port=0,
         resync_seconds=60,
         workers=3,
+        comparator_image="modelramp:1",
+        comparator_pull_policy="Never",
         log_level="debug",
         routers=frozenset(),
         kubeconfig="/a:/b",
@@ -67,6 +72,11 @@ def test_each_variable_is_read() -> None:
         ("MODELRAMP_RESYNC_SECONDS", "1.5", "must be a whole number, not '1.5'"),
         ("MODELRAMP_WORKERS", "0", "must be at least 1, not 0"),
         ("MODELRAMP_WORKERS", "100000", "must be at most 256, not 100000"),
+        (
+            "MODELRAMP_COMPARATOR_PULL_POLICY",
+            "Sometimes",
+            "must be one of Always, IfNotPresent, Never, not 'Sometimes'",
+        ),
         ("MODELRAMP_LOG_LEVEL", "loud", "must be debug, info, warning or error, not 'loud'"),
     ],
 )

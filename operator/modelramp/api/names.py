@@ -10,6 +10,8 @@ FIELD_MANAGER: Final = "modelramp"
 LABEL_DEPLOYMENT: Final = f"{GROUP}/deployment"
 LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_ROLE: Final = f"{GROUP}/role"
+LABEL_COMPARED: Final = f"{GROUP}/compared"
+ANNOTATION_COMPARE: Final = f"{GROUP}/compare"
 ANNOTATION_ACTION: Final = f"{GROUP}/action"
 ANNOTATION_ABORT: Final = f"{GROUP}/abort"
 ANNOTATION_RETRY: Final = f"{GROUP}/retry"
@@ -30,3 +32,13 @@ def workload_name(deployment: str, revision: str) -> str:
     The name of the Deployment and of the Service of one revision.
     """
     return f"{deployment}-{revision}"
+
+
+COMPARATOR_SUFFIX: Final = "-cmp"  # the longest with which the longest name of a workload stays a DNS label
+
+
+def comparator_name(deployment: str, revision: str) -> str:
+    """
+    The name of the Deployment and of the Service of the comparator that stands before one revision.
+    """
+    return f"{workload_name(deployment, revision)}{COMPARATOR_SUFFIX}"

@@ -14,12 +14,12 @@ _NAME: Final = "[a-zA-Z_:][a-zA-Z0-9_:]*"
 # Prometheus anchors regular expressions itself, so a literal "$" has no use inside quotes and stays the mark of a
 # placeholder. Of escapes only those that PromQL knows inside double quotes: the backslash of a regular expression is
 # written twice.
-_QUOTED: Final = r'"([^"\\$\n]|\\[\\abfnrtv"]|\$\{(namespace|service|revision)\})*"'
+_QUOTED: Final = r'"([^"\\$\n]|\\[\\abfnrtv"]|\$\{(namespace|deployment|service|revision)\})*"'
 _MATCHER: Final = rf"([a-zA-Z_][a-zA-Z0-9_]* *(=~|!~|!=|=) *{_QUOTED}|\$arm)"
 SELECTOR_PATTERN: Final = rf"^({_NAME})? *\{{ *{_MATCHER}( *, *{_MATCHER})* *,? *\}}$"
 TELLS_ARMS_APART: Final = r"\$arm|\$\{service\}|\$\{revision\}"
 NOT_TOLD_APART: Final = "the selector must tell the revisions apart: use $arm, ${service} or ${revision}"
-_PLACEHOLDER: Final = re.compile(r"\$(?:\{(namespace|service|revision)\}|(arm))")
+_PLACEHOLDER: Final = re.compile(r"\$(?:\{(namespace|deployment|service|revision)\}|(arm))")
 
 
 def check_selector(selector: str) -> str:
@@ -36,7 +36,8 @@ def check_selector(selector: str) -> str:
 
 def fill(selector: str, values: Mapping[str, str]) -> str:
     """
-    The selector with its placeholders replaced; `values` holds `arm`, `namespace`, `service` and `revision`.
+    The selector with its placeholders replaced; `values` holds `arm`, `namespace`, `deployment`, `service`
+    and `revision`.
 
     The values are DNS labels and matchers built from them, so none of them can end a quoted string.
     """

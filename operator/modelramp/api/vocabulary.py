@@ -164,6 +164,9 @@ class Reason(StrEnum):
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
     """The candidate does not fit into the budget beside stable, or one of its pods finds no node; the message says what
     is needed and what helps."""
+    COMPARATOR_NOT_READY = "ComparatorNotReady"
+    """The step's comparator has no ready endpoint, so no request is copied; after the progress deadline the rollout is
+    paused until it has."""
     NO_ROUTE = "NoRoute"
     """No revision is ready to be routed to yet."""
     EFFECT_REFUSED = "EffectRefused"
@@ -190,6 +193,7 @@ class ConditionType(StrEnum):
     DISPERSION_UNKNOWN = "DispersionUnknown"
     INSUFFICIENT_TRAFFIC = "InsufficientTraffic"
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    COMPARATOR_NOT_READY = "ComparatorNotReady"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 

@@ -12,7 +12,7 @@ from modelramp.api.names import REVISION_LENGTH
 
 __all__ = ["Selector", "SelectorError"]
 
-_PLACEHOLDER: Final = re.compile(r"\$\{(namespace|service|revision)\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{(namespace|deployment|service|revision)\}")
 _REVISION: Final = f"[0-9a-f]{{{REVISION_LENGTH}}}"
 
 
@@ -42,7 +42,12 @@ class Selector:
         Raises:
             SelectorError: it is none.
         """
-        names = {"namespace": re.escape(namespace), "revision": _REVISION, "service": f"{deployment}-{_REVISION}"}
+        names = {
+            "namespace": re.escape(namespace),
+            "deployment": deployment,
+            "revision": _REVISION,
+            "service": f"{deployment}-{_REVISION}",
+        }
         found = [_filled(matcher, names) for matcher in matchers_of(text)]
         if "$arm" in text:  # inside quotes the grammar knows no such word
             pods = f"{names['service']}-[a-z0-9]+-[a-z0-9]+"

@@ -85,6 +85,8 @@ class Preset(StrEnum):
     """Memory that cannot be taken back from the containers."""
     CPU = "cpu"
     """CPU time used; a second a second is one core."""
+    DISAGREEMENT = "disagreement"
+    """The share of requests that the revision answers otherwise than stable."""
 
 
 UNITS: Final = {
@@ -105,6 +107,7 @@ UNITS: Final = {
     Preset.GPU_MEMORY: Unit.BYTES,
     Preset.MEMORY: Unit.BYTES,
     Preset.CPU: Unit.SECONDS,
+    Preset.DISAGREEMENT: Unit.RATIO,
 }
 
 
@@ -134,6 +137,7 @@ class Source(StrEnum):
     KNATIVE = "knative"
     DCGM = "dcgm"
     CADVISOR = "cadvisor"
+    COMPARATOR = "comparator"
 
 
 class Layer(StrEnum):
@@ -147,6 +151,8 @@ class Layer(StrEnum):
     """A gateway or mesh before it."""
     NODE = "node"
     """An exporter of the machine, beside it."""
+    SHADOW = "shadow"
+    """A service that gets copies of requests, and asks the revisions itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

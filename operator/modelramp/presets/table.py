@@ -4,10 +4,10 @@ All rows together, and the order in which sources are asked.
 
 from typing import Final
 
-from modelramp.presets import gateways, llm, nodes, nvidia, servers
+from modelramp.presets import comparators, gateways, llm, nodes, nvidia, servers
 from modelramp.presets.rows import Layer, Page, Preset, Row, Source
 
-TABLE: Final = (*nvidia.ROWS, *servers.ROWS, *llm.ROWS, *gateways.ROWS, *nodes.ROWS)
+TABLE: Final = (*nvidia.ROWS, *servers.ROWS, *llm.ROWS, *gateways.ROWS, *nodes.ROWS, *comparators.ROWS)
 PAGES: Final[dict[Source, Page]] = {row.source: row.page for row in TABLE}
 _CELLS: Final = {(row.preset, row.source): row for row in TABLE}
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from modelramp.api.spec import MLModelDeploymentSpec
-from modelramp.ports import Owner, Routes, Workloads
+from modelramp.ports import Comparators, Owner, Routes, Workloads
 from modelramp.rollout.plan import (
+    DeleteComparator,
     DeleteWorkload,
     DropFormerRouter,
     Effect,
+    EnsureComparator,
     EnsureWorkload,
     RestartWorkload,
     ScaleWorkload,
     SetRole,
     SetTraffic,
+    WorkloadEffect,
 )
 
 
@@ -27,6 +30,7 @@ class Hands:
 
     workloads: Workloads
     routes: Routes
+    comparators: Comparators
 
 
 async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effect: Effect) -> None:
@@ -37,19 +41,31 @@ async def execute(hands: Hands, owner: Owner, spec: MLModelDeploymentSpec, effec
         PortError: it was not, or perhaps not, carried out.
     """
     match effect:
-        case EnsureWorkload():
-            await hands.workloads.ensure(owner, effect.spec_in(spec), effect)
-        case ScaleWorkload():
-            await hands.workloads.scale(owner, effect)
         case SetTraffic():
             await hands.routes.set_traffic(owner, spec, effect)
-        case SetRole():
-            await hands.workloads.set_role(owner, effect)
-        case RestartWorkload():
-            await hands.workloads.restart(owner, effect)
-        case DeleteWorkload():
-            await hands.workloads.delete(owner, effect)
         case DropFormerRouter():
             await hands.routes.drop_former(owner)
+        case EnsureComparator():
+            await hands.comparators.ensure(owner, effect)
+        case DeleteComparator():
+            await hands.comparators.delete(owner, effect)
+        case _:
+            await _on_workloads(hands.workloads, owner, spec, effect)
+
+
+async def _on_workloads(
+    workloads: Workloads, owner: Owner, spec: MLModelDeploymentSpec, effect: WorkloadEffect
+) -> None:
+    match effect:
+        case EnsureWorkload():
+            await workloads.ensure(owner, effect.spec_in(spec), effect)
+        case ScaleWorkload():
+            await workloads.scale(owner, effect)
+        case SetRole():
+            await workloads.set_role(owner, effect)
+        case RestartWorkload():
+            await workloads.restart(owner, effect)
+        case DeleteWorkload():
+            await workloads.delete(owner, effect)
         case unknown:
             assert_never(unknown)

@@ -26,6 +26,7 @@ WARNINGS: Final = frozenset(
         Reason.METRICS_UNAVAILABLE,
         Reason.ADVANCED_UNCERTIFIED,
         Reason.ROUTE_CONFLICT,
+        Reason.COMPARATOR_NOT_READY,
         Reason.ACTION_REFUSED,
         Reason.PROMOTED_BY_REQUEST,
         Reason.REJECTED_BY_REQUEST,

@@ -19,6 +19,7 @@ from modelramp.analysis.stores import Store
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Prometheus
 from modelramp.ports import (
+    Comparators,
     Key,
     MetricSource,
     PodTimes,
@@ -60,6 +61,7 @@ class Eyes:
 
     workloads: Workloads
     routes: Routes
+    comparators: Comparators
     metrics: MetricSource
     warm_ups: WarmUps
 
@@ -224,7 +226,13 @@ async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None
     The world as one decision may see it: the cluster as last heard of, the metrics as they are now.
     """
     key = Key(deployment.namespace, deployment.name)
-    world = Observed(arms=eyes.workloads.arms(key), route=eyes.routes.state(key), refused=refused)
+    world = Observed(
+        arms=eyes.workloads.arms(key),
+        route=eyes.routes.state(key),
+        comparators=eyes.comparators.comparators(key),
+        can_compare=eyes.comparators.available,
+        refused=refused,
+    )
     wanted = needs(deployment, world, now)
     asker = _Asker(eyes.metrics, key.namespace, deployment.spec.analysis.prometheus)
     pods = eyes.workloads.pod_times(key)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import MLModelDeploymentSpec, compared
 from modelramp.rollout.strategy import NOTHING, WHOLE, course_of
 
 
@@ -104,7 +104,7 @@ def serves_already(spec: MLModelDeploymentSpec, stable: str | None) -> str | Non
     """
     Which of the other candidates cannot be tried, as it serves, with the field; None: none.
     """
-    if stable not in spec.others:
+    if stable is None or stable not in spec.others:
         return None
     return f"spec.strategy.shadow.others[{list(spec.others).index(stable)}]: it is the revision that serves"
 
@@ -121,14 +121,28 @@ def _field(spec: MLModelDeploymentSpec) -> str:
     return f"{course_of(spec).field}.shadow.mirror"
 
 
-def impossible(spec: MLModelDeploymentSpec, controller: str | None) -> str | None:
+def comparator_missing(spec: MLModelDeploymentSpec, *, can_compare: bool) -> str | None:
     """
-    What the spec asks and the gateway cannot do, with the field; None: nothing.
-
-    `controller` is its controller's name; None: no gateway has answered yet, so nothing is known to be impossible.
+    The field that asks for comparators, which this operator cannot run; None: it can, or nothing asks.
     """
-    if controller is None:
+    if can_compare or compared(spec.strategy) is None:
         return None
+    return (
+        f"{_field(spec).removesuffix('mirror')}compare: this operator has no image for comparators; see its setting "
+        "MODELRAMP_COMPARATOR_IMAGE, which the chart sets unless comparator.enabled is false"
+    )
+
+
+def impossible(spec: MLModelDeploymentSpec, controller: str | None, *, can_compare: bool = True) -> str | None:
+    """
+    What the spec asks and the gateway or this operator cannot do, with the field; None: nothing.
+
+    `controller` is the gateway's controller's name; None: none has answered yet, so of it nothing is known to be
+    impossible. `can_compare`: the operator can run comparators.
+    """
+    missing = comparator_missing(spec, can_compare=can_compare)
+    if missing is not None or controller is None:
+        return missing
     found = (cannot_copy(controller, step.mirror) for step in course_of(spec).steps)
     said = next((reason for reason in found if reason is not None), None)
     if said is not None:

@@ -12,7 +12,8 @@ from modelramp.api.spec import AnalysisMode
 from modelramp.api.status import Condition, Status, VerdictName
 from modelramp.api.vocabulary import ALWAYS_PRESENT, ConditionType, Phase, Reason
 from modelramp.rollout.capacity import shortage, unplaced
-from modelramp.rollout.desired import wanted_cohort, wanted_mirrors, wanted_shares
+from modelramp.rollout.comparing import NOT_READY, awaits_comparator
+from modelramp.rollout.desired import wanted_cohort, wanted_compared, wanted_mirrors, wanted_shares
 from modelramp.rollout.guards import split_mismatched
 from modelramp.rollout.needs import counted_from
 from modelramp.rollout.observed import Acceptance, Measured
@@ -115,7 +116,8 @@ def _traffic(s: Situation) -> Finding:
     if (
         route.acceptance is Acceptance.ACCEPTED
         and dict(route.shares) == dict(wanted)
-        and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.cohort == wanted_cohort(s))
+        and (dict(route.mirrors) == dict(wanted_mirrors(s)) and route.compared == wanted_compared(s))
+        and route.cohort == wanted_cohort(s)
     ):
         return Finding(TRUE, Reason.ROUTE_PROGRAMMED, "the gateway accepted the wanted shares")
     why = f": {route.message}" if route.message else ""
@@ -188,6 +190,10 @@ ABNORMAL: Final[Mapping[ConditionType, tuple[Reason, Callable[[Situation], str |
     ConditionType.EVIDENCE_OVERDISPERSED: (Reason.EVIDENCE_OVERDISPERSED, _overdispersed),
     ConditionType.DISPERSION_UNKNOWN: (Reason.DISPERSION_UNKNOWN, _dispersion_unknown),
     ConditionType.INSUFFICIENT_TRAFFIC: (Reason.INSUFFICIENT_TRAFFIC, _insufficient_traffic),
+    ConditionType.COMPARATOR_NOT_READY: (
+        Reason.COMPARATOR_NOT_READY,
+        lambda s: f"{NOT_READY}; holding" if awaits_comparator(s) else None,
+    ),
     ConditionType.INSUFFICIENT_CAPACITY: (Reason.INSUFFICIENT_CAPACITY, unplaced),
 }
 """What should not be: each present, and True, only while it is the case and a rollout is in flight."""

@@ -72,11 +72,14 @@ class GaugeTemplate:
 
 Template = CounterTemplate | BucketTemplate | GaugeTemplate
 
+COMPARATOR: Final = "modelramp.io/comparator"
+"""Stands for a comparator as the one who sends a candidate its requests, in the gateway's place."""
 GATEWAY_SOURCES: Final[Mapping[str, Source]] = {
     "projectcontour.io/gateway-controller": Source.ENVOY,
     "istio.io/virtual-service": Source.ISTIO,
+    COMPARATOR: Source.COMPARATOR,
 }
-"""By the controller name of the GatewayClass, or what stands for a mesh."""
+"""By the controller name of the GatewayClass, or what stands for a mesh or for a comparator."""
 RUNTIME_SOURCES: Final[Mapping[Runtime, Source]] = {
     runtime: Source(str(runtime)) for runtime in Runtime if runtime is not Runtime.CUSTOM
 }
@@ -115,13 +118,15 @@ def gateway_counters(controller: str | None) -> CounterTemplate | None:
 def _sources(metric: Metric, runtime: Runtime, controller: str | None) -> Iterator[Source | None]:
     """
     Whom a preset is read from, the best first. A crashed server counts no errors, so the gateway is asked for them
-    first; everything else the server knows better.
+    first; everything else the server knows better. How answers differ only the comparator sees, which is neither.
     """
     gateway, server = GATEWAY_SOURCES.get(controller or ""), RUNTIME_SOURCES.get(runtime)
-    if metric.origin is not None:
+    if metric.preset is MetricPreset.DISAGREEMENT:
+        yield Source.COMPARATOR
+    elif metric.origin is not None:
         yield gateway if metric.origin is MetricOrigin.GATEWAY else server
-        return
-    yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
+    else:
+        yield from (gateway, server) if metric.preset is MetricPreset.ERRORS else (server, gateway)
 
 
 def template_of(metric: Metric, runtime: Runtime, controller: str | None) -> Template | None:
@@ -203,6 +208,7 @@ def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
     return {
         "namespace": namespace,
         "service": service,
+        "deployment": deployment,
         "revision": revision,
         "arm": f'namespace="{namespace}",pod=~"{service}-[a-z0-9]+-[a-z0-9]+"',
     }

@@ -9,14 +9,17 @@ from typing import Final, NamedTuple, assert_never
 
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
+from modelramp.rollout.comparing import comparator_serves, comparators
 from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.guards import stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, Role
 from modelramp.rollout.others import copies, held, left_at, taking_part
 from modelramp.rollout.plan import (
+    DeleteComparator,
     DeleteWorkload,
     DropFormerRouter,
     Effect,
+    EnsureComparator,
     EnsureWorkload,
     RestartWorkload,
     ScaleWorkload,
@@ -94,6 +97,8 @@ def _released(s: Situation, arm: Arm) -> bool:
     """
     The retired revision may lose its pods: nothing reaches it, and the delay after the last change has passed.
     """
+    if arm.revision in s.observed.comparators:
+        return False  # which may still be asking it
     delayed = s.since(left_at(s, arm.revision), s.spec.strategy.scale_down_delay.timedelta)
     return (delayed or releases_at_once(s)) and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
@@ -153,11 +158,21 @@ def _in_step(s: Situation) -> bool:
 
 def wanted_mirrors(s: Situation) -> Mapping[str, Decimal]:
     """
-    Percent of requests to be copied, by revision; empty: none. Never to a revision without ready endpoints.
+    Percent of requests to be copied, by revision; empty: none. None without ready endpoints of the revision,
+    and of its comparator where they go there.
     """
     mirrored = s.step.mirror if s.step is not None else NOTHING
     own = {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
+    if s.step is not None and s.step.compare is not None and not comparator_serves(s):
+        own = {}
     return {**own, **copies(s)}
+
+
+def wanted_compared(s: Situation) -> frozenset[str]:
+    """
+    Those of the revisions that requests are copied for, whose copies go to their comparator.
+    """
+    return frozenset(wanted_mirrors(s)) if s.step is not None and s.step.compare is not None else frozenset()
 
 
 def wanted_cohort(s: Situation) -> CohortRoute | None:
@@ -173,13 +188,14 @@ def wanted_cohort(s: Situation) -> CohortRoute | None:
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
     route = s.observed.route
     shares, mirrors, cohort = wanted_shares(s), wanted_mirrors(s), wanted_cohort(s)
-    given = (dict(route.shares), dict(route.mirrors), route.cohort)
-    if not shares or (
-        (dict(shares), dict(mirrors), cohort) == given and route.traffic_hash == s.deployment.traffic_hash
-    ):
+    compared = wanted_compared(s)
+    given = (dict(route.shares), dict(route.mirrors), route.compared, route.cohort)
+    wanted = (dict(shares), dict(mirrors), compared, cohort)
+    if not shares or (wanted == given and route.traffic_hash == s.deployment.traffic_hash):
         return
     rising = {name for name, percent in shares.items() if percent > route.shares.get(name, NOTHING)}
     rising |= {name for name, percent in mirrors.items() if percent > route.mirrors.get(name, NOTHING)}
+    rising |= set(mirrors).intersection(compared ^ route.compared)  # who gets the copies is another one
     rising |= {cohort.revision} if cohort is not None and cohort != route.cohort else set()
     ready = all(name in s.observed.arms and s.observed.arms[name].ready > 0 for name in rising)
     raises = any(name != s.stable for name in rising)
@@ -188,7 +204,7 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
     if ready and not (raises and held(s)):
-        yield SetTraffic(shares=shares, mirrors=mirrors, cohort=cohort, raises_exposure=raises)
+        yield SetTraffic(shares=shares, mirrors=mirrors, compared=compared, cohort=cohort, raises_exposure=raises)
     else:
         yield from _fewer_copies(s, mirrors)
 
@@ -200,7 +216,8 @@ def _fewer_copies(s: Situation, wanted: Mapping[str, Decimal]) -> Iterator[SetTr
     route = s.observed.route
     fewer = {name: min(percent, wanted[name]) for name, percent in route.mirrors.items() if name in wanted}
     if fewer != dict(route.mirrors) and sum(route.shares.values()) == WHOLE:
-        yield SetTraffic(shares=route.shares, mirrors=fewer, cohort=route.cohort, raises_exposure=False)
+        left = route.compared & set(fewer)
+        yield SetTraffic(shares=route.shares, mirrors=fewer, compared=left, cohort=route.cohort, raises_exposure=False)
 
 
 def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect]:
@@ -277,7 +294,7 @@ def _order(effect: Effect) -> int:
     match effect:
         case SetTraffic(raises_exposure=False):
             return 0
-        case EnsureWorkload() | ScaleWorkload(grows=True):
+        case EnsureWorkload() | ScaleWorkload(grows=True) | EnsureComparator():
             return 1
         case SetTraffic():
             return 2
@@ -285,7 +302,7 @@ def _order(effect: Effect) -> int:
             return 3
         case ScaleWorkload():
             return 4
-        case DeleteWorkload() | DropFormerRouter():
+        case DeleteWorkload() | DropFormerRouter() | DeleteComparator():
             return 5
         case unknown:
             assert_never(unknown)
@@ -296,7 +313,7 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     Wanted minus observed, in safe order; empty when the world matches.
     """
     effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
-    effects += _change_of_router(s)
+    effects += [*_change_of_router(s), *comparators(s)]
     if DESIRED[s.status.phase].candidate_workload:
         effects += [*_workload(s, s.candidate, Role.CANDIDATE), *_others(s)]
     return tuple(sorted(effects, key=_order))

@@ -12,6 +12,7 @@ from modelramp.api.spec import Reaction
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, more_time, shortage
+from modelramp.rollout.comparing import awaits_comparator
 from modelramp.rollout.freeze import frozen, thawed_at
 from modelramp.rollout.others import others_settled
 from modelramp.rollout.situation import SETTLE, Situation
@@ -115,7 +116,8 @@ def route_overdue(s: Situation) -> bool:
     allowed = s.spec.strategy.progress_deadline.timedelta + more_time(s)
     overdue = step is not None and s.since(step.entered_at, allowed)
     never = step is not None and step.in_place_since is None and not traffic_in_place(s)
-    return overdue and never and stable_serves(s)  # a stable without endpoints is no fault of the candidate
+    # where stable or the comparator has no endpoint, it is no fault of the candidate
+    return overdue and never and stable_serves(s) and not awaits_comparator(s)
 
 
 def promotion_overdue(s: Situation) -> bool:
@@ -244,8 +246,8 @@ def _counted_share(s: Situation) -> float:
     The candidate's share of the counted requests: copies are counted too. 1 where it cannot be told.
     """
     step = s.step
-    if step is None or step.cohort is not None:
-        return 1.0  # callers choose by their header: any share may be right
+    if step is None or step.cohort is not None or step.compare is not None:
+        return 1.0  # by header callers choose, and a comparator asks stable once or twice: any share may be right
     if step.mirror > 0:
         return float(step.mirror / (WHOLE + step.mirror))
     return float(s.step_percent / WHOLE)
@@ -282,11 +284,10 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, the
-    smoke requests, if it has any, were answered as wanted, and no other candidate is undecided before the deadline.
+    Its traffic is in place as counted, and soaked, all is certified, smoke is answered, and no other is waited for.
     """
-    fits = traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s)
-    return fits and smoke_passed(s) and others_settled(s)
+    held = split_mismatched(s) or not (smoke_passed(s) and others_settled(s))
+    return traffic_in_place(s) and soaked(s) and certified(s) and not held
 
 
 def last_step_passed(s: Situation) -> bool:

@@ -218,6 +218,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ROUTE_CONFLICT: lambda s: (
         f"{_step(s)}: the route is also written by {s.observed.route.contested_by}; goes on when it is not"
     ),
+    Reason.COMPARATOR_NOT_READY: lambda s: (
+        f"{_step(s)}: its comparator had no ready endpoint for {s.spec.strategy.progress_deadline}; goes on when it has"
+    ),
     Reason.RESUMED: lambda s: (
         f"{_step(s)} goes on with the evidence it has{_as_asked(s, Verb.RESUME)}"
         if s.status.step

@@ -13,6 +13,7 @@ from modelramp.api.document import MLModelDeployment
 from modelramp.api.spec import Metric
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size
+from modelramp.rollout.comparing import sender
 from modelramp.rollout.counters import (
     ArmSelectors,
     CounterTemplate,
@@ -103,7 +104,7 @@ def _counters(s: Situation) -> tuple[CounterQuestion, ...]:
     questions = []
     slices, evidence, alone = s.spec.analysis.slices, s.evidence, s.judged is Judged.ALONE
     for metric, window in due(s):
-        template = template_of(metric, s.spec.serving.runtime, s.observed.route.controller)
+        template = template_of(metric, s.spec.serving.runtime, sender(s))
         arms = [
             filled(template, s.deployment.namespace, s.deployment.name, revision) if template and revision else None
             for revision in (s.candidate, None if alone else s.stable)

@@ -83,6 +83,18 @@ class CohortRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparator:
+    """
+    The comparator before one revision as it is: it gets the copies, and asks stable and the revision the same.
+    """
+
+    ready: int
+    """Ready endpoints of its Service."""
+    hash: str | None
+    """`EnsureComparator.hash` when it was written; None: it carries none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteState:
     """
     The route as it is.
@@ -95,6 +107,8 @@ class RouteState:
     """Percent by revision that comes of the ready pods, where a share is a ratio of pods; empty: it is none."""
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent of requests that are copied, by revision; without those that get none."""
+    compared: frozenset[str] = frozenset()
+    """Of the revisions that requests are copied for, those whose copies go to their comparator."""
     cohort: CohortRoute | None = None
     """Requests that are sent by their header; None: none are."""
     message: str = ""
@@ -228,6 +242,10 @@ class Observed:
 
     arms: Mapping[str, Arm] = field(default_factory=dict)
     route: RouteState = field(default_factory=RouteState)
+    comparators: Mapping[str, Comparator] = field(default_factory=dict)
+    """By the revision they stand before."""
+    can_compare: bool = True
+    """This operator was given an image to run comparators with."""
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """By metric name; a metric that was not due has none."""
     histories: Mapping[str, History] = field(default_factory=dict)

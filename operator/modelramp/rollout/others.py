@@ -137,7 +137,7 @@ def beside(s: Situation, other: OtherStatus) -> Situation:
         histories=seen.histories,
         warm_up=seen.warm_up,
         smoke=None,
-        route=replace(route, mirrors=copies),
+        route=replace(route, mirrors=copies, compared=frozenset()),
         others={},
     )
     deployment = replace(s.deployment, spec=s.spec.others[other.revision])

@@ -9,6 +9,7 @@ from modelramp.api.spec import OnInconclusive, OnNoData
 from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.approval import needs_approval
+from modelramp.rollout.comparing import awaits_comparator
 from modelramp.rollout.guards import (
     retry_requested,
     route_contested,
@@ -92,11 +93,13 @@ def last_inconclusive_advances(s: Situation) -> bool:
 
 def pause_lifted(s: Situation) -> bool:
     """
-    The metrics that were missing are back, the route is ours again and a minute has passed, or a retry is requested.
+    The metrics that were missing are back, the comparator is ready, the route is ours again and a minute has passed, or
+    a retry is requested.
     """
     if s.status.step is None:
         return False  # what is paused before the first step waits for somebody
     back = s.status.reason is Reason.METRICS_UNAVAILABLE and bool(s.observed.readings) and not metrics_missing(s)
     quiet = s.since(s.status.phase_since, NO_FIGHT) and not route_contested(s)
+    answers = s.status.reason is Reason.COMPARATOR_NOT_READY and not awaits_comparator(s)
     ours = s.status.reason is Reason.ROUTE_CONFLICT and quiet
-    return back or ours or retry_requested(s)
+    return back or answers or ours or retry_requested(s)

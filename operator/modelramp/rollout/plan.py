@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from modelramp.api.spec import MLModelDeploymentSpec
+from modelramp.api.spec import Compare, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.observed import CohortRoute, Role
@@ -51,6 +51,8 @@ class SetTraffic:
     shares: Mapping[str, Decimal]
     mirrors: Mapping[str, Decimal] = field(default_factory=dict)
     """Percent of requests copied, by revision, all above 0; empty: none are."""
+    compared: frozenset[str] = frozenset()
+    """Those of them whose copies go to their comparator; the others' go to the revision itself."""
     cohort: CohortRoute | None = None
     """Requests sent by their header; None: none are."""
     raises_exposure: bool
@@ -94,7 +96,31 @@ class DropFormerRouter:
     """
 
 
-Effect = EnsureWorkload | ScaleWorkload | SetTraffic | SetRole | RestartWorkload | DeleteWorkload | DropFormerRouter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureComparator:
+    """
+    A comparator stands before the revision, and compares as the spec says now.
+    """
+
+    revision: str
+    stable: str
+    """The revision it is compared with."""
+    compare: Compare
+    hash: str
+    """Of all of the above; written on it, so that an edit is seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteComparator:
+    """
+    The comparator before the revision is gone.
+    """
+
+    revision: str
+
+
+WorkloadEffect = EnsureWorkload | ScaleWorkload | SetRole | RestartWorkload | DeleteWorkload
+Effect = WorkloadEffect | SetTraffic | DropFormerRouter | EnsureComparator | DeleteComparator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import actions, approval, beside, ends, overdue, smoke, undo
+from modelramp.rollout import actions, approval, beside, comparing, ends, overdue, smoke, undo
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
 from modelramp.rollout.freeze import frozen
@@ -90,6 +90,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
     Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
     Rule(EXPOSED,     beside.other_passed,               None,               beside.decide_other,      Reason.OTHER_PASSED),
+    Rule(PROGRESSING, comparing.comparator_overdue,      Phase.PAUSED,       then.remember_nothing,    Reason.COMPARATOR_NOT_READY),
     Rule(PROGRESSING, ends.run_passed_for_report,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.SHADOW_REPORTED),
     Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),
     Rule(PROGRESSING, when.step_passed,                  Phase.PROGRESSING,  then.enter_next_step,     Reason.STEP_PASSED),

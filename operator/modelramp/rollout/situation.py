@@ -151,13 +151,14 @@ class Situation:
     def counted_metrics(self) -> tuple[Metric, ...]:
         """
         The metrics that are counted in the present step. A gauge needs stable beside it; without any stable revision
-        only limits can be held against the candidate.
+        only limits can be held against the candidate. Disagreement is counted where answers are compared.
         """
+        asked = tuple(m for m in self.judged_metrics if self.step is None or self.step.counts(m))
         match self.judged:
             case Judged.BESIDE_STABLE:
-                return self.judged_metrics if self.stable is not None else ()
+                return asked if self.stable is not None else ()
             case Judged.ALONE:
-                known = (m for m in self.judged_metrics if m.gauge is None)
+                known = (m for m in asked if m.gauge is None)
                 return tuple(m for m in known if self.stable is not None or m.against is not None)
             case Judged.NOT_AT_ALL:
                 return ()
@@ -179,8 +180,8 @@ class Situation:
         nothing.
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
-        beyond = impossible(self.spec, self.observed.route.controller) or unreachable(self.spec)
-        return beyond or serves_already(self.spec, self.stable) or next(found, None)
+        beyond = impossible(self.spec, self.observed.route.controller, can_compare=self.observed.can_compare)
+        return beyond or unreachable(self.spec) or serves_already(self.spec, self.stable) or next(found, None)
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -297,8 +298,11 @@ class Situation:
         """
         The route copies to the candidate what the step says, and nothing else but to the run's other candidates.
         """
-        wanted, others = {self.candidate: step.mirror} if step.mirror else {}, {o.revision for o in self.status.others}
-        return {name: part for name, part in self.observed.route.mirrors.items() if name not in others} == wanted
+        wanted, route = {self.candidate: step.mirror} if step.mirror else {}, self.observed.route
+        by_way = {self.candidate} if step.compare is not None else set()
+        others = {other.revision for other in self.status.others}
+        own = {name: percent for name, percent in route.mirrors.items() if name not in others}
+        return own == wanted and route.compared == by_way
 
     def route_sends(self, step: Step) -> bool:
         """

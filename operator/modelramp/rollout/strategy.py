@@ -20,6 +20,9 @@ from modelramp.api.spec import (
     Canary,
     CanaryStep,
     Cohort,
+    Compare,
+    Metric,
+    MetricPreset,
     MLModelDeploymentSpec,
     OnPassed,
     OtherCandidate,
@@ -78,6 +81,8 @@ class Step:
     deadline: timedelta
     mirror: Decimal = NOTHING
     """The share of requests that is copied to it, in percent; 0: none."""
+    compare: Compare | None = None
+    """How the copies' answers are compared with stable's; None: they are not, and copies go to the candidate itself."""
     preview: bool = False
     """It is at full size and gets nothing but what carries the preview's header."""
     cohort: Cohort | None = None
@@ -97,6 +102,12 @@ class Step:
         if self.next_share is not None:
             return Judged.BESIDE_STABLE
         return Judged.ALONE if self.percent == WHOLE else Judged.NOT_AT_ALL
+
+    def counts(self, metric: Metric) -> bool:
+        """
+        The metric can be counted in it: disagreement only where answers are compared.
+        """
+        return self.compare is not None or metric.preset is not MetricPreset.DISAGREEMENT
 
     @property
     def place(self) -> Place:
@@ -134,6 +145,7 @@ def _mirrored(stage: ShadowStage, next_share: float) -> Step:
     return Step(
         percent=NOTHING,
         mirror=stage.mirror.percent,
+        compare=stage.compare,
         next_share=next_share,
         soak=stage.soak.timedelta,
         deadline=stage.deadline.timedelta,
@@ -244,6 +256,7 @@ def step_at(spec: MLModelDeploymentSpec, place: Place) -> Step:
     return Step(
         percent=place.percent,
         mirror=place.mirror,
+        compare=like.compare if place.mirror else None,
         preview=place.preview,
         next_share=_fraction(above) if compared else None,
         soak=like.soak,

@@ -9,6 +9,7 @@ from modelramp.analysis.tailplan import OverThreshold, QuantileGrowth, QuantileL
 from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, shortage, waits_for_room
+from modelramp.rollout.comparing import NOT_READY, awaits_comparator
 from modelramp.rollout.draining import DRAINING, NOBODY_TO_TAKE_OVER, why_it_began
 from modelramp.rollout.freeze import frozen_until
 from modelramp.rollout.guards import (
@@ -110,6 +111,8 @@ def _waiting_for_traffic(s: Situation) -> str | None:
     """
     if s.step_percent < WHOLE and not stable_serves(s):
         return "waiting for stable, which has no ready endpoint; promote-full takes the candidate instead"
+    if awaits_comparator(s):
+        return f"holding: {NOT_READY}"
     if not traffic_in_place(s):
         return _gateway(s, f"give the candidate {_given(s)}") + _added(waits_for_room(s))
     return "holding: the counted share of requests contradicts the route's weights" if split_mismatched(s) else None

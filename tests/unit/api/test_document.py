@@ -233,6 +233,12 @@ class TestProblems:
             ({"histogram": {"buckets": "a{$arm}"}}, "", "a ratio, histogram or gauge of your own needs a name"),
             ({"preset": "errors", "histogram": {"buckets": "a{$arm}"}}, "", "exactly one of"),
             ({"name": "a", "histogram": {"buckets": "a{$arm}"}, "origin": "Runtime"}, "", "origin belongs to a preset"),
+            (
+                {"preset": "disagreement", "origin": "Runtime"},
+                "",
+                "origin belongs to a preset, and not to disagreement",
+            ),
+            ({"preset": "disagreement", "below": "1s"}, "", "belong to a histogram"),
             ({"name": "a", "histogram": {"buckets": 'a{x="y"}'}}, ".histogram.buckets", "tell the revisions apart"),
             ({"name": "a", "histogram": {"buckets": "a{$arm}", "unit": "ms"}}, ".histogram.unit", "'Milliseconds'"),
             ({"preset": "throughput"}, ".preset", "'latency'"),
@@ -390,7 +396,7 @@ class TestMetrics:
         own = Metric.model_validate(OWN_RATIO)
         histogram = Metric.model_validate({"name": "h", "histogram": {"buckets": "a{$arm}"}})
         rates = {preset for preset in MetricPreset if Metric(preset=preset).is_rate}
-        assert rates == {MetricPreset.ERRORS, MetricPreset.ABORTS}
+        assert rates == {MetricPreset.ERRORS, MetricPreset.ABORTS, MetricPreset.DISAGREEMENT}
         assert (own.is_rate, histogram.is_rate) == (True, False)
         assert [one.title for one in (own, histogram, Metric(preset=MetricPreset.QUEUE_TIME))] == [
             "a",

@@ -29,6 +29,7 @@ def test_there_is_one_for_each_way() -> None:
     assert [file.stem for file in EXAMPLES] == [
         "assisted-canary",
         "blue-green",
+        "shadow-compared",
         "shadow-of-three",
         "shadow-then-canary",
     ]

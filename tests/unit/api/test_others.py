@@ -12,6 +12,7 @@ from modelramp.api.spec import (
     OTHER_NAMES_ONCE,
     OTHERS_DIFFER,
     OTHERS_NEED_FULL,
+    OTHERS_NOT_COMPARED,
     MLModelDeploymentSpec,
 )
 from modelramp.api.spec.others import MAX_OTHERS
@@ -57,6 +58,17 @@ def test_what_is_refused(others: list[dict[str, Any]], serving: dict[str, Any], 
     """
     with pytest.raises(ValidationError, match=said):
         spec(*others, **serving)
+
+
+def test_others_and_a_comparison_exclude_each_other() -> None:
+    """
+    Either alone is taken.
+    """
+    document = spec(one("a", "9")).to_wire()
+    shadow = {**document["strategy"]["shadow"], "compare": {}}
+    with pytest.raises(ValidationError, match=OTHERS_NOT_COMPARED):
+        MLModelDeploymentSpec.model_validate({**document, "strategy": {"shadow": shadow}})
+    MLModelDeploymentSpec.model_validate({**document, "strategy": {"shadow": {**shadow, "others": []}}})
 
 
 def test_each_has_the_revision_it_would_have_as_the_specs_own() -> None:

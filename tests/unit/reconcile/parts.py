@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from fakes.comparators import FakeComparators
 from fakes.kubernetes import FakeCluster, FakeRoute, FakeWorkload
 from fakes.metrics import FakeMetrics
 
@@ -174,6 +175,7 @@ class Shell:
 
     def __post_init__(self) -> None:
         self.routes = HashedRoutes(self.cluster)
+        self.comparators = FakeComparators()
         self.restart()
 
     def restart(self) -> None:
@@ -182,8 +184,14 @@ class Shell:
         """
         self.cycle = self.cycle_type(
             deployments=self.cluster.deployments,
-            eyes=Eyes(workloads=self.cluster.workloads, routes=self.routes, metrics=self.metrics, warm_ups=NoWarmUps()),
-            hands=Hands(workloads=self.cluster.workloads, routes=self.routes),
+            eyes=Eyes(
+                workloads=self.cluster.workloads,
+                routes=self.routes,
+                comparators=self.comparators,
+                metrics=self.metrics,
+                warm_ups=NoWarmUps(),
+            ),
+            hands=Hands(workloads=self.cluster.workloads, routes=self.routes, comparators=self.comparators),
             events=self.cluster.events,
             clock=self.clock,
             moved=self.moves.append,

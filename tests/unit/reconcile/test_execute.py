@@ -8,12 +8,16 @@ from decimal import Decimal
 import pytest
 from unit.reconcile.parts import KEY, parsed, spec_for
 
+from modelramp.api.spec import Compare
 from modelramp.ports import Owner
 from modelramp.reconcile.execute import Hands, execute
 from modelramp.rollout.observed import Role
 from modelramp.rollout.plan import (
+    DeleteComparator,
     DeleteWorkload,
+    DropFormerRouter,
     Effect,
+    EnsureComparator,
     EnsureWorkload,
     RestartWorkload,
     ScaleWorkload,
@@ -27,7 +31,7 @@ SPEC = parsed(spec_for())
 
 class Recorder:
     """
-    Both ports; keeps what it is asked.
+    All ports; keeps what it is asked.
     """
 
     def __init__(self) -> None:
@@ -49,6 +53,9 @@ class Recorder:
         (SetRole(revision="r", role=Role.RETIRED), "set_role", False),
         (RestartWorkload(revision="r", restart_id="r-1"), "restart", False),
         (DeleteWorkload(revision="r"), "delete", False),
+        (DropFormerRouter(), "drop_former", False),
+        (EnsureComparator(revision="r", stable="s", compare=Compare(), hash="h"), "ensure", False),
+        (DeleteComparator(revision="r"), "delete", False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -57,6 +64,7 @@ def test_each_effect_is_one_call(effect: Effect, call: str, *, with_spec: bool) 
     With the owner, the spec where it is needed, and the effect itself.
     """
     port = Recorder()
-    hands = Hands(workloads=port, routes=port)  # type: ignore[arg-type]  # answers to any call
+    hands = Hands(workloads=port, routes=port, comparators=port)  # type: ignore[arg-type]  # answers to any call
     asyncio.run(execute(hands, OWNER, SPEC, effect))
-    assert port.calls == [(call, (OWNER, SPEC, effect) if with_spec else (OWNER, effect))]
+    told = () if isinstance(effect, DropFormerRouter) else (SPEC, effect) if with_spec else (effect,)
+    assert port.calls == [(call, (OWNER, *told))]

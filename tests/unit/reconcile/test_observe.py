@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from fakes.comparators import FakeComparators
 from unit.reconcile.parts import BEGIN, KEY, in_flight, opened, revision_for, spec_for, stamp
 
 from modelramp.analysis import Counts, Series, Wealth
@@ -126,7 +127,7 @@ def seen(world: World, of: MLModelDeployment, refused: str | None = None, now: d
     """
     One look.
     """
-    eyes = Eyes(workloads=world, routes=world, metrics=world, warm_ups=world)  # type: ignore[arg-type]  # eyes only look
+    eyes = Eyes(workloads=world, routes=world, comparators=FakeComparators(), metrics=world, warm_ups=world)  # type: ignore[arg-type]  # eyes only look
     return asyncio.run(observe(eyes, of, refused, now))
 
 

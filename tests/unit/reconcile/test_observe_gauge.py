@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fakes.comparators import FakeComparators
 from fakes.metrics import FakeMetrics
 from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
@@ -62,7 +63,7 @@ def seen(metrics: FakeMetrics, evidence: list[dict[str, Any]]) -> Observed:
         }
     )
     cluster = HalfAndHalf()
-    eyes = Eyes(workloads=cluster, routes=cluster, metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]  # eyes only look
+    eyes = Eyes(workloads=cluster, routes=cluster, comparators=FakeComparators(), metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]  # eyes only look
     return asyncio.run(observe(eyes, asked, None, BEGIN))
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fakes.comparators import FakeComparators
 from fakes.metrics import FakeMetrics
 from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
@@ -60,7 +61,13 @@ def seen(metrics: FakeMetrics, metric: Mapping[str, Any], evidence: list[dict[st
         "spec": spec_for("2", analysis={"metrics": [metric], "lookBack": "10m"}),
         "status": in_flight("Progressing", evidence=evidence),
     }
-    eyes = Eyes(workloads=HalfAndHalf(), routes=HalfAndHalf(), metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]
+    eyes = Eyes(
+        workloads=HalfAndHalf(),
+        routes=HalfAndHalf(),
+        comparators=FakeComparators(),
+        metrics=metrics,
+        warm_ups=NoWarmUps(),
+    )  # type: ignore[arg-type]
     return asyncio.run(observe(eyes, parse(document), None, BEGIN))
 
 

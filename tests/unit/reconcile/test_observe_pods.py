@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from fakes.comparators import FakeComparators
 from fakes.metrics import FakeMetrics
 from unit.reconcile.parts import BEGIN, KEY, HalfAndHalf, NoWarmUps, in_flight, revision_for, spec_for
 
@@ -60,7 +61,7 @@ def test_pods_are_counted_where_the_series_tell_them_apart(
             "status": in_flight("Progressing", evidence=[{"name": "own", "state": FRESH.to_state()}]),
         }
     )
-    eyes = Eyes(workloads=cluster, routes=cluster, metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]  # eyes only look
+    eyes = Eyes(workloads=cluster, routes=cluster, comparators=FakeComparators(), metrics=metrics, warm_ups=NoWarmUps())  # type: ignore[arg-type]  # eyes only look
     reading = asyncio.run(observe(eyes, asked, None, BEGIN)).readings["own"]
     assert isinstance(reading, Measured)
     assert (reading.slices != {}) is (slices is not None)

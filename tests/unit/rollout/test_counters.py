@@ -94,6 +94,24 @@ def test_a_preset_is_read_from_who_knows_it_best(
     assert (None if found is None else text_of(found).split("_")[0]) == (source and source.split("_")[0])
 
 
+@pytest.mark.parametrize("controller", [CONTOUR, ISTIO, OTHER, None])
+@pytest.mark.parametrize("runtime", [Runtime.MLSERVER, Runtime.CUSTOM])
+def test_how_answers_differ_the_comparator_alone_tells(runtime: Runtime, controller: str | None) -> None:
+    """
+    Whatever the gateway and the server; of the namespace's comparators, and of pairs that were compared.
+    """
+    found = template_of(preset("disagreement"), runtime, controller)
+    assert isinstance(found, CounterTemplate)
+    assert history_template(preset("disagreement"), runtime, controller) == found
+    assert (found.in_flight, found.tells_pods) == (None, False)
+    own = 'namespace="ml",revision="0123456789",pod=~"fraud-[0-9a-f]{9,10}.*"'
+    compared = f'{own},outcome=~"agree|disagree"'
+    assert arm_selectors(found, *WHERE) == ArmSelectors(
+        total=f"modelramp_comparator_pairs_total{{{compared}}}",
+        bad=f'modelramp_comparator_pairs_total{{{compared},outcome="disagree"}}',
+    )
+
+
 def text_of(template: Template) -> str:
     """
     The selector of all events.

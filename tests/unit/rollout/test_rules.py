@@ -4,7 +4,7 @@ The table, row by row: the smallest situation in which a row fires, and the near
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -37,14 +37,14 @@ from fakes.rollout import (
 from modelramp.api.action import Verb
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.scalars import Share
-from modelramp.api.status import OtherStatus, Status, VerdictName
-from modelramp.api.vocabulary import Phase, Reason
+from modelramp.api.status import Condition, OtherStatus, Status, VerdictName
+from modelramp.api.vocabulary import ConditionType, Phase, Reason
 from modelramp.rollout import actions, assess, conditions, decide, desired, ends, guards, memory, messages, overdue
 from modelramp.rollout.account import Account
 from modelramp.rollout.beside import OUTCOMES
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
-from modelramp.rollout.observed import Drain, Measured, NoData, WarmUpReading
+from modelramp.rollout.observed import Comparator, Drain, Measured, NoData, WarmUpReading
 from modelramp.rollout.rules import RULES, first_match
 
 ENDED = (Phase.FAILED, Phase.REPORTED)
@@ -176,6 +176,21 @@ def rollbacks() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def uncompared(seconds: float) -> dict[str, Any]:
+    """
+    A shadow step whose comparator has had no ready endpoint for so long.
+    """
+    said = Condition(
+        type=ConditionType.COMPARATOR_NOT_READY, status="True", reason=Reason.COMPARATOR_NOT_READY, message="",
+        last_transition_time=ago(seconds), observed_generation=7,
+    )  # fmt: skip
+    mirrored = step("5").model_copy(update={"traffic": Share("0%"), "mirror": Share("100%")})
+    return {
+        "remembered": {"step": mirrored, "conditions": (said,)}, "route": route(BACK),
+        "sections": {"strategy": {"shadow": {"soak": "2m", "compare": {}}}},
+    }  # fmt: skip
+
+
 def beginnings() -> Iterator[Case]:
     """
     The rows that begin a revision, give one up for another, or find that there is nothing to begin.
@@ -295,6 +310,12 @@ def steps() -> Iterator[Case]:
         instead="last_step_passed",
         remembers={"rejected": [("2", Reason.SHADOW_REPORTED)]},
     )  # fmt: skip
+    yield Case(
+        title="the comparator has had no ready endpoint for ten minutes, not a second less",
+        guard="comparator_overdue", to=Phase.PAUSED, reason=Reason.COMPARATOR_NOT_READY,
+        fires=world(Phase.PROGRESSING, **uncompared(600)),
+        near=world(Phase.PROGRESSING, **uncompared(599)),
+    )  # fmt: skip
     blind = (verdict(VerdictName.NO_DATA, message="no series"),)
     yield Case(
         title="the hour of the step is over and metrics are missing, not a second earlier",
@@ -380,6 +401,17 @@ def resumptions() -> Iterator[Case]:
         fires=world(Phase.PAUSED, remembered=contested, route=route(shares)),
         near=world(Phase.PAUSED, remembered=contested, route=route(shares, contested_by="flux")),
         remembers={"step": afresh},
+    )  # fmt: skip
+    back = Comparator(ready=1, hash=None)
+    unready = {
+        **uncompared(900),
+        "remembered": {**uncompared(900)["remembered"], "reason": Reason.COMPARATOR_NOT_READY},
+    }
+    yield Case(
+        title="the comparator is ready, and not only there", **lifted,
+        fires=world(Phase.PAUSED, **unready, comparators={rev("2"): back}),
+        near=world(Phase.PAUSED, **unready, comparators={rev("2"): replace(back, ready=0)}),
+        remembers={"step": ("1/4", "0%", "now", ago(180))},
     )  # fmt: skip
     retry = {ANNOTATION_RETRY: "once"}
     yield Case(
@@ -892,11 +924,12 @@ def test_only_rollbacks_reject_and_only_endings_promote() -> None:
 
 def test_reasons_of_rows_stand_before_those_of_conditions() -> None:
     """
-    In the vocabulary, the reasons a rule can give come first; a route conflict is both.
+    In the vocabulary, the reasons a rule can give come first; a route conflict is both, and so is a
+    comparator that is not ready.
     """
     order = list(Reason)
     first_of_conditions = order.index(Reason.ACCEPTED)
-    of_rules = {rule.because for rule in RULES} - {Reason.ROUTE_CONFLICT}
+    of_rules = {rule.because for rule in RULES} - {Reason.ROUTE_CONFLICT, Reason.COMPARATOR_NOT_READY}
     left_to_people = {Reason.ROLLBACK_RECOMMENDED}  # made of the rows of rollbacks, see degrees
     assert of_rules | left_to_people | {Reason.WAITING} == set(order[:first_of_conditions])
 

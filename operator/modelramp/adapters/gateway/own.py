@@ -6,7 +6,7 @@ from itertools import product
 
 from modelramp.adapters.gateway.acceptance import acceptance_of, controller_of, controllers_of
 from modelramp.adapters.gateway.forms import RouteForm
-from modelramp.adapters.gateway.reading import cohort_in, mirrors_in, shares_in
+from modelramp.adapters.gateway.reading import cohort_in, compared_in, mirrors_in, shares_in
 from modelramp.adapters.gateway.rendering import own_route
 from modelramp.adapters.gateway.weights import WHOLE
 from modelramp.adapters.kubernetes.owned import OwnedObjects
@@ -64,6 +64,7 @@ class OwnRoutes:
             acceptance=acceptance,
             shares=shares_in(route, key),
             mirrors=mirrors_in(route, key),
+            compared=compared_in(route, key),
             cohort=cohort_in(route, key),
             message=message,
             contested_by=objects.contested_by(key, route),

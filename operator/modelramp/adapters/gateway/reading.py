@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from modelramp.adapters.gateway.rendering import MIRROR
 from modelramp.adapters.gateway.weights import WHOLE, shares_of
-from modelramp.api.names import workload_name
+from modelramp.api.names import COMPARATOR_SUFFIX, workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import CohortRoute
 
@@ -107,5 +107,16 @@ def mirrors_in(route: Document, key: Key) -> dict[str, Decimal]:
             mirror = one.get("requestMirror") if one.get("type") == MIRROR else None
             revision = _revision(mirror["backendRef"]["name"], key) if mirror else None
             if mirror and revision and _copied(mirror) > 0:
+                revision = revision.removesuffix(COMPARATOR_SUFFIX)
                 mirrors[revision] = max(_copied(mirror), mirrors.get(revision, Decimal(0)))
     return mirrors
+
+
+def compared_in(route: Document, key: Key) -> frozenset[str]:
+    """
+    The revisions whose copies go to their comparator, or some of them.
+    """
+    filters = [one for rule in rules_of(route) for one in _filters(rule) if one.get("type") == MIRROR]
+    names = (one["requestMirror"]["backendRef"]["name"] for one in filters if _copied(one["requestMirror"]) > 0)
+    found = (_revision(name, key) for name in names if name.endswith(COMPARATOR_SUFFIX))
+    return frozenset(revision.removesuffix(COMPARATOR_SUFFIX) for revision in found if revision)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from modelramp.adapters.gateway.forms import FORMS, RouteForm
 from modelramp.adapters.gateway.weights import WHOLE, places, weights_of
 from modelramp.adapters.kubernetes.ownership import common_labels, owner_reference
-from modelramp.api.names import workload_name
+from modelramp.api.names import comparator_name, workload_name
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import GatewayApi, MLModelDeploymentSpec, ParentRef
 from modelramp.ports import Owner
@@ -63,8 +63,18 @@ def mirrored(percent: Decimal) -> Fields:
     return {"fraction": {"numerator": int(percent * scale), "denominator": 100 * scale}}
 
 
-def _mirror(owner: Owner, revision: str, percent: Decimal) -> Fields:
-    return {"type": MIRROR, "requestMirror": {"backendRef": _service(owner, revision), **mirrored(percent)}}
+def _copied(owner: Owner, revision: str, *, compared: bool) -> Fields:
+    """
+    Whom copies go to: the revision's Service, or its comparator's.
+    """
+    if not compared:
+        return _service(owner, revision)
+    return {**_service(owner, revision), "name": comparator_name(owner.key.name, revision)}
+
+
+def _mirror(owner: Owner, revision: str, percent: Decimal, *, compared: bool) -> Fields:
+    backend = _copied(owner, revision, compared=compared)
+    return {"type": MIRROR, "requestMirror": {"backendRef": backend, **mirrored(percent)}}
 
 
 def _match(form: RouteForm, gateway: GatewayApi, cohort: CohortRoute | None) -> Fields:
@@ -88,7 +98,10 @@ def _rules(form: RouteForm, owner: Owner, gateway: GatewayApi, effect: SetTraffi
         backends = [{**_service(owner, effect.cohort.revision), "weight": 1}]
         yield {**_rule(form, gateway, _match(form, gateway, effect.cohort)), "backendRefs": backends}
     weights = weights_of(effect.shares)
-    filters = [_mirror(owner, revision, percent) for revision, percent in sorted(effect.mirrors.items())]
+    filters = [
+        _mirror(owner, revision, percent, compared=revision in effect.compared)
+        for revision, percent in sorted(effect.mirrors.items())
+    ]
     yield {
         **_rule(form, gateway, _match(form, gateway, None)),
         **({"filters": filters} if filters else {}),

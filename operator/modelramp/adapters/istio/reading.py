@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from modelramp.api.names import ANNOTATION_HEADER, workload_name
+from modelramp.api.names import ANNOTATION_HEADER, COMPARATOR_SUFFIX, workload_name
 from modelramp.ports import Document, Key
 from modelramp.rollout.observed import Acceptance, CohortRoute
 
@@ -102,8 +102,19 @@ def mirrors_in(virtual: Document, key: Key) -> dict[str, Decimal]:
         for destination, percent in _copies(rule):
             revision = _revision(destination, key)
             if revision is not None and percent > NOTHING:
+                revision = revision.removesuffix(COMPARATOR_SUFFIX)
                 mirrors[revision] = max(percent, mirrors.get(revision, NOTHING))
     return mirrors
+
+
+def compared_in(virtual: Document, key: Key) -> frozenset[str]:
+    """
+    The revisions whose copies go to their comparator, or some of them.
+    """
+    copies = (one for rule in rules_of(virtual) for one in _copies(rule))
+    found = (_revision(destination, key) for destination, percent in copies if percent > NOTHING)
+    ending = COMPARATOR_SUFFIX
+    return frozenset(name.removesuffix(ending) for name in found if name is not None and name.endswith(ending))
 
 
 def acceptance_of(virtual: Document) -> Verdict:

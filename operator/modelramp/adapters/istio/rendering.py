@@ -9,7 +9,7 @@ from typing import Any, Final
 from modelramp.adapters.kubernetes.ownership import common_labels, owner_reference
 from modelramp.adapters.kubernetes.resources import VIRTUAL_SERVICES
 from modelramp.api.document import traffic_hash
-from modelramp.api.names import ANNOTATION_HEADER, ANNOTATION_TRAFFIC, workload_name
+from modelramp.api.names import ANNOTATION_HEADER, ANNOTATION_TRAFFIC, comparator_name, workload_name
 from modelramp.api.scalars import Duration
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Owner, RefusedError
@@ -57,7 +57,15 @@ def _cohort_rule(owner: Owner, cohort: CohortRoute, timeout: Fields) -> Fields:
     }
 
 
-def _mirror(owner: Owner, mirrors: Mapping[str, Decimal]) -> Fields:
+def _target(owner: Owner, revision: str, compared: frozenset[str]) -> Fields:
+    """
+    Where the revision's copies go: to its comparator, or straight to it.
+    """
+    target = _destination(owner, revision)
+    return {**target, "host": comparator_name(owner.key.name, revision)} if revision in compared else target
+
+
+def _mirror(owner: Owner, mirrors: Mapping[str, Decimal], compared: frozenset[str]) -> Fields:
     """
     Copies of the requests that go by share; their answers are dropped. A single revision stands in the older field,
     which every Istio has.
@@ -66,9 +74,9 @@ def _mirror(owner: Owner, mirrors: Mapping[str, Decimal]) -> Fields:
         return {}
     if len(mirrors) == 1:
         ((revision, percent),) = mirrors.items()
-        return {"mirror": _destination(owner, revision), "mirrorPercentage": {"value": float(percent)}}
+        return {"mirror": _target(owner, revision, compared), "mirrorPercentage": {"value": float(percent)}}
     copies = [
-        {"destination": _destination(owner, revision), "percentage": {"value": float(percent)}}
+        {"destination": _target(owner, revision, compared), "percentage": {"value": float(percent)}}
         for revision, percent in sorted(mirrors.items())
     ]
     return {"mirrors": copies}
@@ -91,7 +99,7 @@ def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffi
             {"destination": _destination(owner, revision), "weight": _weight(effect.shares[revision])}
             for revision in sorted(effect.shares)
         ],
-        **_mirror(owner, effect.mirrors),
+        **_mirror(owner, effect.mirrors, effect.compared),
         **timeout,
     }
     header = {ANNOTATION_HEADER: cohort.header} if cohort is not None else {}

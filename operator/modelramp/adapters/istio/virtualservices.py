@@ -4,7 +4,7 @@ The VirtualService that splits traffic between revisions. It has the object's na
 
 from typing import Final
 
-from modelramp.adapters.istio.reading import acceptance_of, cohort_in, mirrors_in, shares_in
+from modelramp.adapters.istio.reading import acceptance_of, cohort_in, compared_in, mirrors_in, shares_in
 from modelramp.adapters.istio.rendering import virtual_service
 from modelramp.adapters.kubernetes.owned import OwnedObjects
 from modelramp.adapters.kubernetes.resources import VIRTUAL_SERVICES, Kind
@@ -42,6 +42,7 @@ class VirtualServices:
             acceptance=acceptance,
             shares=shares_in(virtual, key),
             mirrors=mirrors_in(virtual, key),
+            compared=compared_in(virtual, key),
             cohort=cohort_in(virtual, key),
             message=message,
             contested_by=self._virtual.contested_by(key, virtual),

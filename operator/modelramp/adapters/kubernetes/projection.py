@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modelramp.adapters.kubernetes.resources import Kind
-from modelramp.api.names import ANNOTATION_CONFIG, ANNOTATION_RESTART, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.api.names import (
+    ANNOTATION_COMPARE,
+    ANNOTATION_CONFIG,
+    ANNOTATION_RESTART,
+    LABEL_COMPARED,
+    LABEL_DEPLOYMENT,
+    LABEL_REVISION,
+    LABEL_ROLE,
+)
 from modelramp.api.vocabulary import GROUP
 from modelramp.ports import Document
 
@@ -32,7 +40,7 @@ _METADATA: Final = (
     "deletionTimestamp",
     "ownerReferences",
 )
-_LABELS: Final = (LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, LABEL_SERVICE)
+_LABELS: Final = (LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE, LABEL_COMPARED, LABEL_SERVICE)
 _CONTAINER_STATES: Final = ("name", "restartCount", "state", "lastState")
 
 
@@ -75,8 +83,8 @@ def _deployment(body: Document) -> Document:
         template["metadata"] = {"annotations": mark}
     status = _some(body.get("status"), ("observedGeneration", "replicas"))
     kept = _kept(body, spec={**_some(spec, ("replicas",)), "template": template}, status=status)
-    config = _some(body["metadata"].get("annotations"), (ANNOTATION_CONFIG,))
-    return {**kept, "metadata": {**kept["metadata"], "annotations": config}}
+    notes = _some(body["metadata"].get("annotations"), (ANNOTATION_CONFIG, ANNOTATION_COMPARE))
+    return {**kept, "metadata": {**kept["metadata"], "annotations": notes}}
 
 
 def _pod(body: Document) -> Document:

@@ -6,7 +6,14 @@ as CEL, so that `kubectl apply` refuses the object, and here, so that a file can
 proves on random documents that both agree.
 """
 
-from modelramp.api.spec.abilities import ISTIO_WHOLE_PERCENTS, SERVICE_COPIES_NOTHING, SERVICE_READS_NO_HEADER
+from modelramp.api.spec.abilities import (
+    DISAGREEMENT_COMPARED,
+    HTTP_COMPARED_ONLY,
+    ISTIO_WHOLE_PERCENTS,
+    SERVICE_COPIES_NOTHING,
+    SERVICE_READS_NO_HEADER,
+    compared,
+)
 from modelramp.api.spec.analysis import (
     INTERVAL_TOO_SHORT,
     LOOK_BACK_RANGE,
@@ -43,6 +50,14 @@ from modelramp.api.spec.capacity import (
     ConfigReference,
     Drain,
     Surge,
+)
+from modelramp.api.spec.compare import (
+    CONTROL_RANGE,
+    SAMPLE_ABOVE_ZERO,
+    TIMEOUT_RANGE,
+    TOLERANCE_OF_NUMBERS,
+    Compare,
+    Comparison,
 )
 from modelramp.api.spec.fields import (
     DNS_LABEL,
@@ -83,6 +98,7 @@ from modelramp.api.spec.others import (
     OTHER_NAMES_ONCE,
     OTHERS_DIFFER,
     OTHERS_NEED_FULL,
+    OTHERS_NOT_COMPARED,
     OtherCandidate,
 )
 from modelramp.api.spec.serving import (
@@ -142,6 +158,8 @@ __all__ = [
     "BLAST_RADIUS_RANGE",
     "BY_USE_CASE",
     "CONFIG_ONCE",
+    "CONTROL_RANGE",
+    "DISAGREEMENT_COMPARED",
     "DNS_LABEL",
     "DNS_NAME",
     "DRAIN_RANGE",
@@ -153,6 +171,7 @@ __all__ = [
     "GAUGE_OF_PODS",
     "GROWTH_ABOVE_ZERO",
     "HOSTNAME",
+    "HTTP_COMPARED_ONLY",
     "INTERVAL_TOO_SHORT",
     "ISTIO_WHOLE_PERCENTS",
     "LIMIT_RANGE",
@@ -168,6 +187,7 @@ __all__ = [
     "ORIGIN_NEEDS_PRESET",
     "OTHERS_DIFFER",
     "OTHERS_NEED_FULL",
+    "OTHERS_NOT_COMPARED",
     "OTHER_IS_CANDIDATE",
     "OTHER_NAMES_ONCE",
     "OWN_ROUTE_ONLY",
@@ -175,6 +195,7 @@ __all__ = [
     "RATES_ONLY",
     "RECREATE_WHOLE",
     "RUNTIME_PORTS",
+    "SAMPLE_ABOVE_ZERO",
     "SERVICE_COPIES_NOTHING",
     "SERVICE_READS_NO_HEADER",
     "SHARES_ONLY",
@@ -184,6 +205,8 @@ __all__ = [
     "STEPS_ASCEND",
     "STEP_ABOVE_ZERO",
     "STEP_METRICS_KNOWN",
+    "TIMEOUT_RANGE",
+    "TOLERANCE_OF_NUMBERS",
     "UNIQUE_METRICS",
     "VERSION_LABEL",
     "AbsentNulls",
@@ -201,6 +224,8 @@ __all__ = [
     "CanaryStep",
     "Capacity",
     "Cohort",
+    "Compare",
+    "Comparison",
     "ConfigMapKey",
     "ConfigReference",
     "Container",
@@ -252,4 +277,5 @@ __all__ = [
     "WarmUp",
     "WarmUpBody",
     "Weekday",
+    "compared",
 ]

@@ -25,9 +25,10 @@ class MetricPreset(StrEnum):
     TTFT = "ttft"
     ITL = "itl"
     QUEUE_TIME = "queue-time"
+    DISAGREEMENT = "disagreement"
 
 
-RATE_PRESETS: Final = frozenset({MetricPreset.ERRORS, MetricPreset.ABORTS})
+RATE_PRESETS: Final = frozenset({MetricPreset.ERRORS, MetricPreset.ABORTS, MetricPreset.DISAGREEMENT})
 """Presets that are a share of bad events; the others are durations in buckets."""
 
 
@@ -85,7 +86,7 @@ Selector = Annotated[
 class RatioMetric(ApiModel):
     """
     Bad events of all events, as two selectors of counters. `$arm` stands for the label matchers of a revision's pods;
-    `${namespace}`, `${service}` and `${revision}` for its names.
+    `${namespace}`, `${deployment}`, `${service}` and `${revision}` for its names.
     """
 
     bad: Selector = Field(description="Selector of the counters of bad events.")
@@ -188,8 +189,8 @@ _POSITIVE: Final = rules(("duration(self) > duration('0s')", SPAN_ABOVE_ZERO))
 
 ONE_METRIC_FORM: Final = "give exactly one of preset, ratio, histogram and gauge"
 FORM_NEEDS_NAME: Final = "a ratio, histogram or gauge of your own needs a name"
-ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset"
-RATES_ONLY: Final = "against belongs to a ratio, or to the presets errors and aborts"
+ORIGIN_NEEDS_PRESET: Final = "origin belongs to a preset, and not to disagreement, which the comparator alone tells"
+RATES_ONLY: Final = "against belongs to a ratio, or to the presets errors, aborts and disagreement"
 DURATIONS_ONLY: Final = (
     "quantile, mayGrow, below and threshold belong to a histogram, or to a preset of durations; mayGrow also to a gauge"
 )
@@ -199,7 +200,7 @@ ONE_QUESTION: Final = (
     "ask one thing of durations: quantile with mayGrow, quantile with below, or threshold; "
     "absent: quantile 0.99 may grow by 20%"
 )
-_RATE_IN_CEL: Final = "(has(self.ratio) || (has(self.preset) && self.preset in ['aborts', 'errors']))"
+_RATE_IN_CEL: Final = "(has(self.ratio) || (has(self.preset) && self.preset in ['aborts', 'disagreement', 'errors']))"
 _ASKED_IN_CEL: Final = "(has(self.quantile) || has(self.mayGrow) || has(self.below) || has(self.threshold))"
 _GAUGE_IN_CEL: Final = "!has(self.gauge) || !(has(self.quantile) || has(self.below) || has(self.threshold))"
 _QUESTION_IN_CEL: Final = (
@@ -221,7 +222,7 @@ class Metric(ApiModel):
                 ONE_METRIC_FORM,
             ),
             ("has(self.preset) || has(self.name)", FORM_NEEDS_NAME),
-            ("!has(self.origin) || has(self.preset)", ORIGIN_NEEDS_PRESET),
+            ("!has(self.origin) || has(self.preset) && self.preset != 'disagreement'", ORIGIN_NEEDS_PRESET),
             (f"!has(self.against) || {_RATE_IN_CEL}", RATES_ONLY),
             (f"!{_ASKED_IN_CEL} || !{_RATE_IN_CEL}", DURATIONS_ONLY),
             (_GAUGE_IN_CEL, GAUGE_GROWS),
@@ -271,7 +272,7 @@ class Metric(ApiModel):
             raise ValueError(ONE_METRIC_FORM)
         if self.preset is None and self.name is None:
             raise ValueError(FORM_NEEDS_NAME)
-        if self.origin is not None and self.preset is None:
+        if self.origin is not None and self.preset in {None, MetricPreset.DISAGREEMENT}:
             raise ValueError(ORIGIN_NEEDS_PRESET)
         return self
 

@@ -17,6 +17,14 @@ OTHER_IS_CANDIDATE: Final = "spec.strategy.shadow.others: one names the model of
 OTHERS_NEED_FULL: Final = (
     "spec.strategy.shadow.others needs serving.capacity.surge: Full, since every candidate is there at full size"
 )
+OTHERS_NOT_COMPARED: Final = (
+    "give others or compare: answers are compared of one candidate at a time, and others are judged by what is counted"
+)
+OTHERS_NOT_COMPARED_RULE: Final = (
+    "!has(self.compare) || !has(self.others) || self.others.size() == 0",
+    OTHERS_NOT_COMPARED,
+)
+"""As CEL on the shadow run, with its message."""
 _HAS_OTHERS: Final = "has(self.strategy) && has(self.strategy.shadow) && has(self.strategy.shadow.others)"
 # By fields: to CEL, objects at different places of a schema are of different types.
 _ANOTHER_VERSION: Final = "o.model.version != self.model.version"

@@ -9,12 +9,15 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
+from modelramp.api.spec.compare import Compare
 from modelramp.api.spec.fields import DnsLabel
 from modelramp.api.spec.serving import WarmUp
 
 STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
 MIRROR_ABOVE_ZERO: Final = "the mirrored share must be above 0%"
 STAGE_SOAK_BELOW_DEADLINE: Final = "soak must be shorter than deadline, or the stage could never pass"
+STAGE_SOAK_RULE: Final = ("duration(self.soak) < duration(self.deadline)", STAGE_SOAK_BELOW_DEADLINE)
+"""As CEL on the stage, with its message."""
 
 
 def _above_zero(share: Share) -> Share:
@@ -62,14 +65,17 @@ class ShadowStage(ApiModel):
     A stage in which copies of live requests reach the candidate, before users do. Its answers are dropped.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(("duration(self.soak) < duration(self.deadline)", STAGE_SOAK_BELOW_DEADLINE))
-    )
+    model_config = ConfigDict(json_schema_extra=rules(STAGE_SOAK_RULE))
 
     mirror: Annotated[Share, AfterValidator(_above_zero_mirror)] = Field(
         default=Share("100%"),
         description="The share of requests that is copied, above 0%.",
         json_schema_extra=rules(("double(self.replace('%', '')) > 0.0", MIRROR_ABOVE_ZERO)),
+    )
+    compare: Compare | None = Field(
+        default=None,
+        description="How the candidate's answers are compared with stable's; absent: they are not, and copies go to "
+        "the candidate itself.",
     )
     soak: Duration = Field(default=Duration("10m"), description="The least time of the stage.")
     deadline: Duration = Field(

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from modelramp.api import identity
 from modelramp.api.base import ApiModel, rules
-from modelramp.api.spec.abilities import ABILITIES, obstacle
+from modelramp.api.spec.abilities import ABILITIES, obstacle, uncomparable
 from modelramp.api.spec.analysis import Analysis
 from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
 from modelramp.api.spec.automation import Automation
@@ -138,6 +138,7 @@ class MLModelDeploymentSpec(ApiModel):
         if beyond_shares(self.traffic, self.strategy, self.use_case):
             raise ValueError(SHARES_ONLY)
         found = obstacle(self.traffic, self.strategy, self.use_case)
+        found = found or uncomparable(self.traffic, self.strategy, self.analysis.metrics)
         if found is not None:
             raise ValueError(found)
         return self

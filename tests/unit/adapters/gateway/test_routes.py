@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from modelramp.adapters.gateway.reading import cohort_in, mirrors_in, shares_in
+from modelramp.adapters.gateway.reading import cohort_in, compared_in, mirrors_in, shares_in
 from modelramp.adapters.gateway.rendering import gateway_duration, mirrored, own_route
 from modelramp.adapters.kubernetes.owned import contested_by
 from modelramp.api.scalars import Duration
@@ -158,6 +158,8 @@ def mirror(name: str, **part: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of
         pytest.param([mirror("fraud-b", fraction={"numerator": 3})], {"b": "3"}, id="of a hundred"),
         pytest.param([mirror("fraud-b", percent=0)], {}, id="none"),
         pytest.param([mirror("theirs")], {}, id="to a stranger"),
+        pytest.param([mirror("fraud-b-cmp", percent=10)], {"b": "10"}, id="by the comparator"),
+        pytest.param([mirror("fraud-b-cmp", percent=10), mirror("fraud-b")], {"b": "100"}, id="both ways"),
         pytest.param([{"type": "URLRewrite", "urlRewrite": {}}], {}, id="another filter"),
         pytest.param([mirror("fraud-b", percent=10), mirror("fraud-c")], {"b": "10", "c": "100"}, id="several"),
         pytest.param([mirror("fraud-b", percent=10), mirror("fraud-b", percent=5)], {"b": "10"}, id="twice"),
@@ -211,3 +213,43 @@ def test_the_cohort_comes_first_and_nothing_of_it_is_copied() -> None:
         {"type": "RequestMirror", "requestMirror": {"backendRef": target, "percent": 10}},
     ]
     assert [one["weight"] for one in second["backendRefs"]] == [100, 0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        pytest.param([mirror("fraud-b-cmp")], {"b"}, id="all"),
+        pytest.param([mirror("fraud-b-cmp", percent=10)], {"b"}, id="a percentage"),
+        pytest.param([mirror("fraud-b-cmp", percent=0)], set(), id="none"),
+        pytest.param([mirror("fraud-b")], set(), id="straight"),
+        pytest.param([mirror("fraud-b"), mirror("fraud-c-cmp")], {"c"}, id="both ways"),
+        pytest.param([mirror("theirs-cmp")], set(), id="to a stranger"),
+        pytest.param([{"type": "URLRewrite", "urlRewrite": {}}], set(), id="another filter"),
+    ],
+)
+def test_copies_that_go_to_a_comparator_are_told_apart(filters: list[Any], expected: set[str]) -> None:
+    """
+    By the name of its Service.
+    """
+    assert compared_in(with_rules({"backendRefs": [backend("fraud-a", 1)], "filters": filters}), KEY) == expected
+
+
+@pytest.mark.parametrize("by_way", [True, False])
+def test_copies_are_written_to_the_comparator_or_to_the_revision(by_way: bool) -> None:  # noqa: FBT001 - a case
+    """
+    And read back as they were asked for; only the copies' way differs.
+    """
+    compared = frozenset({"b"}) if by_way else frozenset()
+    effect = SetTraffic(
+        shares={"a": Decimal(100), "b": Decimal(0)},
+        mirrors={"b": Decimal(10)},
+        compared=compared,
+        raises_exposure=True,
+    )
+    document = own_route(Owner(key=KEY, uid="u1"), SPEC, effect)
+    (rule,) = document["spec"]["rules"]
+    target = {"group": "", "kind": "Service", "name": "fraud-b-cmp" if by_way else "fraud-b", "port": 80}
+    assert rule["filters"] == [{"type": "RequestMirror", "requestMirror": {"backendRef": target, "percent": 10}}]
+    assert [one["name"] for one in rule["backendRefs"]] == ["fraud-a", "fraud-b"]
+    assert (mirrors_in(document, KEY), compared_in(document, KEY)) == (effect.mirrors, compared)
+    assert shares_in(document, KEY) == effect.shares

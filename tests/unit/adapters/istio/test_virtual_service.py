@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fakes.rollout import spec
 
-from modelramp.adapters.istio.reading import SILENT, acceptance_of, cohort_in, mirrors_in, shares_in
+from modelramp.adapters.istio.reading import SILENT, acceptance_of, cohort_in, compared_in, mirrors_in, shares_in
 from modelramp.adapters.istio.rendering import virtual_service
 from modelramp.adapters.kubernetes.projection import project
 from modelramp.adapters.kubernetes.resources import Kind
@@ -221,3 +221,27 @@ def test_what_istio_says(status: Mapping[str, Any] | None, acceptance: Acceptanc
     found, message = acceptance_of(document)
     assert found is acceptance
     assert said in message
+
+
+@pytest.mark.parametrize("by_way", [True, False])
+def test_copies_go_to_the_comparator_or_to_the_revision(by_way: bool) -> None:  # noqa: FBT001 - a case
+    """
+    And are read back as they were asked for, also where a stranger wrote the host in full.
+    """
+    compared = frozenset({B}) if by_way else frozenset()
+    document = rendered(effect("0", mirrors={B: Decimal("12.5")}, compared=compared))
+    (rule,) = document["spec"]["http"]
+    assert rule["mirror"] == {"host": f"fraud-{B}-cmp" if by_way else f"fraud-{B}", "port": {"number": 80}}
+    rule["mirror"]["host"] += ".ml.svc.cluster.local"
+    assert (mirrors_in(document, KEY), compared_in(document, KEY)) == ({B: Decimal("12.5")}, compared)
+
+
+def test_copies_to_others_are_compared_by_nobody() -> None:
+    """
+    Nor are those that get none.
+    """
+    others = virtual({"route": [to(f"fraud-{A}")], "mirror": {"host": "theirs-cmp"}})
+    none = virtual(
+        {"route": [to(f"fraud-{A}")], "mirror": {"host": f"fraud-{B}-cmp"}, "mirrorPercentage": {"value": 0}}
+    )
+    assert [compared_in(one, KEY) for one in (others, none)] == [frozenset(), frozenset()]
