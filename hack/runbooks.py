@@ -19,6 +19,8 @@ GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.ROLLED_BACK,
         Reason.SHADOW_REPORTED,
+        Reason.OTHER_HARMFUL,
+        Reason.OTHER_FAILED,
     ),
     "A rollout waits or went on without a verdict": (
         Reason.APPROVAL_NEEDED,

@@ -148,6 +148,16 @@ def _steps() -> st.SearchStrategy[list[Document]]:
     )
 
 
+def _others() -> st.SearchStrategy[list[Document]]:
+    """
+    Other candidates, none of them with the spec's own model.
+    """
+    models = st.lists(
+        _with({"version": _picked("w1", "w2", "w3")}), max_size=3, unique_by=lambda one: str(one["version"])
+    )
+    return models.map(lambda some: [{"name": f"o{number}", "model": model} for number, model in enumerate(some)])
+
+
 def _compare() -> st.SearchStrategy[Document]:
     """
     How answers are compared; a tolerance goes with numbers.
@@ -181,7 +191,8 @@ def _strategy() -> st.SearchStrategy[Document]:
         lambda both: {**both[0], **both[1]}
     )
     ends = {"onPassed": _picked("Report", "Promote"), "blastRadius": _picked(*RADII)}
-    run = _with(times, mirror=_picked(*SHARES), compare=_compare(), **ends) | _maybe(mirror=_picked(*SHARES), **ends)
+    run = _with(times, mirror=_picked(*SHARES), compare=_compare(), **ends)
+    run |= _maybe(mirror=_picked(*SHARES), others=_others(), **ends) | _with(times, others=_others(), **ends)
     others = {
         "progressDeadline": _picked(*DURATIONS),
         "scaleDownDelay": _picked(*DURATIONS),
@@ -286,6 +297,9 @@ def _able(spec: Document) -> Document:
         kinds = {name: {k: v for k, v in part.items() if k not in aside} for name, part in kinds.items()}
         spared = {name: part for name, part in spared.items() if name != "shadow"}
         spec = {name: part for name, part in spec.items() if name != "useCase"}
+    if "shadow" in spared and spec["serving"].get("capacity", {}).get("surge", "Full") != "Full":
+        alone = {name: part for name, part in spared["shadow"].items() if name != "others"}
+        spared = {**spared, "shadow": alone}
     return _comparable({**spec, "strategy": {**spared, **kinds}} if "strategy" in spec else spec)
 
 
@@ -362,6 +376,7 @@ _PLACES: Final[tuple[Path, ...]] = (
     ("spec", "strategy", "canary", "steps"),
     ("spec", "strategy", "canary", "cohort", "header"),
     ("spec", "strategy", "shadow", "mirror"),
+    ("spec", "strategy", "shadow", "others"),
     ("spec", "strategy", "shadow", "compare", "extract"),
     ("spec", "strategy", "shadow", "compare", "control"),
     ("spec", "strategy", "blueGreen", "steps"),

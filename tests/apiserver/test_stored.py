@@ -70,6 +70,24 @@ FULL_STATUS: Final[dict[str, Any]] = {
         }
     ],
     "evidence": [{"name": "errors", "state": {"v": 1, "log": [0.25, -1.5e-07], "since": {"a": None}}}],
+    "others": [
+        {
+            "name": "large",
+            "revision": "d",
+            "version": "9-large",
+            "since": AT,
+            "readySince": AT,
+            "readyPods": 2,
+            "warm": True,
+            "enteredAt": AT,
+            "inPlaceSince": AT,
+            "outcome": "Harmful",
+            "message": "large: version 9-large (d) is worse than allowed",
+            "decidedAt": AT,
+            "verdicts": [],
+            "evidence": [{"name": "errors", "state": {"v": 1, "log": [0.25]}}],
+        }
+    ],
     "replicas": 2,
     "selector": "modelramp.io/deployment=stored-by-tests",
     "history": [
@@ -79,6 +97,7 @@ FULL_STATUS: Final[dict[str, Any]] = {
             "outcome": "Promoted",
             "message": "",
             "evidence": ["errors: Passed, 0 of 50 against 1 of 950, harm 0.4 of 100"],
+            "others": ["large (version 9-large): Harmful: it is worse than allowed"],
             "actor": "ada",
             "strategy": "canary",
             "beganAt": AT,

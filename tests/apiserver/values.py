@@ -134,6 +134,19 @@ POOLS: Final[dict[str, tuple[Any, ...]]] = {
         [{"traffic": "5%", "metrics": ["Errors"]}],
         [{"traffic": "100%", "metrics": ["errors"] * 17}],
     ),
+    "others": (
+        [],
+        [{}],
+        [{"name": "a"}],
+        [{"name": "a", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "8"}}],
+        [{"name": "A", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "w9"}, "serving": {}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "a", "model": {"version": "w8"}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "b", "model": {"version": "w9"}}],
+        [{"name": "a", "model": {"version": "w9"}}, {"name": "b", "model": {"version": "w9", "uri": "s3://b"}}],
+        [{"name": f"o{number}", "model": {"version": f"w{number}"}} for number in range(4)],
+    ),
     "metrics": (
         [],
         [{}],
@@ -405,9 +418,16 @@ def fullest_of_others() -> tuple[Document, ...]:
         "stepDeadline": "1h",
     }
     hosted = {**blue_green, "preview": {"hostname": "preview.example.com"}}
-    strategies = (
-        {"blueGreen": blue_green},
-        {"blueGreen": hosted},
-        {"shadow": {**shadow, "onPassed": "Promote", "blastRadius": "1%"}},
+    others = [{"name": "large", "model": {"version": "9-large", "uri": "s3://models/fraud/9-large"}}]
+    run = {**shadow, "onPassed": "Promote", "blastRadius": "1%"}
+    several = {**{name: value for name, value in run.items() if name != "compare"}, "others": others}
+    spec = fullest()["spec"]
+    full = {**spec["serving"], "capacity": {**spec["serving"]["capacity"], "surge": "Full"}}
+    metrics = [metric for metric in spec["analysis"]["metrics"] if metric.get("preset") != "disagreement"]
+    alone = {"serving": full, "analysis": {**spec["analysis"], "metrics": metrics}}
+    return (
+        {**fullest(), "spec": {**spec, "strategy": {"blueGreen": blue_green}}},
+        {**fullest(), "spec": {**spec, "strategy": {"blueGreen": hosted}}},
+        {**fullest(), "spec": {**spec, "strategy": {"shadow": run}}},
+        {**fullest(), "spec": {**spec, "strategy": {"shadow": several}, **alone}},
     )
-    return tuple({**fullest(), "spec": {**fullest()["spec"], "strategy": one}} for one in strategies)

@@ -87,6 +87,19 @@ async def test_copies_come_back_exactly_as_given(cluster: World, percent: str) -
     assert cluster.routes.state(owner.key).mirrors == {}
 
 
+async def test_copies_for_several_come_back_each_as_given(cluster: World) -> None:
+    """One after the other goes, and the rest stays."""
+    owner = await owner_of(cluster)
+    every = {CANDIDATE: Decimal(100), "third": Decimal(100), "fourth": Decimal(100)}
+    for mirrors in (every, {CANDIDATE: Decimal(100), "fourth": Decimal(100)}, {CANDIDATE: Decimal(100)}, {}):
+        wanted = SetTraffic(shares=shares("0"), mirrors=mirrors, raises_exposure=mirrors == every)
+        await cluster.routes.set_traffic(owner, parsed(SPEC), wanted)
+        await cluster.accept(owner.key)
+        await cluster.catch_up()
+        state = cluster.routes.state(owner.key)
+        assert (state.shares, state.mirrors) == (shares("0"), mirrors)
+
+
 async def test_the_way_of_copies_comes_back_as_given(cluster: World) -> None:
     """By the revision's comparator or straight to it; the percentage is the same."""
     owner = await owner_of(cluster)

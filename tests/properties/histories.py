@@ -33,6 +33,7 @@ from modelramp.rollout.needs import due
 from modelramp.rollout.observed import (
     Acceptance,
     Arm,
+    Beside,
     CohortRoute,
     Drain,
     HostRoute,
@@ -44,6 +45,7 @@ from modelramp.rollout.observed import (
     Unavailable,
     WarmUpReading,
 )
+from modelramp.rollout.others import each_beside
 from modelramp.rollout.plan import (
     DeleteWorkload,
     Effect,
@@ -78,8 +80,14 @@ NAMED_WAITS: Final = frozenset(
     }
 )
 DEGREES: Final = ("Full", "Full", "Full", "Partial", "Assist", "Shadow", "HumanOnly")
+OTHER_VERSIONS: Final = range(11, 15)
 BY_PEOPLE: Final = frozenset(finding.__name__ for finding in ASKED_FOR)
 AT_REST: Final = frozenset({Phase.STABLE, Phase.FAILED, Phase.REPORTED, Phase.PENDING})
+
+
+def _others(*versions: int) -> list[dict[str, Any]]:
+    return [{"name": f"o{version}", "model": {"version": str(version)}} for version in versions]
+
 
 _STAGE: Final = {"mirror": "50%", "soak": "10s", "deadline": "90s"}
 STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -108,6 +116,8 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "report": {"shadow": _STAGE},
     "shadow": {"shadow": {**_STAGE, "onPassed": "Promote"}},
+    "others": {"shadow": {**_STAGE, "others": _others(11, 12, 13)}},
+    "other others": {"shadow": {**_STAGE, "mirror": "100%", "onPassed": "Promote", "others": _others(13, 14)}},
 }  # fmt: skip
 
 
@@ -244,6 +254,9 @@ class History:
         self.fates = {
             version: draw.choice(["good", "good", "good", "fails", "crashes", "never ready"]) for version in range(2, 6)
         }
+        self.fates |= {
+            version: draw.choice(["good", "good", "fails", "crashes", "never ready"]) for version in range(11, 15)
+        }
         self.now = 0.0
         self.version = 1
         self.loads: dict[str, Load] = {}
@@ -302,14 +315,22 @@ class History:
         """
         Blocks of many requests, so that a few decide.
         """
+        return self._read(Situation(deployment=deployment, status=deployment.status, observed=seen, now=now))
+
+    def readings_of_others(self, deployment: MLModelDeployment, seen: Observed, now: datetime) -> Mapping[str, Beside]:
+        """
+        The same of each of the other candidates, by revision.
+        """
         asked = Situation(deployment=deployment, status=deployment.status, observed=seen, now=now)
+        return {other.revision: Beside(readings=self._read(one)) for other, one in each_beside(asked)}
+
+    def _read(self, asked: Situation) -> Mapping[str, Reading]:
         found: dict[str, Reading] = {}
         for metric, window in due(asked):
             if not self.metrics_up:
                 found[metric.title] = Unavailable("away")
                 continue
-            candidate = deployment.status.candidate
-            load = self.loads.get(candidate.revision) if candidate else None
+            load = self.loads.get(asked.candidate) if asked.candidate else None
             share = float(asked.step_percent / 100) or float((asked.step.mirror if asked.step else NOTHING) / 100)
             total = 4000 * (window.until - window.after).total_seconds() / 5
             mine = total * share
@@ -334,7 +355,8 @@ class History:
         status = self.versions[-1 - behind]
         now = BEGIN + timedelta(seconds=int(self.now + skew))
         deployment, seen = self.deployment(status), self.observed()
-        seen = replace(seen, readings=self.readings(deployment, seen, now))
+        others = self.readings_of_others(deployment, seen, now)
+        seen = replace(seen, readings=self.readings(deployment, seen, now), others=others)
         after, rule = transition(deployment, seen, now)
         effects = difference(after)
         self._check_decision(deployment, after, rule, effects, skew)
@@ -367,10 +389,11 @@ class History:
     def _carry_out(self, effect: Effect, s: Situation) -> None:
         match effect:
             case EnsureWorkload():
-                fate = "good" if self.version == 1 else self.fates[self.version]
+                version = int(effect.spec_in(s.spec).model.version)
+                fate = "good" if version == 1 else self.fates[version]
                 self.loads.setdefault(
                     effect.revision,
-                    Load(version=self.version, wanted=effect.replicas, role=str(effect.role), born=self.now, fate=fate),
+                    Load(version=version, wanted=effect.replicas, role=str(effect.role), born=self.now, fate=fate),
                 )
             case ScaleWorkload():
                 self._scale(effect)
@@ -398,6 +421,9 @@ class History:
     def _set_traffic(self, effect: SetTraffic, s: Situation) -> None:
         if sum(effect.shares.values()) != 100 or min(effect.shares.values()) < 0:
             self._fault(f"shares are no whole: {effect.shares}")
+        for name, percent in effect.shares.items():
+            if percent > 0 and self.loads[name].version in OTHER_VERSIONS:
+                self._fault(f"{name}, another candidate of a shadow run, gets a share")
         before = {name: self.route.given(name) for name in self.loads}
         real = self.route.real if self.now < self.route.follows_at else self._written()
         gone = self.route.host if self.route.host != effect.host else None
@@ -435,6 +461,16 @@ class History:
                 self._fault(f"{name} was rejected and gets more")
             if name == self.stopped and name != stable:
                 self._fault(f"{name} was stopped by a person and gets more")
+            if load.version in OTHER_VERSIONS and not self._takes_part(name):
+                self._fault(f"{name}, another candidate, gets copies and takes part in no run")
+
+    def _takes_part(self, name: str) -> bool:
+        """
+        The memory knows it as one of a run under way that nothing was decided against.
+        """
+        status = self.versions[-1]
+        known = {other.revision for other in status.others if other.outcome in {"Undecided", "Passed"}}
+        return name in known and status.phase in {Phase.PROGRESSING, Phase.PAUSED}
 
     def _check_decision(
         self,

@@ -24,6 +24,14 @@ def _is_unready(document: Fields) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "False" for condition in conditions)
 
 
+def version_of(container: Fields) -> str:
+    """
+    The model's version as the operator tells the pod.
+    """
+    told = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
+    return str(told["MODEL_VERSION"])
+
+
 class Pod:
     """
     A pod that runs: the address that the API server knows, and the server behind it.
@@ -46,6 +54,8 @@ class Kubelet:
         """By UID, from the server's start to its end."""
         self.ended: list[ModelServer | ComparatorProcess] = []
         """Servers of pods that are gone."""
+        self.failing: frozenset[str] = frozenset()
+        """Versions whose new servers fail every second request."""
         self.starts = True
         """False: new pods wait, and are not ready."""
         self.keeps_alive = True
@@ -113,7 +123,8 @@ class Kubelet:
         arguments = container.get("args") or [""]
         if arguments[0] == "comparator":
             return ComparatorProcess(arguments, self.port_of)
-        return ModelServer(container["image"].rpartition(":")[2], keeps_alive=self.keeps_alive)
+        version = version_of(container)
+        return ModelServer(version, fails=version in self.failing, keeps_alive=self.keeps_alive)
 
     async def _begin(self, document: Fields) -> None:
         pod = self.pods[document["metadata"]["uid"]]

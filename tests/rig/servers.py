@@ -14,14 +14,15 @@ PIECE_SECONDS: Final = 0.25
 
 class ModelServer:
     """
-    Answers everything with its version; a request with `?seconds=N` gets a stream of that length.
+    Answers everything with its version; a request with `?seconds=N` gets a stream of that length. One that `fails`
+    answers every second request with 500.
     """
 
-    def __init__(self, version: str, *, keeps_alive: bool = True) -> None:
+    def __init__(self, version: str, *, fails: bool = False, keeps_alive: bool = True) -> None:
         """
         One that does not keep connections alive closes each after its answer.
         """
-        self.version, self.keeps_alive = version, keeps_alive
+        self.version, self.fails, self.keeps_alive = version, fails, keeps_alive
         self.port = 0
         self.answered = 0
         """Requests answered so far, streams among them."""
@@ -73,6 +74,8 @@ class ModelServer:
         self.answered += 1
         self.mirrored += request.host.partition(":")[0].endswith("-shadow")
         headers = {VERSION_HEADER: self.version}
+        if self.fails and self.answered % 2 == 0:
+            return web.json_response({"error": "planted"}, headers=headers, status=500)
         seconds = float(request.query.get("seconds", "0"))
         if not seconds:
             answer = web.json_response({"version": self.version, "score": self._score(request)}, headers=headers)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from scenarios import stories_compared, stories_config, stories_evidence, stories_service
+from scenarios import stories_compared, stories_config, stories_evidence, stories_others, stories_service
 from scenarios.degrees import DEGREES
 from scenarios.parts import GPU, NEVER, Model
 from scenarios.world import World, spec_of
@@ -1093,6 +1093,7 @@ STORIES: Final[tuple[Story, ...]] = (
     shadow_loses_its_pods,
     canary_with_a_cohort,
     *stories_service.STORIES,
+    *stories_others.STORIES,
     *stories_compared.STORIES,
     *stories_config.STORIES,
     *DEGREES,

@@ -51,6 +51,8 @@ def _name(names: dict[str, str], deployment: MLModelDeployment, prefix: str) -> 
     same = [name for name in names.values() if name.rstrip("bcdefg") == f"{prefix}{deployment.spec.model.version}"]
     letter = "abcdefg"[len(same)] if same else ""
     names.setdefault(deployment.revision, f"{prefix}{deployment.spec.model.version}{letter}")
+    for revision, spec in deployment.others.items():
+        names.setdefault(revision, f"{prefix}{spec.model.version}")
 
 
 def lines(world: World) -> list[str]:
@@ -87,7 +89,11 @@ def ending(world: World) -> list[str]:
         for revision, (good, bad) in sorted(world.clients.answers.items(), key=lambda item: names[item[0]])
     ]
     status = world.deployment.status
-    past = [f"history: version {entry.version} {entry.outcome}: {entry.message}" for entry in status.history]
+    past = [
+        line
+        for entry in status.history
+        for line in (f"history: version {entry.version} {entry.outcome}: {entry.message}", *entry.others)
+    ]
     left = ", ".join(
         f"version {names[name]} x{load.wanted} {load.role}" for name, load in world.cluster.workloads.items()
     )

@@ -15,6 +15,7 @@ from modelramp.api.spec import MLModelDeploymentSpec, OnChange
 from modelramp.api.status import Status
 
 NOTHING: Final[Mapping[str, str]] = {}
+NO_OTHERS: Final[Mapping[str, MLModelDeploymentSpec]] = {}
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_TOO_LONG: Final = f"must be at most {MAX_NAME_LENGTH} characters, because revisions are named after it"
 NAME_SHAPE: Final = "must be a DNS label that begins with a letter, because Services are named after it"
@@ -87,6 +88,14 @@ class MLModelDeployment:
         """
         known = {**{one.config_map: one.hash for one in self.status.config}, **self.config}
         return {name: known[name] for name in self.followed if name in known}
+
+    @property
+    def others(self) -> Mapping[str, MLModelDeploymentSpec]:
+        """
+        The other candidates of a shadow run by their revisions, each as a spec of its own that has none beside it.
+        """
+        specs, contents = self.spec.others, self.contents
+        return {revision_of(spec, contents): spec for spec in specs} if specs else NO_OTHERS
 
     @property
     def traffic_hash(self) -> str:

@@ -5,15 +5,57 @@ It is the machine's only memory. Everything that can be observed again is not ke
 Fields of a newer version survive a round trip through an older one.
 """
 
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from modelramp.api.action import MAX_ID_LENGTH, ActionOutcome, Verb
 from modelramp.api.scalars import Share
-from modelramp.api.statusfields import Instant, Revision, StatusModel, Text, Version, Word
+from modelramp.api.trial import (
+    ATOMIC,
+    MAX_SHOWN_OTHERS,
+    ArmCounts,
+    CandidateStatus,
+    EvidenceState,
+    Instant,
+    OtherOutcome,
+    OtherStatus,
+    Revision,
+    StatusModel,
+    Text,
+    VerdictName,
+    VerdictStatus,
+    Version,
+    Word,
+)
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
+
+__all__ = [
+    "MAX_HISTORY",
+    "MAX_KEPT",
+    "MAX_REJECTED",
+    "MAX_SHOWN_METRICS",
+    "MAX_SHOWN_OTHERS",
+    "ActionStatus",
+    "ArmCounts",
+    "CandidateStatus",
+    "Condition",
+    "ConfigContent",
+    "EvidenceState",
+    "KeptRevision",
+    "OtherOutcome",
+    "OtherStatus",
+    "Outcome",
+    "Recommendation",
+    "Rejection",
+    "StableStatus",
+    "Status",
+    "StepStatus",
+    "TrafficStatus",
+    "UndoStatus",
+    "VerdictName",
+    "VerdictStatus",
+]
 
 MAX_HISTORY: Final = 10
 MAX_REJECTED: Final = 5
@@ -72,38 +114,6 @@ class Recommendation(StatusModel):
     at: Instant = Field(description="When it was made; the verdicts show what was counted since.")
 
 
-class CandidateStatus(StatusModel):
-    """
-    The revision on trial.
-    """
-
-    revision: Revision
-    version: Version
-    since: Instant = Field(description="When it was begun.")
-    ready_since: Instant | None = Field(
-        default=None, description="When it was first seen with all pods ready; absent: never."
-    )
-    ready_pods: int = Field(
-        default=0, ge=0, description="The most ready pods it has had: a loss is measured against them."
-    )
-    warm: bool = Field(default=False, description="The warm-up is done, or none was asked for.")
-    unready_since: Instant | None = Field(
-        default=None,
-        description="Since when it has had fewer ready pods than it needs, after having had them; absent: it has them.",
-    )
-
-
-class EvidenceState(StatusModel):
-    """
-    A metric's evidence, as the machine keeps it between two looks.
-    """
-
-    name: Word = Field(description="The metric's name.")
-    state: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
-        description="For the operator only: its form may change in any version."
-    )
-
-
 class Rejection(StatusModel):
     """
     A revision that is not begun again without a retry.
@@ -113,12 +123,11 @@ class Rejection(StatusModel):
     version: Version
     reason: Reason
     at: Instant = Field(description="When it was rejected.")
-    evidence: Annotated[
-        tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ] = Field(default=(), description="What a retry of it goes on with; of the latest rejection only.")
+    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=ATOMIC)] = Field(
+        default=(), description="What a retry of it goes on with; of the latest rejection only."
+    )
     claim: Word | None = Field(
-        default=None,
-        description="What that evidence is about, as a hash; on anything else it says nothing.",
+        default=None, description="What that evidence is about, as a hash; on anything else it says nothing."
     )
 
 
@@ -149,44 +158,6 @@ class TrafficStatus(StatusModel):
     observed: Share | None = Field(
         default=None, description="Share of counted requests in the present step; absent: none counted."
     )
-
-
-class VerdictName(StrEnum):
-    """
-    The opinion on one metric.
-    """
-
-    PASSED = "Passed"
-    FAILED = "Failed"
-    INCONCLUSIVE = "Inconclusive"
-    NO_DATA = "NoData"
-    UNAVAILABLE = "Unavailable"
-
-
-class ArmCounts(StatusModel):
-    """
-    What was counted of one revision in this rollout: `n` requests, `x` bad ones, as decimal strings.
-    """
-
-    n: Word = Field(description="Requests counted.")
-    x: Word = Field(description="Bad ones of them.")
-
-
-class VerdictStatus(StatusModel):
-    """
-    A metric's verdict with what it rests on.
-    """
-
-    name: Word = Field(description="The metric's name.")
-    verdict: VerdictName
-    evidence: Word = Field(description="Not-worse evidence reached, of what is needed, such as 3.1 of 20.")
-    harm: Word = Field(description="Harm evidence reached, of what rolls back, such as 0.4 of 100.")
-    candidate: ArmCounts
-    stable: ArmCounts
-    seconds_left: int | None = Field(
-        default=None, ge=0, description="Estimate until certified at present rates; absent: none."
-    )
-    message: Text = Field(default="", description="The verdict in words.")
 
 
 class ActionStatus(StatusModel):
@@ -222,6 +193,9 @@ class Outcome(StatusModel):
         default=(),
         description="By metric: last verdict, bad events of events of the candidate and of stable, and harm evidence.",
     )
+    others: Annotated[
+        tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=MAX_SHOWN_OTHERS, json_schema_extra=ATOMIC)
+    ] = Field(default=(), description="By other candidate of a shadow run: what became of it, and why.")
     actor: Word = Field(default="operator", description="Who asked for the outcome; operator: nobody, it followed.")
     strategy: Word | None = Field(
         default=None, description="The strategy, as the spec had it at the end; absent: not told."
@@ -254,9 +228,6 @@ class Condition(StatusModel):
     observed_generation: int = Field(ge=0, description="The metadata.generation it was found for.")
 
 
-_ATOMIC: Final = {"x-kubernetes-list-type": "atomic"}
-
-
 class Status(StatusModel):
     """
     The machine's memory and its face.
@@ -271,33 +242,40 @@ class Status(StatusModel):
     message: Text = Field(default="", description="The phase and its reason in words.")
     stable: StableStatus | None = None
     candidate: CandidateStatus | None = None
-    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=_ATOMIC)] = Field(
+    rejected: Annotated[tuple[Rejection, ...], Field(max_length=MAX_REJECTED, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The revisions rejected last; the newest is last."
     )
     step: StepStatus | None = None
     recommendation: Recommendation | None = None
     undo: UndoStatus | None = None
-    kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=_ATOMIC)] = Field(
+    kept: Annotated[tuple[KeptRevision, ...], Field(max_length=MAX_KEPT, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The revisions that undo can return to; the newest is last."
     )
-    config: Annotated[tuple[ConfigContent, ...], Field(max_length=8, json_schema_extra=_ATOMIC)] = Field(
+    config: Annotated[tuple[ConfigContent, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = Field(
         default=(), description="What the ConfigMaps that are part of the revision held when last seen."
     )
     traffic: TrafficStatus | None = None
     evidence_summary: Word | None = Field(
         default=None, description="The metric furthest from certification, such as 3.1/20."
     )
-    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+    verdicts: Annotated[tuple[VerdictStatus, ...], Field(max_length=10, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The verdict on each metric."
     )
-    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=_ATOMIC)] = Field(
+    evidence: Annotated[tuple[EvidenceState, ...], Field(max_length=10, json_schema_extra=ATOMIC)] = Field(
         default=(), description="The evidence on each metric, as the operator keeps it."
     )
-    retry_seen: Word | None = Field(default=None, description="The retry annotation's value that was last acted on.")
+    others: Annotated[tuple[OtherStatus, ...], Field(max_length=MAX_SHOWN_OTHERS, json_schema_extra=ATOMIC)] = Field(
+        default=(), description="The other candidates of a shadow run; the one decided last is last."
+    )
+    retry_seen: Word | None = Field(
+        default=None, description="The value of the retry annotation that was last acted on."
+    )
     action: ActionStatus | None = None
     replicas: int = Field(default=0, ge=0, description="Pods of the stable revision; for the scale subresource.")
-    selector: Text = Field(default="", description="Label selector of stable's pods; for the scale subresource.")
-    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=_ATOMIC)] = Field(
+    selector: Text = Field(
+        default="", description="Label selector of the stable revision's pods; for the scale subresource."
+    )
+    history: Annotated[tuple[Outcome, ...], Field(max_length=MAX_HISTORY, json_schema_extra=ATOMIC)] = Field(
         default=(), description="How past rollouts ended; the newest is last."
     )
     conditions: Annotated[

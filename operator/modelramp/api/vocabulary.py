@@ -109,6 +109,13 @@ class Reason(StrEnum):
     SHADOW_REPORTED = "ShadowReported"
     """The shadow run passed, and the spec asks for a report only: copies end, the candidate is removed, and its report
     stays in the history."""
+    OTHER_PASSED = "OtherPassed"
+    """Another candidate of the shadow run is certified; it gets copies until the run ends."""
+    OTHER_HARMFUL = "OtherHarmful"
+    """Another candidate of the shadow run is worse than allowed: its copies end and it is removed; the run goes on."""
+    OTHER_FAILED = "OtherFailed"
+    """Another candidate of the shadow run was not ready in time, crashed or lost its pods: it is removed; the run goes
+    on."""
     REVERTED = "Reverted"
     """The spec names the stable revision again; the candidate was taken out of traffic and removed."""
 

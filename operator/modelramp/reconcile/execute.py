@@ -58,7 +58,7 @@ async def _on_workloads(
 ) -> None:
     match effect:
         case EnsureWorkload():
-            await workloads.ensure(owner, spec, effect)
+            await workloads.ensure(owner, effect.other or spec, effect)
         case ScaleWorkload():
             await workloads.scale(owner, effect)
         case SetRole():

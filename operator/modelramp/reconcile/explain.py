@@ -32,6 +32,8 @@ WARNINGS: Final = frozenset(
         Reason.REJECTED_BY_REQUEST,
         Reason.ROLLBACK_RECOMMENDED,
         Reason.UNDO_REQUESTED,
+        Reason.OTHER_HARMFUL,
+        Reason.OTHER_FAILED,
         Reason.ROLLED_BACK,
     }
 )
@@ -53,6 +55,9 @@ ANSWERS: Final[dict[Reason, str]] = {
     Reason.APPROVAL_NEEDED: "Recommend",
     Reason.ROLLBACK_RECOMMENDED: "Recommend",
     Reason.RESTART_REQUESTED: "Restart",
+    Reason.OTHER_PASSED: "Certify",
+    Reason.OTHER_HARMFUL: "Remove",
+    Reason.OTHER_FAILED: "Remove",
 }
 """What is done where the phase does not tell it."""
 

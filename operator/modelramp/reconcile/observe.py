@@ -38,6 +38,7 @@ from modelramp.rollout.counters import ArmSelectors, BucketSelectors, GaugeSelec
 from modelramp.rollout.needs import DRAIN_WINDOW, needs
 from modelramp.rollout.observed import (
     AnotherStore,
+    Beside,
     Drain,
     Measured,
     NoData,
@@ -46,7 +47,7 @@ from modelramp.rollout.observed import (
     Unavailable,
     WarmUpReading,
 )
-from modelramp.rollout.questions import CounterQuestion, DrainQuestion, WarmUpQuestion
+from modelramp.rollout.questions import CounterQuestion, DrainQuestion, Needs, WarmUpQuestion
 
 RESETS_DROPPED: Final = "counters fell without a known restart of their pod: what they counted meanwhile is left out"
 ANOTHER_STORE: Final = (
@@ -235,6 +236,23 @@ async def _sent(eyes: Eyes, key: Key, question: WarmUpQuestion | None) -> WarmUp
         return WarmUpReading(sent=0, failed=0, p95_seconds=0.0, message=str(error))
 
 
+async def _beside(asker: _Asker, eyes: Eyes, key: Key, wanted: Needs, pods: PodTimes) -> Beside:
+    """
+    What is asked of a candidate, the run's own or another one: its readings, and its requests of the warm-up.
+    """
+    readings = await asyncio.gather(*(asker.reading(question, pods) for question in wanted.counters))
+    histories = {
+        question.name: await read_history(asker.series, question, Pods(born=pods.born, started=pods.started))
+        for question in wanted.histories  # one after the other: they are long, and once in a rollout
+    }
+    told = zip((question.name for question in wanted.counters), readings, strict=True)
+    return Beside(
+        readings={name: reading for name, reading in told if reading is not None},
+        histories=histories,
+        warm_up=await _sent(eyes, key, wanted.warm_up),
+    )
+
+
 async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None, now: datetime) -> Observed:
     """
     The world as one decision may see it: the cluster as last heard of, the metrics as they are now.
@@ -250,18 +268,16 @@ async def observe(eyes: Eyes, deployment: MLModelDeployment, refused: str | None
     wanted = needs(deployment, world, now)
     asker = _Asker(eyes.metrics, key.namespace, deployment.spec.analysis.prometheus)
     pods = eyes.workloads.pod_times(key)
-    readings = await asyncio.gather(*(asker.reading(question, pods) for question in wanted.counters))
-    histories = {
-        question.name: await read_history(asker.series, question, Pods(born=pods.born, started=pods.started))
-        for question in wanted.histories  # one after the other: they are long, and once in a rollout
-    }
+    own, *beside = await asyncio.gather(
+        *(_beside(asker, eyes, key, asked, pods) for asked in (wanted, *wanted.others.values()))
+    )
     drain = await asker.drained(wanted.drain, wanted.drain_at) if wanted.drain_at else None
-    told = zip((question.name for question in wanted.counters), readings, strict=True)
     return replace(
         world,
-        readings={name: reading for name, reading in told if reading is not None},
-        histories=histories,
+        readings=own.readings,
+        histories=own.histories,
         drain=drain,
-        warm_up=await _sent(eyes, key, wanted.warm_up),
+        warm_up=own.warm_up,
         smoke=await _sent(eyes, key, wanted.smoke),
+        others=dict(zip(wanted.others, beside, strict=True)),
     )

@@ -28,6 +28,7 @@ from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.account import Account
 from modelramp.rollout.alone import freeze, observe_alone
 from modelramp.rollout.baseline import baseline_verdict, count_stable
+from modelramp.rollout.beside import with_others
 from modelramp.rollout.capacity import candidate_size
 from modelramp.rollout.foresight import too_little_traffic
 from modelramp.rollout.guards import traffic_in_place
@@ -258,6 +259,14 @@ def _config(s: Situation) -> tuple[ConfigContent, ...]:
     return tuple(ConfigContent(config_map=name, hash=seen) for name, seen in s.deployment.contents.items())
 
 
+def _folded(s: Situation) -> Situation:
+    """
+    The situation with the candidate's health, its step and its evidence as they are after this look.
+    """
+    s = s.with_status(s.status.model_copy(update={"candidate": _candidate(s), "step": _step(s)}))
+    return s.with_status(s.status.model_copy(update=_judged(s)))
+
+
 def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> Situation:
     """
     The situation the rules are asked about.
@@ -265,18 +274,9 @@ def assess(deployment: MLModelDeployment, observed: Observed, now: datetime) -> 
     s = Situation(deployment=deployment, status=deployment.status, observed=observed, now=now)
     kept = kept_at_most(s.status.kept, s.spec.strategy.keep_revisions)
     s = s.with_status(
-        s.status.model_copy(
-            update={
-                "candidate": _candidate(s),
-                "step": _step(s),
-                "retry_seen": _retry(s),
-                "undo": _returning(s),
-                "kept": kept,
-                "config": _config(s),
-            }
-        )
+        s.status.model_copy(update={"retry_seen": _retry(s), "undo": _returning(s), "kept": kept, "config": _config(s)})
     )
-    return s.with_status(s.status.model_copy(update=_judged(s)))
+    return with_others(_folded(s), _folded)
 
 
 def traffic_status(s: Situation, wanted: Decimal) -> TrafficStatus | None:

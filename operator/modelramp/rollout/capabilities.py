@@ -6,7 +6,7 @@ is a table, of the gateways' own conformance reports (Gateway API v1.3 to v1.6) 
 sources. Exact header matches are a core feature, which all of them have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -37,6 +37,8 @@ class Capabilities:
     title: str
     """Its name, for people."""
     copies: Copies
+    several: bool = True
+    """It copies to several revisions at once."""
     timeouts: bool = True
     """It bounds the time of a request as the route says; else the spec's requestTimeout is without effect."""
 
@@ -54,10 +56,14 @@ GATEWAYS: Final[Mapping[str, Capabilities]] = {
     "gateway.nginx.org/nginx-gateway-controller": Capabilities(
         title="NGINX Gateway Fabric", copies=_PERCENT, timeouts=False
     ),
-    "networking.gke.io/gateway": Capabilities(title="GKE Gateway", copies=_PERCENT, timeouts=False),
-    "traefik.io/gateway-controller": Capabilities(title="Traefik", copies=_NONE, timeouts=False),
-    "konghq.com/gateway-operator": Capabilities(title="Kong Operator", copies=_NONE, timeouts=False),
-    "haproxy-ingress.github.io/controller": Capabilities(title="HAProxy Ingress", copies=_NONE, timeouts=False),
+    "networking.gke.io/gateway": Capabilities(title="GKE Gateway", copies=_PERCENT, several=False, timeouts=False),
+    "traefik.io/gateway-controller": Capabilities(title="Traefik", copies=_NONE, several=False, timeouts=False),
+    "konghq.com/gateway-operator": Capabilities(title="Kong Operator", copies=_NONE, several=False, timeouts=False),
+    "haproxy-ingress.github.io/controller": Capabilities(
+        title="HAProxy Ingress", copies=_NONE, several=False, timeouts=False
+    ),
+    # No gateway: the VirtualService itself, whose `mirrors` is a list
+    "istio.io/virtual-service": Capabilities(title="Istio's VirtualService", copies=_PERCENT),
 }
 """By the controller name of the GatewayClass."""
 
@@ -78,6 +84,28 @@ def cannot_copy(controller: str, percent: Decimal) -> str | None:
         return f"{title} cannot copy requests: choose a canary or blueGreen without a shadow stage"
     doubt = "copies all requests" if known is not None else "may copy all requests"
     return f"{title} {doubt} whatever the percentage: 100% is possible, {percent.normalize():f}% is not"
+
+
+def cannot_copy_to(controller: str, revisions: int) -> str | None:
+    """
+    Why the gateway cannot copy to so many revisions at once, and what helps; None: it can.
+
+    One that is not in the table is not believed to: it might copy to the first one only, which nothing would tell.
+    """
+    known = GATEWAYS.get(controller)
+    if revisions <= 1 or (known is not None and known.several):
+        return None
+    title = known.title if known is not None else f"the gateway's controller {controller}, which is not known,"
+    doubt = "copies" if known is not None else "may copy"
+    return f"{title} {doubt} requests to one revision only: leave the others out, or try them one after the other"
+
+
+def serves_already(others: Iterable[str], stable: str | None) -> str | None:
+    """
+    Which of the other candidates, by revision, cannot be tried, as it serves, with the field; None: none.
+    """
+    found = (number for number, revision in enumerate(others) if revision == stable)
+    return next((f"spec.strategy.shadow.others[{number}]: it is the revision that serves" for number in found), None)
 
 
 def _field(spec: MLModelDeploymentSpec) -> str:
@@ -116,4 +144,7 @@ def impossible(spec: MLModelDeploymentSpec, controller: str | None, *, can_compa
         return missing
     found = (cannot_copy(controller, step.mirror) for step in course_of(spec).steps)
     said = next((reason for reason in found if reason is not None), None)
-    return None if said is None else f"{_field(spec)}: {said}"
+    if said is not None:
+        return f"{_field(spec)}: {said}"
+    said = cannot_copy_to(controller, 1 + len(spec.others))
+    return None if said is None else f"spec.strategy.shadow.others: {said}"

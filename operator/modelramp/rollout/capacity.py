@@ -17,6 +17,7 @@ from modelramp.api.quantities import demand_of
 from modelramp.api.spec import Surge
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.observed import Acceptance, Arm
+from modelramp.rollout.others import run_has_others, taking_part
 from modelramp.rollout.situation import Situation
 
 WHOLE: Final = Decimal(100)
@@ -163,10 +164,11 @@ def _room(s: Situation, limit: Limit) -> Decimal:
 def _sizes(s: Situation, limit: Limit) -> Mapping[str, int]:
     """
     Pods by revision: what is to be shrunk is, what is to be grown is as far as there is room, stable before the
-    candidate.
+    candidate, and that before the others of a shadow run.
     """
     room, found = _room(s, limit), {}
-    goals = [(s.stable, _stable_size(s, limit)), (s.candidate, candidate_size(s))]
+    others = [(other.revision, s.spec.serving.replicas) for other in taking_part(s)]
+    goals = [(s.stable, _stable_size(s, limit)), (s.candidate, candidate_size(s)), *others]
     for revision, goal in goals:
         if revision is None:
             continue
@@ -245,8 +247,11 @@ def _short_together(s: Situation, limit: Limit) -> str | None:
         needed, helps = each + theirs, "more replicas, a larger budget, or surge: Recreate (nobody serves meanwhile)"
         who = "Swap needs room for one pod of each revision, that is"
     else:
-        needed, helps = s.spec.serving.replicas * (each + theirs), "surge: Swap, or fewer replicas"
-        who = f"both revisions at {s.spec.serving.replicas} pods need"
+        others = len(s.deployment.others) if run_has_others(s) else 0
+        needed = s.spec.serving.replicas * ((1 + others) * each + theirs)
+        helps = "fewer others, or fewer replicas" if others else "surge: Swap, or fewer replicas"
+        which = f"all {2 + others}" if others else "both"
+        who = f"{which} revisions at {s.spec.serving.replicas} pods need"
     if needed <= limit.most:
         return None
     return f"spec.serving.capacity: {who} {_amount(needed)}; {_allowed(limit)}; a way out is {helps}"

@@ -15,6 +15,7 @@ from modelramp.api.status import ActionStatus, Status, VerdictName
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import ANSWERS, obstacle
 from modelramp.rollout.assess import assess, forecasts, traffic_status
+from modelramp.rollout.beside import OUTCOMES, with_words
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.desired import at_rest, candidate_percent, difference, retired
 from modelramp.rollout.freeze import frozen_until
@@ -25,6 +26,7 @@ from modelramp.rollout.opening import Opening
 from modelramp.rollout.plan import Because, Plan
 from modelramp.rollout.recommend import RECOMMENDING
 from modelramp.rollout.rules import AT_REST, RULES, Rule, first_match, held_back
+from modelramp.rollout.shown import others_shown
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import Judged
 from modelramp.rollout.waiting import waiting_message
@@ -51,6 +53,8 @@ def _move(s: Situation, rule: Rule) -> Status:
     said = message(rule.because, s) if told is None else told.message
     if s.request is not None and rule.when in ANSWERS:
         remembered = remembered.model_copy(update={"action": _answer(s, s.request, said)})
+    if rule.because in OUTCOMES:
+        remembered = with_words(remembered, said)
     if rule.to is None:
         return remembered
     moved = remembered.phase is not rule.to
@@ -73,7 +77,7 @@ def _shown(s: Situation, *, moved: bool) -> Status:
     """
     The status with everything that is shown but never decided on.
     """
-    s = s.with_status(s.status.model_copy(update={"verdicts": forecasts(s)}))
+    s = s.with_status(s.status.model_copy(update={"verdicts": forecasts(s), "others": others_shown(s)}))
     arm = s.observed.arms.get(s.stable or "")
     labels = f"{LABEL_DEPLOYMENT}={s.deployment.name},{LABEL_REVISION}={s.stable}"
     face = s.status.model_copy(
@@ -96,6 +100,8 @@ def _told_in_passing(status: Status, rule: Rule) -> str | None:
     """
     if rule.because in RECOMMENDING:
         return status.recommendation.message if status.recommendation else None
+    if rule.because in OUTCOMES:
+        return status.others[-1].message
     return status.action.message if status.action else None
 
 

@@ -7,12 +7,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
 
-from modelramp.api.vocabulary import Phase, Reason
+from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import recreates, releases_at_once, share_within_reach, shortage, wanted_replicas
 from modelramp.rollout.comparing import comparator_serves, comparators
 from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.guards import stable_serves
 from modelramp.rollout.observed import Acceptance, Arm, CohortRoute, HostRoute, Role
+from modelramp.rollout.others import copies, held, left_at, taking_part
 from modelramp.rollout.plan import (
     DeleteComparator,
     DeleteWorkload,
@@ -86,9 +87,10 @@ def candidate_percent(s: Situation) -> Decimal:
 
 def retired(s: Situation) -> tuple[Arm, ...]:
     """
-    Workloads of revisions that are neither stable nor candidate.
+    Workloads of revisions that are neither stable nor candidate, nor take part in a shadow run beside it.
     """
-    return tuple(arm for name, arm in sorted(s.observed.arms.items()) if name not in {s.stable, s.candidate})
+    present = {s.stable, s.candidate, *(other.revision for other in taking_part(s))}
+    return tuple(arm for name, arm in sorted(s.observed.arms.items()) if name not in present)
 
 
 def _released(s: Situation, arm: Arm) -> bool:
@@ -97,7 +99,7 @@ def _released(s: Situation, arm: Arm) -> bool:
     """
     if arm.revision in s.observed.comparators:
         return False  # which may still be asking it
-    delayed = s.since(s.status.phase_since, s.spec.strategy.scale_down_delay.timedelta)
+    delayed = s.since(left_at(s, arm.revision), s.spec.strategy.scale_down_delay.timedelta)
     return (delayed or releases_at_once(s)) and nothing_reaches(s, arm.revision) and not s.observed.route.former
 
 
@@ -160,9 +162,10 @@ def wanted_mirrors(s: Situation) -> Mapping[str, Decimal]:
     and of its comparator where they go there.
     """
     mirrored = s.step.mirror if s.step is not None else NOTHING
+    own = {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
     if s.step is not None and s.step.compare is not None and not comparator_serves(s):
-        return {}
-    return {s.candidate: mirrored} if s.candidate is not None and mirrored > 0 and _in_step(s) else {}
+        own = {}
+    return {**own, **copies(s)}
 
 
 def wanted_compared(s: Situation) -> frozenset[str]:
@@ -179,13 +182,6 @@ def wanted_aside(s: Situation) -> tuple[CohortRoute | None, HostRoute | None]:
     if s.step is None or s.candidate is None or not _in_step(s) or not stable_serves(s):
         return None, None
     return s.step.aside_for(s.candidate)
-
-
-def _held(s: Situation) -> bool:
-    """
-    Exposure is not raised: somebody else writes the route, or a person paused.
-    """
-    return s.observed.route.contested_by is not None or s.status.reason is Reason.PAUSED_BY_REQUEST
 
 
 def _traffic(s: Situation) -> Iterator[SetTraffic]:
@@ -206,9 +202,28 @@ def _traffic(s: Situation) -> Iterator[SetTraffic]:
     ready = ready or (recreates(s) and rising == {s.stable})
     if s.spec.traffic.by_pods and raises:
         ready = ready and keeps_ratio(s.observed.arms, shares, s.stable, s.spec.serving.replicas)
-    if ready and not (raises and _held(s)):
+    if ready and not (raises and held(s)):
         yield SetTraffic(
             shares=shares, mirrors=mirrors, compared=compared, cohort=cohort, host=host, raises_exposure=raises
+        )
+    else:
+        yield from _fewer_copies(s, mirrors)
+
+
+def _fewer_copies(s: Situation, wanted: Mapping[str, Decimal]) -> Iterator[SetTraffic]:
+    """
+    What waits to be raised holds up no copies that are to end. A route in which a stranger has a share stays as it is.
+    """
+    route = s.observed.route
+    fewer = {name: min(percent, wanted[name]) for name, percent in route.mirrors.items() if name in wanted}
+    if fewer != dict(route.mirrors) and sum(route.shares.values()) == WHOLE:
+        yield SetTraffic(
+            shares=route.shares,
+            mirrors=fewer,
+            compared=route.compared & set(fewer),
+            cohort=route.cohort,
+            host=route.host,
+            raises_exposure=False,
         )
 
 
@@ -226,10 +241,28 @@ def _workload(s: Situation, revision: str | None, role: Role) -> Iterator[Effect
         return
     grows = replicas > arm.wanted_replicas
     more = grows and role is Role.CANDIDATE and s.spec.traffic.by_pods  # where a share is pods, they are exposure
-    if arm.wanted_replicas != replicas and not (more and _held(s)):
+    if arm.wanted_replicas != replicas and not (more and held(s)):
         yield ScaleWorkload(revision=revision, replicas=replicas, grows=grows)
     if arm.role != role:
         yield SetRole(revision=revision, role=role)
+
+
+def _others(s: Situation) -> Iterator[Effect]:
+    """
+    The other candidates of a shadow run exist and have their size and role, once the API server took the candidate's
+    own pod template.
+    """
+    for other in taking_part(s) if s.candidate_arm is not None else ():
+        arm, replicas = s.observed.arms.get(other.revision), wanted_replicas(s, other.revision)
+        if arm is None:
+            spec = s.deployment.others[other.revision]
+            yield EnsureWorkload(revision=other.revision, replicas=replicas, role=Role.SHADOW, other=spec)
+            continue
+        if arm.wanted_replicas != replicas:
+            grows = replicas > arm.wanted_replicas
+            yield ScaleWorkload(revision=other.revision, replicas=replicas, grows=grows)
+        if arm.role != Role.SHADOW:
+            yield SetRole(revision=other.revision, role=Role.SHADOW)
 
 
 def _restart(s: Situation) -> Iterator[RestartWorkload]:
@@ -290,5 +323,5 @@ def difference(s: Situation) -> tuple[Effect, ...]:
     effects: list[Effect] = [*_traffic(s), *_workload(s, s.stable, Role.STABLE), *_restart(s), *_retirement(s)]
     effects += [*_change_of_router(s), *comparators(s)]
     if DESIRED[s.status.phase].candidate_workload:
-        effects += _workload(s, s.candidate, Role.CANDIDATE)
+        effects += [*_workload(s, s.candidate, Role.CANDIDATE), *_others(s)]
     return tuple(sorted(effects, key=_order))

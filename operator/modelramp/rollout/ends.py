@@ -7,6 +7,7 @@ from decimal import Decimal
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.guards import last_step_passed, names_rejected, new_revision
 from modelramp.rollout.observed import Acceptance
+from modelramp.rollout.others import left_at
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.strategy import course_of
 
@@ -26,12 +27,12 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
         return not s.reached_aside(revision)
     if not s.route_gives(revision, Decimal(0)) or s.reached_aside(revision):
         return False
-    drain = s.observed.drain
+    drain, left = s.observed.drain, left_at(s, revision)
     longest, timeout = s.spec.traffic.longest_request.timedelta, s.spec.serving.drain.timeout.timedelta
     if drain is not None:
-        waited = s.since(s.status.phase_since, max(longest, timeout, SETTLE))
+        waited = s.since(left, max(longest, timeout, SETTLE))
         return (drain.empty(revision) and _let_go(s)) or (waited and drain.quiet(revision))
-    return s.since(s.status.phase_since, max(longest or timeout, SETTLE))
+    return s.since(left, max(longest or timeout, SETTLE))
 
 
 def _let_go(s: Situation) -> bool:

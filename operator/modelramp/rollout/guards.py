@@ -14,6 +14,7 @@ from modelramp.api.vocabulary import Phase
 from modelramp.rollout.capacity import candidate_size, more_time, shortage
 from modelramp.rollout.comparing import awaits_comparator
 from modelramp.rollout.freeze import frozen, thawed_at
+from modelramp.rollout.others import others_settled
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged
@@ -283,10 +284,10 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    The step's traffic is in place and soaked, the counted split fits, every metric is certified for the next share, and
-    the smoke requests, if it has any, were answered as wanted.
+    Its traffic is in place as counted, and soaked, all is certified, smoke is answered, and no other is waited for.
     """
-    return traffic_in_place(s) and soaked(s) and certified(s) and not split_mismatched(s) and smoke_passed(s)
+    held = split_mismatched(s) or not (smoke_passed(s) and others_settled(s))
+    return traffic_in_place(s) and soaked(s) and certified(s) and not held
 
 
 def last_step_passed(s: Situation) -> bool:

@@ -21,6 +21,7 @@ from modelramp.api.status import (
     UndoStatus,
 )
 from modelramp.api.vocabulary import Reason
+from modelramp.rollout.beside import entering_next_step
 from modelramp.rollout.draining import why_it_began
 from modelramp.rollout.record import outcome_of
 from modelramp.rollout.resume import claim_of, for_a_retry, resumed, without_evidence
@@ -33,7 +34,7 @@ def _cleared(status: Status, **changes: object) -> Status:
     The status without anything that belongs to one rollout only, then changed.
     """
     nothing = ("candidate", "step", "evidence_summary", "traffic", "recommendation", "undo")
-    empty = {**dict.fromkeys(nothing), "evidence": (), "verdicts": ()}
+    empty = {**dict.fromkeys(nothing), "evidence": (), "verdicts": (), "others": ()}
     return status.model_copy(update={**empty, **changes})
 
 
@@ -128,7 +129,8 @@ def enter_next_step(s: Situation, _reason: Reason) -> Status:
     evidence = tuple(
         EvidenceState(name=name, state=kept.enter_step(wealth).to_state()) for name, kept in s.evidence.items()
     )
-    return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": ()})
+    others = entering_next_step(s, wealth)
+    return s.status.model_copy(update={"step": _entered(s), "evidence": evidence, "verdicts": (), "others": others})
 
 
 def enter_last_step(s: Situation, _reason: Reason) -> Status:

@@ -10,6 +10,7 @@ from modelramp.api.status import VerdictName, VerdictStatus
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.actions import granted, obstacle
 from modelramp.rollout.approval import ahead
+from modelramp.rollout.beside import found
 from modelramp.rollout.ends import unconfirmed
 from modelramp.rollout.numbers import count_text
 from modelramp.rollout.overdue import inconclusive_rolls_back, no_data_rolls_back
@@ -168,6 +169,22 @@ def _reconfigured(s: Situation) -> str:
     return f", since the content of ConfigMap {' and '.join(changed)} changed" if changed else ""
 
 
+def _other(s: Situation, reason: Reason) -> str:
+    """
+    What is found of another candidate, in the words in which it would be said of the run's own.
+    """
+    one = found(s, reason)
+    return f"{one.other.name}: {MESSAGES[one.reason](one.situation)}" if one is not None else "another candidate"
+
+
+def _others(s: Situation) -> str:
+    """
+    What became of the other candidates of the run.
+    """
+    told = ", ".join(f"{other.name} {other.outcome}" for other in s.status.others)
+    return f"; the other candidates: {told}" if told else ""
+
+
 MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.NEW_REVISION: lambda s: (
         f"{_target(s)} is the candidate; {_stable(s)} serves everything meanwhile"
@@ -176,7 +193,9 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.FIRST_REVISION_READY: lambda s: f"{_candidate(s)} is ready and the first revision: it gets all traffic",
     Reason.CANDIDATE_READY: lambda s: f"{_candidate(s)} is ready: the first step begins",
     Reason.STEP_PASSED: lambda s: f"{_step(s)} passed: {_counts(s)}",
-    Reason.ALL_STEPS_PASSED: lambda s: f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted",
+    Reason.ALL_STEPS_PASSED: lambda s: (
+        f"{_step(s)}, the last one, passed: {_candidate(s)} is being promoted{_others(s)}"
+    ),
     Reason.PROMOTED: lambda s: f"{_candidate(s)} serves everything",
     Reason.ABORT_REQUESTED: lambda s: (
         f"{_candidate(s)} was aborted by {_asker(s) if granted(s, Verb.ABORT, Verb.UNDO) else 'annotation'}; "
@@ -238,10 +257,13 @@ MESSAGES: Final[Mapping[Reason, Callable[[Situation], str]]] = {
     Reason.ACTION_REFUSED: _refused,
     Reason.ROLLED_BACK: lambda s: f"{_target(s)} stays rejected; {_stable(s)} serves everything{_unconfirmed(s)}",
     Reason.SHADOW_REPORTED: lambda s: (
-        f"the shadow run of {_candidate(s)} passed: {_counts(s)}"
+        f"the shadow run of {_candidate(s)} passed: {_counts(s)}{_others(s)}"
         if s.candidate is not None and s.status.phase is Phase.PROGRESSING
         else f"the shadow run of {_target(s)} is over, its report is in the history; {_stable(s)} serves everything"
     ),
+    Reason.OTHER_HARMFUL: lambda s: _other(s, Reason.OTHER_HARMFUL),
+    Reason.OTHER_FAILED: lambda s: _other(s, Reason.OTHER_FAILED),
+    Reason.OTHER_PASSED: lambda s: _other(s, Reason.OTHER_PASSED),
     Reason.REVERTED: lambda s: f"{_stable(s)} serves everything, as the spec says{_unconfirmed(s)}",
 }
 

@@ -27,6 +27,7 @@ from modelramp.rollout.counters import (
 from modelramp.rollout.desired import retired
 from modelramp.rollout.guards import soaked, traffic_in_place
 from modelramp.rollout.observed import Observed
+from modelramp.rollout.others import each_beside
 from modelramp.rollout.questions import CounterQuestion, DrainQuestion, HistoryQuestion, Needs, WarmUpQuestion
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import smoke_passed
@@ -259,6 +260,10 @@ def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Need
     """
     s = Situation(deployment=deployment, status=deployment.status, observed=world, now=now)
     drain = _drain(s)
+    others = {
+        other.revision: Needs(counters=_counters(it), histories=_histories(it), warm_up=_warm_up(it))
+        for other, it in each_beside(s)
+    }
     return Needs(
         counters=_counters(s),
         histories=_histories(s),
@@ -266,4 +271,5 @@ def needs(deployment: MLModelDeployment, world: Observed, now: datetime) -> Need
         drain_at=settled_instant(s) if drain else None,
         warm_up=_warm_up(s),
         smoke=_smoke(s),
+        others={revision: asked for revision, asked in others.items() if asked != Needs()},
     )

@@ -23,6 +23,8 @@ class Role(StrEnum):
     STABLE = "stable"
     CANDIDATE = "candidate"
     RETIRED = "retired"
+    SHADOW = "shadow"
+    """Another candidate of a shadow run: it gets copies and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +237,17 @@ class WarmUpReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """
+    What was asked about another candidate of a shadow run; as of the candidate itself.
+    """
+
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    histories: Mapping[str, History] = field(default_factory=dict)
+    warm_up: WarmUpReading | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """
     Everything one decision may look at.
@@ -256,5 +269,7 @@ class Observed:
     """None: not asked for."""
     smoke: WarmUpReading | None = None
     """How the step's smoke requests went; None: not asked for."""
+    others: Mapping[str, Beside] = field(default_factory=dict)
+    """By revision; of another candidate that was not asked about there is none."""
     refused: str | None = None
     """The last effect was refused by the API server: what and why; None: none was."""

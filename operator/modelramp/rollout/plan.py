@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from modelramp.api.spec import Compare
+from modelramp.api.spec import Compare, MLModelDeploymentSpec
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.observed import CohortRoute, HostRoute, Role
@@ -16,12 +16,14 @@ from modelramp.rollout.observed import CohortRoute, HostRoute, Role
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsureWorkload:
     """
-    The spec's revision exists: its Deployment at this size, and its Service.
+    The spec's revision exists, or that of another candidate it lists: its Deployment at this size, and its Service.
     """
 
     revision: str
     replicas: int
     role: Role
+    other: MLModelDeploymentSpec | None = None
+    """What another candidate is made from; None: the object's own spec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

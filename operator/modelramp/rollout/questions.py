@@ -2,7 +2,8 @@
 What may be asked of the metric source and of the candidate, as values.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from modelramp.analysis import Window
@@ -98,3 +99,5 @@ class Needs:
     drain_at: datetime | None = None
     warm_up: WarmUpQuestion | None = None
     smoke: WarmUpQuestion | None = None
+    others: Mapping[str, "Needs"] = field(default_factory=dict)
+    """By revision, what is to be asked about the other candidates of a shadow run."""

@@ -10,6 +10,7 @@ from modelramp.api.status import Outcome
 from modelramp.api.vocabulary import Reason
 from modelramp.rollout.account import Account
 from modelramp.rollout.numbers import count_text, evidence_text
+from modelramp.rollout.others import told_of_others
 from modelramp.rollout.situation import Situation
 from modelramp.rollout.strategy import course_of
 
@@ -56,6 +57,7 @@ def outcome_of(s: Situation, outcome: Reason, message: str) -> Outcome | None:
         outcome=outcome,
         message=message,
         evidence=lines,
+        others=tuple(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in told_of_others(s)),
         actor=_actor(s),
         strategy=course_of(s.spec).field.removeprefix("spec.strategy."),
         began_at=candidate.since,

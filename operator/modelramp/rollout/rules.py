@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase, Reason
-from modelramp.rollout import actions, approval, comparing, ends, overdue, smoke, undo
+from modelramp.rollout import actions, approval, beside, comparing, ends, overdue, smoke, undo
 from modelramp.rollout import guards as when
 from modelramp.rollout import memory as then
 from modelramp.rollout.freeze import frozen
@@ -62,6 +62,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PROGRESSING, when.route_overdue,                Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(PROMOTING,   when.promotion_overdue,            Phase.ROLLING_BACK, then.reject_candidate,    Reason.PROGRESS_DEADLINE_EXCEEDED),
     Rule(ON_TRIAL,    when.superseded,                   Phase.ROLLING_BACK, then.remember_nothing,    Reason.SUPERSEDED),
+    Rule(EXPOSED,     beside.other_harmful,              None,               beside.decide_other,      Reason.OTHER_HARMFUL),
+    Rule(ON_TRIAL,    beside.other_failed,               None,               beside.decide_other,      Reason.OTHER_FAILED),
     # Begin
     Rule(ENDED,       actions.retry_asked,               Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
     Rule(AT_REST,     when.new_revision,                 Phase.PREPARING,    then.begin,               Reason.NEW_REVISION),
@@ -87,6 +89,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PREPARING,   when.first_candidate_ready,        Phase.PROMOTING,    then.enter_last_step,     Reason.FIRST_REVISION_READY),
     Rule(PREPARING,   when.candidate_listed,             Phase.PROGRESSING,  then.enter_first_step,    Reason.CANDIDATE_READY),
     Rule(PROGRESSING, when.route_contested,              Phase.PAUSED,       then.remember_nothing,    Reason.ROUTE_CONFLICT),
+    Rule(EXPOSED,     beside.other_passed,               None,               beside.decide_other,      Reason.OTHER_PASSED),
     Rule(PROGRESSING, comparing.comparator_overdue,      Phase.PAUSED,       then.remember_nothing,    Reason.COMPARATOR_NOT_READY),
     Rule(PROGRESSING, ends.run_passed_for_report,        Phase.ROLLING_BACK, then.reject_candidate,    Reason.SHADOW_REPORTED),
     Rule(PROGRESSING, when.last_step_passed,             Phase.PROMOTING,    then.remember_nothing,    Reason.ALL_STEPS_PASSED),

@@ -20,7 +20,7 @@ from modelramp.api.spec import AnalysisMode, Metric, MetricWeight, MLModelDeploy
 from modelramp.api.status import Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.account import Account
-from modelramp.rollout.capabilities import impossible
+from modelramp.rollout.capabilities import impossible, serves_already
 from modelramp.rollout.observed import Acceptance, Arm, Impossible, Observed
 from modelramp.rollout.ratio import candidate_size, unreachable, wanted_percent
 from modelramp.rollout.strategy import Judged, Step, course_of, following, place_of, step_at
@@ -184,7 +184,9 @@ class Situation:
         """
         found = (history.message for history in self.observed.histories.values() if isinstance(history, Impossible))
         beyond = impossible(self.spec, self.observed.route.controller, can_compare=self.observed.can_compare)
-        return beyond or unreachable(self.spec) or next(found, None)
+        return (
+            beyond or unreachable(self.spec) or serves_already(self.deployment.others, self.stable) or next(found, None)
+        )
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -299,11 +301,13 @@ class Situation:
 
     def route_copies(self, step: Step) -> bool:
         """
-        The route copies to the candidate what the step says, and nothing else.
+        The route copies to the candidate what the step says, and nothing else but to the run's other candidates.
         """
         wanted, route = {self.candidate: step.mirror} if step.mirror else {}, self.observed.route
         by_way = {self.candidate} if step.compare is not None else set()
-        return dict(route.mirrors) == wanted and route.compared == by_way
+        others = {other.revision for other in self.status.others}
+        own = {name: percent for name, percent in route.mirrors.items() if name not in others}
+        return own == wanted and route.compared == by_way
 
     def route_sends(self, step: Step) -> bool:
         """

@@ -25,6 +25,7 @@ from modelramp.api.spec import (
     MetricPreset,
     MLModelDeploymentSpec,
     OnPassed,
+    OtherCandidate,
     Shadow,
     ShadowStage,
     WarmUp,
@@ -145,6 +146,8 @@ class Course:
     blast_radius: Share
     field: str
     """Where the spec says it."""
+    others: tuple[OtherCandidate, ...] = ()
+    """Candidates that get the same copies beside the spec's own, and nothing else."""
     reports: bool = False
     """It ends with a report, not with a promotion."""
 
@@ -231,6 +234,7 @@ def _shadow(shadow: Shadow) -> Course:
         steps=(_mirrored(shadow, 1.0),),
         blast_radius=shadow.blast_radius,
         field="spec.strategy.shadow",
+        others=shadow.others,
         reports=shadow.on_passed is OnPassed.REPORT,
     )
 

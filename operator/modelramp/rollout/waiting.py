@@ -22,6 +22,7 @@ from modelramp.rollout.guards import (
 )
 from modelramp.rollout.needs import question_of
 from modelramp.rollout.numbers import duration_text
+from modelramp.rollout.others import others_awaited, others_settled
 from modelramp.rollout.situation import SETTLE, Situation
 from modelramp.rollout.smoke import measured, smoke_findings, smoke_passed
 from modelramp.rollout.strategy import WHOLE, Judged, course_of
@@ -132,6 +133,8 @@ def _waiting_in_step(s: Situation) -> str:
         return held
     if soaked(s) and certified(s) and smoke_passed(s) and frozen_message(s) is not None:
         return f"passed; {frozen_message(s)}"
+    if soaked(s) and certified(s) and not others_settled(s):
+        return f"passed; {others_awaited(s)}"
     return _waiting_for_evidence(s)
 
 

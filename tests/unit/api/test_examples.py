@@ -26,5 +26,11 @@ def test_there_is_one_for_each_way() -> None:
     """
     A folder that moved would be tested by nothing.
     """
-    stems = [file.stem for file in EXAMPLES]
-    assert stems == ["assisted-canary", "blue-green-by-host", "blue-green", "shadow-compared", "shadow-then-canary"]
+    assert [file.stem for file in EXAMPLES] == [
+        "assisted-canary",
+        "blue-green-by-host",
+        "blue-green",
+        "shadow-compared",
+        "shadow-of-three",
+        "shadow-then-canary",
+    ]

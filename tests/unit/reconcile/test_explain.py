@@ -14,6 +14,7 @@ from modelramp.rollout.plan import Because, DeleteWorkload, Effect, Plan
 from modelramp.rollout.rules import RULES
 
 GOOD_NEWS = {
+    Reason.OTHER_PASSED,
     Reason.SUPERSEDED,
     Reason.NEW_REVISION,
     Reason.REVERTED,

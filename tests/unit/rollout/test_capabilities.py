@@ -7,13 +7,14 @@ from fakes.rollout import arm, arms, candidate, route, situation
 
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
-from modelramp.rollout.capabilities import GATEWAYS, Copies, cannot_copy, impossible
+from modelramp.rollout.capabilities import GATEWAYS, Copies, cannot_copy, cannot_copy_to, impossible, serves_already
 from modelramp.rollout.conditions import conditions
 from modelramp.rollout.guards import candidate_listed
 
 CONTOUR = "projectcontour.io/gateway-controller"
 ENVOY_GATEWAY = "gateway.envoyproxy.io/gatewayclass-controller"
 TRAEFIK = "traefik.io/gateway-controller"
+GKE = "networking.gke.io/gateway"
 UNKNOWN = "example.com/new"
 
 
@@ -64,6 +65,42 @@ def test_the_use_case_is_named_where_it_brings_the_stage() -> None:
     assert impossible(asked, CONTOUR) is None
 
 
+@pytest.mark.parametrize(
+    ("controller", "revisions", "possible"),
+    [
+        (CONTOUR, 4, True),
+        (ENVOY_GATEWAY, 2, True),
+        (GKE, 2, False),
+        (GKE, 1, True),
+        (UNKNOWN, 2, False),
+        (UNKNOWN, 1, True),
+    ],
+)
+def test_to_how_many_a_gateway_copies_at_once(controller: str, revisions: int, *, possible: bool) -> None:
+    """A gateway nobody knows is not believed to copy to several: it might copy to the first only, in silence."""
+    assert (cannot_copy_to(controller, revisions) is None) is possible
+
+
+def test_others_where_the_gateway_copies_to_one_revision() -> None:
+    """The field is named; a first fault of the copies themselves is named first."""
+    others = [{"name": "a", "model": {"version": "2"}}]
+    message = impossible(spec({"shadow": {"others": others}}), GKE)
+    assert str(message).startswith("spec.strategy.shadow.others: GKE Gateway copies requests to one revision only")
+    assert impossible(spec({"shadow": {"others": others}}), CONTOUR) is None
+    assert str(impossible(spec({"shadow": {"others": others}}), TRAEFIK)).startswith("spec.strategy.shadow.mirror")
+
+
+def test_an_other_that_serves() -> None:
+    """The place in the list is named."""
+    asked = spec({"shadow": {"others": [{"name": n, "model": {"version": n}} for n in ("2", "3")]}})
+    revisions = [other.revision for other in asked.others]
+    first, second = revisions
+    assert serves_already(revisions, second) == "spec.strategy.shadow.others[1]: it is the revision that serves"
+    assert serves_already(revisions, asked.revision) is None
+    assert serves_already(revisions, None) is None
+    assert first != second
+
+
 def test_an_unknown_gateway_is_named() -> None:
     """By its controller."""
     assert UNKNOWN in str(impossible(spec({"shadow": {"mirror": "10%"}}), UNKNOWN))
@@ -79,6 +116,7 @@ def test_shares_alone_are_possible_everywhere(controller: str | None) -> None:
 def test_the_table_tells_gateways_apart() -> None:
     """Every kind occurs, and every name is its own."""
     assert {one.copies for one in GATEWAYS.values()} == set(Copies)
+    assert {one.several for one in GATEWAYS.values()} == {True, False}
     assert {one.timeouts for one in GATEWAYS.values()} == {True, False}
     assert len({one.title for one in GATEWAYS.values()}) == len(GATEWAYS)
 
@@ -104,7 +142,8 @@ def test_the_page_of_routers_has_the_same_table() -> None:
     """People choose by it."""
     page = (Path(__file__).parents[3] / "docs" / "routers.md").read_text(encoding="utf-8")
     rows = [
-        f"| {one.title} | `{controller}` | {one.copies} | {'yes' if one.timeouts else 'no'} |"
+        f"| {one.title} | `{controller}` | {one.copies} | {'yes' if one.several else 'no'} | "
+        f"{'yes' if one.timeouts else 'no'} |"
         for controller, one in GATEWAYS.items()
     ]
     assert "--- |\n" + "\n".join(rows) + "\n\n" in page

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from fakes.others import certain, copied_evidence, other, other_arm, run
 from fakes.rollout import (
     NO_ROUTE,
     NOW,
@@ -36,10 +37,11 @@ from fakes.rollout import (
 from modelramp.api.action import Verb
 from modelramp.api.names import ANNOTATION_ABORT, ANNOTATION_RETRY
 from modelramp.api.scalars import Share
-from modelramp.api.status import Condition, Status, VerdictName
+from modelramp.api.status import Condition, OtherStatus, Status, VerdictName
 from modelramp.api.vocabulary import ConditionType, Phase, Reason
 from modelramp.rollout import actions, assess, conditions, decide, desired, ends, guards, memory, messages, overdue
 from modelramp.rollout.account import Account
+from modelramp.rollout.beside import OUTCOMES
 from modelramp.rollout.desired import DESIRED
 from modelramp.rollout.messages import MESSAGES
 from modelramp.rollout.observed import Comparator, Drain, Measured, NoData, WarmUpReading
@@ -92,6 +94,7 @@ def memory_of(status: Status) -> dict[str, Any]:
         "recommended": asked and (asked.verb, asked.step, asked.share),
         "restart": status.stable and status.stable.restart_id,
         "action": status.action and (status.action.id, str(status.action.outcome)),
+        "others": [(one.version, str(one.outcome)) for one in status.others],
     }
 
 
@@ -679,7 +682,34 @@ def undos() -> Iterator[Case]:
     )  # fmt: skip
 
 
-CASES = (*rollbacks(), *beginnings(), *steps(), *endings(), *requests(), *approvals(), *undos())
+def others() -> Iterator[Case]:
+    """
+    The rows that decide on another candidate of a shadow run; nothing of the run's own changes.
+    """
+
+    def case(phase: Phase, title: str, guard: str, fires: OtherStatus, near: OtherStatus) -> Case:
+        reason = {"harmful": Reason.OTHER_HARMFUL, "failed": Reason.OTHER_FAILED, "passed": Reason.OTHER_PASSED}
+        crashing = arms(arm("1"), arm("2"), other_arm(fires.version, crash_looping="it crashes"))
+        seen = {"arms": crashing} if guard == "failed" else {}
+        decided = {"harmful": "Harmful", "failed": "Failed", "passed": "Passed"}[guard]
+        opened = {**OPENED, "others": [("3", decided)]} if phase is Phase.PREPARING else {"others": [("3", decided)]}
+        return Case(
+            title=title, guard=f"other_{guard}", to=phase, reason=reason[guard],
+            fires=run(fires, phase=phase, **seen), near=run(near, phase=phase), remembers=opened,
+        )  # fmt: skip
+
+    for phase in EXPOSED:
+        yield case(
+            phase, "an other's harm evidence reached one hundred, not a hair less", "harmful",
+            other(evidence=(copied_evidence(4.6052),)), other(evidence=(copied_evidence(4.6051),)),
+        )  # fmt: skip
+        yield case(phase, "an other is certified, not undecided", "passed", certain(), other())
+        yield case(phase, "an other keeps crashing", "failed", other(), other())
+    cold = {"entered_at": None, "in_place_since": None, "evidence": (), "verdicts": ()}
+    yield case(Phase.PREPARING, "an other keeps crashing", "failed", other(**cold), other(**cold))
+
+
+CASES = (*rollbacks(), *beginnings(), *steps(), *endings(), *requests(), *approvals(), *undos(), *others())
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -694,6 +724,7 @@ def test_the_row_fires(case: Case) -> None:
     # A refusal changes nothing but what is remembered of it.
     kept_reason = case.reason is Reason.ACTION_REFUSED
     kept_reason = kept_reason or case.reason is Reason.RESTART_REQUESTED  # as it changes no traffic
+    kept_reason = kept_reason or case.reason in OUTCOMES  # as the run goes on
     assert plan.status.reason == (case.fires.deployment.status.reason if kept_reason else case.reason)
     assert (plan.because.came_from, plan.because.went_to) == (case.fires.deployment.status.phase, case.to)
     assert plan.status.phase is case.to
@@ -816,7 +847,7 @@ def test_every_update_of_the_memory_is_used_by_a_row() -> None:
     Nothing in memory.py is left over.
     """
     used = {rule.remember.__name__ for rule in RULES} | {"kept_at_most", "recommend_approval"}
-    assert used == {*public_functions(memory), "recommend_approval"}
+    assert used == {*public_functions(memory), "recommend_approval", "decide_other"}
 
 
 def test_every_finding_is_used() -> None:

@@ -2,8 +2,10 @@
 What is said while nothing changes; more of it, by metric and phase, is in test_messages.
 """
 
-from fakes.rollout import arm, arms, route, situation, step
+from fakes.others import certain, other, run, seen_as
+from fakes.rollout import arm, arms, route, situation, step, verdict
 
+from modelramp.api.status import VerdictName
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.waiting import frozen_message, waited_for, waiting_message
 
@@ -29,6 +31,16 @@ def test_the_gateway_is_told_with_what_keeps_it() -> None:
     """
     at = situation(Phase.PROMOTING, route=route({"1": "100", "2": "0"}, message="no such listener"))
     assert "no such listener" in waited_for(at)
+
+
+def test_others_that_are_undecided_are_told_once_all_else_passed() -> None:
+    """
+    Before, what the run's own candidate waits for.
+    """
+    passed = {"verdicts": (verdict(VerdictName.PASSED),)}
+    assert waited_for(seen_as(run(other("3"), remembered=passed))).startswith("passed; waiting until")
+    assert waited_for(seen_as(run(other("3")))).startswith("errors: evidence")
+    assert "other candidates" not in waited_for(seen_as(run(certain("3", outcome="Passed"), remembered=passed)))
 
 
 def test_no_window_is_told_where_none_is_open() -> None:

@@ -16,7 +16,7 @@ from modelramp.api.document import traffic_hash
 from modelramp.api.names import ANNOTATION_TRAFFIC
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.ports import Key, Owner, RefusedError
-from modelramp.rollout.capabilities import cannot_copy
+from modelramp.rollout.capabilities import cannot_copy, cannot_copy_to
 from modelramp.rollout.observed import RouteState
 from modelramp.rollout.plan import SetTraffic
 
@@ -32,7 +32,9 @@ def _check(effect: SetTraffic, controllers: tuple[str, ...]) -> None:
     if shared and any(percent < WHOLE for percent in effect.mirrors.values()):
         raise RefusedError("a part of the requests cannot be copied while they are split: the copies would be biased")
     asked = product(controllers, effect.mirrors.values())
-    reason = next(filter(None, (cannot_copy(controller, percent) for controller, percent in asked)), None)
+    several = (cannot_copy_to(controller, len(effect.mirrors)) for controller in controllers)
+    reasons = (*(cannot_copy(controller, percent) for controller, percent in asked), *several)
+    reason = next(filter(None, reasons), None)
     if reason is not None:
         raise RefusedError(reason)
 

@@ -57,19 +57,29 @@ def _cohort_rule(owner: Owner, cohort: CohortRoute, timeout: Fields) -> Fields:
     }
 
 
+def _target(owner: Owner, revision: str, compared: frozenset[str]) -> Fields:
+    """
+    Where the revision's copies go: to its comparator, or straight to it.
+    """
+    target = _destination(owner, revision)
+    return {**target, "host": comparator_name(owner.key.name, revision)} if revision in compared else target
+
+
 def _mirror(owner: Owner, mirrors: Mapping[str, Decimal], compared: frozenset[str]) -> Fields:
     """
-    Copies of the requests that go by share; their answers are dropped.
+    Copies of the requests that go by share; their answers are dropped. A single revision stands in the older field,
+    which every Istio has.
     """
     if not mirrors:
         return {}
-    if len(mirrors) > 1:
-        raise RefusedError(f"requests are copied to one revision at a time, not to {', '.join(sorted(mirrors))}")
-    ((revision, percent),) = mirrors.items()
-    target = _destination(owner, revision)
-    if revision in compared:
-        target["host"] = comparator_name(owner.key.name, revision)
-    return {"mirror": target, "mirrorPercentage": {"value": float(percent)}}
+    if len(mirrors) == 1:
+        ((revision, percent),) = mirrors.items()
+        return {"mirror": _target(owner, revision, compared), "mirrorPercentage": {"value": float(percent)}}
+    copies = [
+        {"destination": _target(owner, revision, compared), "percentage": {"value": float(percent)}}
+        for revision, percent in sorted(mirrors.items())
+    ]
+    return {"mirrors": copies}
 
 
 def virtual_service(owner: Owner, spec: MLModelDeploymentSpec, effect: SetTraffic) -> Fields:

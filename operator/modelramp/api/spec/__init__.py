@@ -96,6 +96,14 @@ from modelramp.api.spec.metrics import (
     RatioMetric,
     Selector,
 )
+from modelramp.api.spec.others import (
+    OTHER_IS_CANDIDATE,
+    OTHER_NAMES_ONCE,
+    OTHERS_DIFFER,
+    OTHERS_NEED_FULL,
+    OTHERS_NOT_COMPARED,
+    OtherCandidate,
+)
 from modelramp.api.spec.serving import (
     RUNTIME_PORTS,
     AbsentNulls,
@@ -184,6 +192,11 @@ __all__ = [
     "ONE_STRATEGY",
     "ONE_WAY_TO_PREVIEW",
     "ORIGIN_NEEDS_PRESET",
+    "OTHERS_DIFFER",
+    "OTHERS_NEED_FULL",
+    "OTHERS_NOT_COMPARED",
+    "OTHER_IS_CANDIDATE",
+    "OTHER_NAMES_ONCE",
     "OWN_ROUTE_ONLY",
     "PARTIAL_ONLY",
     "PREVIEW_OWN_HOST",
@@ -245,6 +258,7 @@ __all__ = [
     "OnInconclusive",
     "OnNoData",
     "OnPassed",
+    "OtherCandidate",
     "ParentRef",
     "PodMetadata",
     "PodSpec",

@@ -17,6 +17,8 @@ STEP_ABOVE_ZERO: Final = "a step's traffic must be above 0%"
 MIRROR_ABOVE_ZERO: Final = "the mirrored share must be above 0%"
 ONE_WAY_TO_PREVIEW: Final = "a preview is reached by header or by hostname: leave out header and value beside hostname"
 STAGE_SOAK_BELOW_DEADLINE: Final = "soak must be shorter than deadline, or the stage could never pass"
+STAGE_SOAK_RULE: Final = ("duration(self.soak) < duration(self.deadline)", STAGE_SOAK_BELOW_DEADLINE)
+"""As CEL on the stage, with its message."""
 
 
 def _above_zero(share: Share) -> Share:
@@ -96,9 +98,7 @@ class ShadowStage(ApiModel):
     A stage in which copies of live requests reach the candidate, before users do. Its answers are dropped.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(("duration(self.soak) < duration(self.deadline)", STAGE_SOAK_BELOW_DEADLINE))
-    )
+    model_config = ConfigDict(json_schema_extra=rules(STAGE_SOAK_RULE))
 
     mirror: Annotated[Share, AfterValidator(_above_zero_mirror)] = Field(
         default=Share("100%"),

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from modelramp.api.base import ApiModel, rules
 from modelramp.api.scalars import Duration, Share
-from modelramp.api.spec.stages import CanaryStep, Cohort, PreSwitch, Preview, ShadowStage
+from modelramp.api.spec.others import OTHERS_NOT_COMPARED, OTHERS_NOT_COMPARED_RULE, Others
+from modelramp.api.spec.stages import STAGE_SOAK_RULE, CanaryStep, Cohort, PreSwitch, Preview, ShadowStage
 
 STEPS_ASCEND: Final = "the steps' traffic must rise from step to step"
 BLAST_RADIUS_RANGE: Final = "blastRadius must be above 0% and at most 20%"
@@ -177,12 +178,21 @@ class Shadow(ShadowStage):
     Copies of live requests reach the candidate, and its answers are dropped: users never see it.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules(STAGE_SOAK_RULE, OTHERS_NOT_COMPARED_RULE))
+
     soak: Duration = Field(default=Duration("1h"), description="The least time of the run.")
     deadline: Duration = Field(
         default=Duration("168h"), description="A run without sufficient evidence after this time is paused."
     )
     on_passed: OnPassed = Field(default=OnPassed.REPORT, description="What follows when the run passed.")
     blast_radius: BlastRadius = Share("0.5%")
+    others: Others = ()
+
+    @model_validator(mode="after")
+    def _others_not_compared(self) -> Self:
+        if self.others and self.compare is not None:
+            raise ValueError(OTHERS_NOT_COMPARED)
+        return self
 
 
 class Strategy(ApiModel):

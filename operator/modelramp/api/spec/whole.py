@@ -14,6 +14,12 @@ from modelramp.api.spec.analysis import Analysis
 from modelramp.api.spec.aside import SHARES_ONLY, SHARES_ONLY_RULE, beyond_shares
 from modelramp.api.spec.automation import Automation
 from modelramp.api.spec.capacity import RECREATE_WHOLE, Surge
+from modelramp.api.spec.others import (
+    OTHER_IS_CANDIDATE,
+    OTHER_IS_CANDIDATE_RULE,
+    OTHERS_NEED_FULL,
+    OTHERS_NEED_FULL_RULE,
+)
 from modelramp.api.spec.serving import ModelReference, Serving
 from modelramp.api.spec.strategy import Strategy
 from modelramp.api.spec.traffic import Traffic
@@ -48,6 +54,8 @@ class MLModelDeploymentSpec(ApiModel):
             *ABILITIES,
             (_RECREATES_WHOLE, RECREATE_WHOLE),
             (_STEP_METRICS_IN_CEL, STEP_METRICS_KNOWN),
+            OTHER_IS_CANDIDATE_RULE,
+            OTHERS_NEED_FULL_RULE,
         )
     )
 
@@ -69,6 +77,19 @@ class MLModelDeploymentSpec(ApiModel):
         return identity.revision(self.model, self.serving)
 
     @cached_property
+    def others(self) -> tuple["MLModelDeploymentSpec", ...]:
+        """
+        The other candidates of a shadow run, each as a spec of its own that has none beside it.
+        """
+        shadow = self.strategy.shadow
+        if shadow is None or not shadow.others:
+            return ()
+        alone = self.strategy.model_copy(update={"shadow": shadow.model_copy(update={"others": ()})})
+        same = {name: getattr(self, name) for name in MLModelDeploymentSpec.model_fields} | {"strategy": alone}
+        # Constructed, not copied: a copy would keep the revision that was derived before.
+        return tuple(MLModelDeploymentSpec.model_construct(**{**same, "model": other.model}) for other in shadow.others)
+
+    @cached_property
     def traffic_hash(self) -> str:
         """
         The identity of what the route is rendered from, shares apart.
@@ -83,6 +104,15 @@ class MLModelDeploymentSpec(ApiModel):
         plain = canary is not None and canary.shadow is None and canary.cohort is None
         if canary is None or not plain or [step.traffic.percent for step in canary.steps] != [100]:
             raise ValueError(RECREATE_WHOLE)
+        return self
+
+    @model_validator(mode="after")
+    def _others_fit(self) -> Self:
+        others = () if self.strategy.shadow is None else self.strategy.shadow.others
+        if any(other.model == self.model for other in others):
+            raise ValueError(OTHER_IS_CANDIDATE)
+        if others and self.serving.capacity.surge is not Surge.FULL:
+            raise ValueError(OTHERS_NEED_FULL)
         return self
 
     @model_validator(mode="after")

@@ -77,12 +77,10 @@ def test_the_time_of_a_request(asked: str, written: str | None) -> None:
 
 def test_what_it_cannot_say_is_refused() -> None:
     """
-    Part of a percent, copies to two at once, another router.
+    Part of a percent, another router.
     """
     with pytest.raises(RefusedError, match=r"97\.5% is none"):
         rendered(effect("2.5"))
-    with pytest.raises(RefusedError, match="one revision at a time"):
-        rendered(effect("0", mirrors={A: Decimal(100), B: Decimal(100)}))
     with pytest.raises(RefusedError, match=r"spec\.traffic\.istio"):
         virtual_service(OWNER, spec(), effect())
 
@@ -96,6 +94,7 @@ def test_what_it_cannot_say_is_refused() -> None:
         effect("100"),
         effect("0", mirrors={B: Decimal(100)}),
         effect("0", mirrors={B: Decimal("0.5")}, cohort=COHORT),
+        effect("0", mirrors={B: Decimal(100), "c": Decimal(100), "d": Decimal("12.5")}),
         SetTraffic(shares={B: Decimal(100)}, raises_exposure=False),
     ],
 )
