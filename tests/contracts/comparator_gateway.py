@@ -180,7 +180,7 @@ class Process:
             assert now > before, f"{now} of {total} {family}, and no more in {STANDSTILL_SECONDS} s"
             before, until = now, time.monotonic() + STANDSTILL_SECONDS
             while time.monotonic() < until and sum((await self.counted(family)).values()) == now:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.03)
         return found
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from modelramp.comparator.service import Comparator
 from modelramp.comparator.settings import Arm, ComparatorSettings
@@ -106,7 +107,7 @@ class World:
     async def send(self, path: str = "/v2/models/fraud/infer", method: str = "POST", **options: Any) -> int:  # noqa: ANN401
         """Send a copy, as a gateway does; the status of the answer, which a gateway throws away."""
         address = f"http://127.0.0.1:{self.comparator.ports[0]}{path}"
-        async with self.session.request(method, address, **options) as answer:
+        async with self.session.request(method, URL(address, encoded=True), **options) as answer:
             return answer.status
 
     async def told(self, path: str) -> tuple[int, str]:

@@ -36,17 +36,16 @@ async def compared(world: World, number: int = 1) -> dict[tuple[str, ...], float
         (telling("cat"), telling("dog"), "disagree"),
         (telling("cat", status=503), telling("cat"), "stable_error"),
         (telling("cat"), telling("cat", status=500), "candidate_error"),
-        (telling("cat"), telling("cat", status=307), "candidate_error"),
         (telling("cat"), telling("cat", seconds=2.0), "timeout"),
         (telling("cat", seconds=2.0), telling("cat"), "stable_error"),
         (telling("x" * 3000), telling("cat"), "unreadable"),
         (telling("cat"), telling("x" * 3000), "disagree"),
     ],
-    ids=["agree", "disagree", "stable fails", "candidate fails", "redirect", "late", "stable late", "long", "too long"],
+    ids=["agree", "disagree", "stable fails", "candidate fails", "late", "stable late", "long", "too long"],
 )
 async def test_a_pair_is_counted_under_the_candidate_s_name(stable: Any, candidate: Any, outcome: str) -> None:  # noqa: ANN401
     """
-    By what became of it; an answer is read up to the limit, and redirects are answers like others.
+    By what became of it; an answer is read up to the limit.
     """
     async with comparing(stable, candidate, **LABEL, timeout_seconds=0.3, max_body=2048) as world:
         assert await compared(world) == {(CANDIDATE, outcome): 1.0}
@@ -66,6 +65,19 @@ async def test_a_revision_that_cannot_be_reached_has_failed() -> None:
         assert len(world.stable.asked) == 1
 
 
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    """
+    It is none of 2xx, and leads who knows where.
+    """
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": str(request.url)})
+
+    async with comparing(telling("cat"), elsewhere, **LABEL) as world:
+        assert await compared(world) == {(CANDIDATE, "candidate_error"): 1.0}
+        assert len(world.candidate.asked) == 1
+
+
 async def _cut_off(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "100"})
     await response.prepare(request)
@@ -83,11 +95,11 @@ async def test_both_are_asked_the_very_same_question() -> None:
     headers = {"X-Request-Id": "id-1", "Content-Encoding": "gzip", "Content-Type": "application/json", "x-tenant": "a"}
     secret = {"Authorization": "Bearer x", "Cookie": "a=b"}
     async with comparing(telling(1), telling(1), **LABEL) as world:
-        await world.send("/v2/a%2Fb/infer?x=%20&y", data=body, headers={**headers, **secret})
+        await world.send("/v2/a%2Fb/%7Einfer?x=%20&y", data=body, headers={**headers, **secret})
         await world.until("pairs_total", 1)
         for arm in (world.stable, world.candidate):
             (asked,) = arm.asked
-            assert (asked.method, asked.target, asked.body) == ("POST", "/v2/a%2Fb/infer?x=%20&y", body)
+            assert (asked.method, asked.target, asked.body) == ("POST", "/v2/a%2Fb/%7Einfer?x=%20&y", body)
             wanted = {name.lower(): value for name, value in headers.items()} | {"x-shadow": "replay"}
             assert asked.headers.items() >= wanted.items()
             assert not asked.headers.keys() & {"authorization", "cookie"}
@@ -136,6 +148,7 @@ async def test_controls_ask_stable_twice_and_are_counted_under_its_name() -> Non
         assert (len(world.stable.asked), world.candidate.asked) == (6, [])
         ids = [asked.headers["x-request-id"] for asked in world.stable.asked]
         assert sorted(ids.count(one) for one in set(ids)) == [2, 2, 2]
+        assert world.counted("outputs_total") == {}  # those are of pairs with the candidate
 
 
 async def test_what_is_not_compared_is_answered_alike_and_counted() -> None:
@@ -205,6 +218,31 @@ async def test_room_is_kept_for_a_body_that_arrives() -> None:
         assert await world.until("requests_total", 3) == {("dropped",): 3.0}
         await compared(world)
         assert world.comparator._held_bytes == 0
+
+
+async def test_bodies_that_arrive_together_do_not_all_find_the_room_that_each_was_promised() -> None:
+    """
+    The queue had a place for each when it began to arrive, and one place when they were there.
+    """
+    settings = {**LABEL, "queue": 1, "concurrency": 1}
+    async with comparing(telling(1, seconds=SLOW), telling(1), **settings) as world:
+        await world.send()
+        await world.until("requests_total", 1)
+        await asyncio.sleep(0.05)  # the worker takes it from the queue
+        connections = [await asyncio.open_connection("127.0.0.1", world.comparator.ports[0]) for _ in range(3)]
+        for _, writer in connections:
+            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nx")
+        async with asyncio.timeout(DEADLINE):
+            while world.comparator._held_bytes < 6:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+        for _, writer in connections:
+            writer.write(b"x")
+        answers = [(await reader.readline()).split()[1] for reader, _ in connections]
+        for _, writer in connections:
+            writer.close()
+        assert answers == [b"202"] * 3
+        assert world.counted("requests_total") == {("taken",): 2.0, ("dropped",): 2.0}
+        await world.until("pairs_total", 2)
 
 
 async def test_a_body_of_unknown_length_is_read_up_to_the_limit() -> None:

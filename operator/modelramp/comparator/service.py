@@ -23,6 +23,7 @@ log = logging.getLogger("modelramp.comparator")
 # Nobody reads these answers but who tries it out, and the gateway's counters: only mistakes of set-up are errors.
 _STATUS: Final[Mapping[Result, int]] = {Result.TOO_LARGE: 413, Result.LOOP: 508}
 _ACCEPTED: Final = 202
+_BACKLOG: Final = 1024  # connections not yet accepted: a gateway opens one for each copy that is under way
 _TEXT: Final = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
@@ -80,7 +81,7 @@ class Comparator:
         try:
             for runner, port in zip(self._runners, (self._settings.port, self._settings.metrics_port), strict=True):
                 await runner.setup()
-                await web.TCPSite(runner, port=port).start()
+                await web.TCPSite(runner, port=port, backlog=_BACKLOG).start()
         except OSError:
             await self._shut()
             raise

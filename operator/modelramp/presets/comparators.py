@@ -39,7 +39,7 @@ ROWS: Final = (
             f'modelramp_comparator_pairs_total{{{_ASKED},outcome=~"candidate_error|timeout"}}',
             f"modelramp_comparator_pairs_total{{{_ASKED}}}",
         ),
-        "Requests not answered with 2xx, or not in time, of those that stable answered; of stable: asked again.",
-        "Requests that stable answered with an error; of one not answered in time, which of the two was late.",
+        "Requests not answered with 2xx in time, of those that stable answered so; of stable: asked again.",
+        "Requests that stable did not answer with 2xx in time: with those there is nothing to compare.",
     ),
 )
