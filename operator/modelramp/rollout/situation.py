@@ -313,8 +313,7 @@ class Situation:
         """
         The route sends to the candidate by header and host name what the step says.
         """
-        route = self.observed.route
-        return (route.cohort, route.host) == step.aside_for(self.candidate or "")
+        return (self.observed.route.cohort, self.observed.route.host) == step.aside_for(self.candidate or "")
 
     def reached_aside(self, revision: str) -> bool:
         """

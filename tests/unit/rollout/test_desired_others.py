@@ -73,7 +73,11 @@ def test_they_are_made_once_the_own_pod_template_was_taken() -> None:
     """
     begun = run(other("3", **COLD), other("4", **COLD), phase=Phase.PREPARING, arms=arms(arm("1"), arm("2", ready=0)))
     made = [one for one in effects(seen_as(begun)) if isinstance(one, EnsureWorkload)]
-    assert made == [EnsureWorkload(revision=other_rev(one), replicas=2, role=Role.SHADOW) for one in ("3", "4")]
+    assert [(one.revision, one.replicas, one.role) for one in made] == [
+        (other_rev("3"), 2, Role.SHADOW),
+        (other_rev("4"), 2, Role.SHADOW),
+    ]
+    assert [one.other.model.version for one in made if one.other is not None] == ["3", "4"]
     spec = begun.deployment.spec
     assert [one.spec_in(spec).model.version for one in made] == ["3", "4"]
     assert EnsureWorkload(revision=spec.revision, replicas=2, role=Role.CANDIDATE).spec_in(spec) is spec
