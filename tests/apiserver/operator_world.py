@@ -77,6 +77,8 @@ class OperatorWorld:
         self.server, self.namespace, self.folder = server, namespace, folder
         self.crashing: set[str] = set()
         """Images whose containers keep crashing."""
+        self.controller = "example.com/test"
+        """By which name the gateway answers."""
         self.settings: dict[str, str] = {}
         """Variables of the operator's environment beyond those that every one gets."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -298,7 +300,7 @@ class OperatorWorld:
             for kind in ("Accepted", "ResolvedRefs")
         ]
         parents = [
-            {"parentRef": parent, "controllerName": "example.com/test", "conditions": conditions}
+            {"parentRef": parent, "controllerName": self.controller, "conditions": conditions}
             for parent in route["spec"]["parentRefs"]
         ]
         path = self.path(ROUTES, "httproutes", route["metadata"]["name"])

@@ -14,6 +14,7 @@ from apiserver import edit_rows
 from apiserver.edit_rows import in_first_step
 from apiserver.fleet import SLOW, One, Row, Wait, play
 from apiserver.operator_world import MERGE, ROUTES, OperatorWorld, eventually, spec_of
+from apiserver.other_rows import SEVERAL_COPIES, others_of_a_shadow_run
 from apiserver.server import CRD_PATH, ApiServer
 from apiserver.worlds import opened
 
@@ -146,41 +147,6 @@ def scaled_by_an_autoscaler(one: One) -> Steps:
     assert one.history == [("1", "Promoted")]
 
 
-def _shadow_of(*versions: str) -> dict[str, object]:
-    others = [{"name": f"o{version}", "model": {"version": version}} for version in versions]
-    return {"shadow": {"soak": "30m", "deadline": "50m", "others": others}, "scaleDownDelay": "1s"}
-
-
-def _copied_to(one: One) -> int:
-    filters = one.route["spec"]["rules"][0].get("filters") or ()
-    return sum(item["type"] == "RequestMirror" for item in filters)
-
-
-def others_of_a_shadow_run(one: One) -> Steps:
-    """
-    Version 3 is tried beside version 2, and then version 4 instead of it.
-    """
-    one.apply("1")
-    yield one.serves("1")
-    one.apply("2", strategy=_shadow_of("3"))
-    yield lambda: _copied_to(one) == 2, "two candidates get copies"
-    began = one.status["candidate"]["since"]
-    one.apply("2", strategy=_shadow_of("4"))
-    outcomes = [("3", "Withdrawn"), ("4", "Undecided")]
-    yield (
-        lambda: [(other["version"], other["outcome"]) for other in one.status["others"]] == outcomes,
-        "one is withdrawn and one begun",
-    )
-    yield lambda: _copied_to(one) == 2 and one.sizes == [1, 1, 1], "two get copies, and nothing is left of version 3"
-    assert (one.status["candidate"]["since"], one.shares) == (began, [0, 100])
-    one.ask("abort", 1)
-    yield one.phase("Failed")
-    yield lambda: one.sizes == [1] and _copied_to(one) == 0, "an abort ends them all"
-    assert [line.split(": ")[:2] for line in one.status["history"][-1]["others"]] == [
-        [f"o{version} (version {version})", outcome] for version, outcome in outcomes
-    ]
-
-
 def deleted(one: One) -> Steps:
     """
     Everything it owned goes with it.
@@ -238,6 +204,7 @@ def failed(served: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     served.send("PATCH", path, newer, "application/apply-patch+yaml")
     try:
         with opened(OperatorWorld, served, "edits", tmp_path_factory.mktemp("edits")) as world:
+            world.controller = SEVERAL_COPIES
             world.start()
             yield play(world, ROWS)
     finally:

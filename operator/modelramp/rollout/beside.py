@@ -156,7 +156,7 @@ def with_others(s: Situation, fold: Callable[[Situation], Situation]) -> Situati
     """
     others = listed(s)
     if not others:
-        return s if s.status.others == others else s.with_status(s.status.model_copy(update={"others": others}))
+        return s
     s = s.with_status(s.status.model_copy(update={"others": others}))
     part = {other.revision for other in taking_part(s)}
     looked = tuple(_after(s, other, fold(beside(s, other))) if other.revision in part else other for other in others)

@@ -284,7 +284,7 @@ def certified(s: Situation) -> bool:
 
 def step_passed(s: Situation) -> bool:
     """
-    Its traffic is in place as counted, and soaked, all is certified, smoke is answered, and no other is waited for.
+    The step's traffic is in place as counted and soaked, all is certified, smoke answered, no other waited for.
     """
     held = split_mismatched(s) or not (smoke_passed(s) and others_settled(s))
     return traffic_in_place(s) and soaked(s) and certified(s) and not held
