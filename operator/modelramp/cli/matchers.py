@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from modelramp.api.matchers import Matcher, SelectorError, matchers_of
-from modelramp.api.names import REVISION_LENGTH
+from modelramp.api.names import REVISION_LENGTH, pod_pattern
 
 __all__ = ["Selector", "SelectorError"]
 
@@ -50,8 +50,7 @@ class Selector:
         }
         found = [_filled(matcher, names) for matcher in matchers_of(text)]
         if "$arm" in text:  # inside quotes the grammar knows no such word
-            pods = f"{names['service']}-[a-z0-9]+-[a-z0-9]+"
-            found += [Matcher("namespace", "=", namespace), Matcher("pod", "=~", pods)]
+            found += [Matcher("namespace", "=", namespace), Matcher("pod", "=~", pod_pattern(deployment))]
         return cls(_checked(text, found))
 
     def __str__(self) -> str:

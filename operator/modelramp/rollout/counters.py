@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelramp.analysis.gauges import Aggregate, mean_of
-from modelramp.api.names import workload_name
+from modelramp.api.names import pod_pattern, workload_name
 from modelramp.api.selectors import fill
 from modelramp.api.spec import GaugeAcross, Metric, MetricOrigin, MetricPreset, Runtime
 from modelramp.presets import Kind, Preset, Source, row_of, selectors
@@ -210,7 +210,7 @@ def _values(namespace: str, deployment: str, revision: str) -> dict[str, str]:
         "service": service,
         "deployment": deployment,
         "revision": revision,
-        "arm": f'namespace="{namespace}",pod=~"{service}-[a-z0-9]+-[a-z0-9]+"',
+        "arm": f'namespace="{namespace}",pod=~"{pod_pattern(deployment, revision)}"',
     }
 
 
