@@ -2,15 +2,17 @@
 Which other candidates a run has, and what each is to get.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from fakes.others import certain, copied_to, listing, other, other_arm, other_rev, run, seen_as
-from fakes.rollout import NOW, ago, arm, arms, returning, rev, route, step, world
+from fakes.rollout import NOW, ago, arm, arms, deployment, returning, rev, route, step, world
 
+from modelramp.api.document import revision_of
 from modelramp.api.scalars import Share
-from modelramp.api.status import OtherOutcome
+from modelramp.api.status import ConfigContent, OtherOutcome, Status
 from modelramp.api.vocabulary import Phase
 from modelramp.rollout.others import (
     beside,
@@ -252,3 +254,14 @@ def test_a_line_of_each() -> None:
     """
     s = seen_as(run(other("3", message="o3: it is worse", **HARMFUL), other("4", message="waiting")))
     assert told_of_others(s) == ("o3 (version 3): Harmful: it is worse", "o4 (version 4): Undecided: waiting")
+
+
+def test_what_config_maps_hold_is_a_part_of_its_revision_too() -> None:
+    """
+    As of the spec's own; in its own situation it is the revision that is asked for.
+    """
+    seen = Status(config=(ConfigContent(config_map="limits", hash="a" * 32),))
+    asked = deployment("2", seen, serving={"config": [{"configMap": "limits"}]}, **listing("3"))
+    ((revision, of_it),) = asked.others.items()
+    assert revision == revision_of(of_it, {"limits": "a" * 32}) != of_it.revision
+    assert replace(asked, spec=of_it).revision == revision
