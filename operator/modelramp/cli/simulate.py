@@ -16,9 +16,12 @@ SHOWN_EVERY_SECONDS: Final = 0.5
 BAR_WIDTH: Final = 30
 WORDS: Final = (
     ("promoted", Outcome.PROMOTED),
+    ("reported", Outcome.REPORTED),
     ("rolled back", Outcome.ROLLED_BACK),
     ("inconclusive", Outcome.INCONCLUSIVE),
 )
+ALWAYS: Final = frozenset({"promoted", "rolled back", "inconclusive"})
+"""Said of every rollout; the rest where there is any."""
 
 
 class UnknownMetricError(Exception):
@@ -121,7 +124,7 @@ def table(name: str, summary: Summary) -> str:
     share = {outcome: summary.outcomes[outcome] / summary.runs for outcome in Outcome}
     lines = [
         f"{name}: {summary.runs:,} runs",
-        "  " + ", ".join(f"{word} {share[outcome]:.1%}" for word, outcome in WORDS),
+        "  " + ", ".join(f"{word} {share[outcome]:.1%}" for word, outcome in WORDS if share[outcome] or word in ALWAYS),
         f"  {'until the outcome':<24} {'mean':>10} {'median':>10} {'95 %':>10}",
     ]
     rows = (

@@ -15,10 +15,11 @@ from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.api.document import MLModelDeployment
 from modelramp.api.status import StableStatus, Status
 from modelramp.api.vocabulary import Phase, Reason
+from modelramp.rollout.comparing import wanted_comparator
 from modelramp.rollout.decide import transition, wake_at
-from modelramp.rollout.desired import wanted_shares
+from modelramp.rollout.desired import wanted_aside, wanted_compared, wanted_mirrors, wanted_shares
 from modelramp.rollout.needs import due
-from modelramp.rollout.observed import Acceptance, Arm, Measured, Observed, RouteState, WarmUpReading
+from modelramp.rollout.observed import Acceptance, Arm, Comparator, Measured, Observed, RouteState, WarmUpReading
 from modelramp.rollout.opening import Opening, PhiSource
 from modelramp.rollout.rules import Rule
 from modelramp.rollout.situation import Situation
@@ -38,6 +39,8 @@ class Outcome(StrEnum):
     """
 
     PROMOTED = "Promoted"
+    REPORTED = "Reported"
+    """A shadow run that ends with a report passed."""
     ROLLED_BACK = "RolledBack"
     INCONCLUSIVE = "Inconclusive"
     """A step deadline passed without sufficient evidence; the operator pauses there."""
@@ -51,7 +54,7 @@ class Moment:
     Attributes:
         seconds: Since the candidate was begun.
         phase: Where it led.
-        percent: The candidate's share afterwards.
+        percent: The candidate's share of users' requests afterwards.
         message: What the operator said.
 
     """
@@ -70,8 +73,8 @@ class Run:
     Attributes:
         outcome: How it ended.
         seconds: From the candidate's beginning to the decision.
-        requests: Of both arms, until then.
-        bad: Bad requests of the candidate, until then.
+        requests: Of users, until then.
+        bad: Bad answers of the candidate to users, until then; copies have no user.
         culprit: The metric whose harm is most certain, where it was rolled back by evidence; None otherwise, or if no
             single one is certain.
         moments: The transitions.
@@ -124,7 +127,10 @@ class _World:
         }
         warm_up = deployment.spec.serving.warm_up
         self._warm = None if warm_up is None else WarmUpReading(sent=warm_up.requests, failed=0, p95_seconds=0.0)
+        smoke = next((step.smoke for step in course_of(deployment.spec).steps if step.smoke is not None), None)
+        self._smoke = None if smoke is None else WarmUpReading(sent=smoke.requests, failed=0, p95_seconds=0.0)
         self.route = RouteState(acceptance=Acceptance.ACCEPTED, shares={STABLE_REVISION: Decimal(100)})
+        self._comparators: dict[str, Comparator] = {}
 
     @property
     def seconds(self) -> float:
@@ -134,7 +140,14 @@ class _World:
         """
         One decision, and what follows from it.
         """
-        bare = Observed(arms=self._arms, route=self.route, warm_up=self._warm, histories=self._histories)
+        bare = Observed(
+            arms=self._arms,
+            route=self.route,
+            comparators=self._comparators,
+            warm_up=self._warm,
+            smoke=self._smoke,
+            histories=self._histories,
+        )
         asked = due(Situation(deployment=self.deployment, status=self.deployment.status, observed=bare, now=self.now))
         readings = {}
         if asked:
@@ -157,23 +170,41 @@ class _World:
 
     def _obey(self, s: Situation) -> None:
         """
-        The gateway follows at once.
+        The gateway follows at once, and a comparator is ready as soon as it is wanted.
         """
-        shares = dict(wanted_shares(s))
-        if shares != dict(self.route.shares):
-            self.route = replace(self.route, shares=shares, traffic_hash=s.deployment.traffic_hash)
-            percent = shares.get(s.deployment.revision, Decimal(0))
-            self.traffic.split(float(percent) / 100.0, self.seconds)
-            first = self.traffic.differs_from == float("inf") and percent > 0
-            if first and (not self._onset.in_last_step or percent == self._last_percent):
-                self.traffic.differs_from = self.seconds + self._onset.seconds
+        compares = wanted_comparator(s)
+        self._comparators = {} if compares is None else {compares.revision: Comparator(ready=1, hash=compares.hash)}
+        s = replace(s, observed=replace(s.observed, comparators=self._comparators))
+        cohort, host = wanted_aside(s)
+        before, self.route = (
+            self.route,
+            replace(
+                self.route,
+                shares=dict(wanted_shares(s)),
+                mirrors=dict(wanted_mirrors(s)),
+                compared=wanted_compared(s),
+                cohort=cohort,
+                host=host,
+                traffic_hash=s.deployment.traffic_hash,
+            ),
+        )
+        if (self.route.shares, self.route.mirrors) != (before.shares, before.mirrors):
+            self._split(s.deployment.revision)
+
+    def _split(self, candidate: str) -> None:
+        percent, copied = (given.get(candidate, Decimal(0)) for given in (self.route.shares, self.route.mirrors))
+        self.traffic.split(float(percent) / 100.0, self.seconds, copied=float(copied) / 100.0)
+        first = self.traffic.differs_from == float("inf") and percent + copied > 0
+        if first and (not self._onset.in_last_step or percent == self._last_percent):
+            self.traffic.differs_from = self.seconds + self._onset.seconds
 
 
 def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str, *, restarts: bool = False) -> Run:
     """
     Roll the deployment's spec out once against the model's traffic.
 
-    The stable revision exists already. The rates of all metrics that the spec judges must be in the model.
+    The stable revision exists already. The rates of all metrics that the spec judges must be in the model. Nobody
+    approves anything, and the other candidates of a shadow run are left out.
 
     With `restarts` the operator dies after every look and reads its memory from the API server's JSON again.
 
@@ -184,6 +215,7 @@ def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str, *, r
     missing = {metric.title for metric in deployment.spec.analysis.metrics} - set(model.rates)
     if missing:
         raise ValueError(f"no rates for {', '.join(sorted(missing))}")
+    deployment = replace(deployment, spec=deployment.spec.without_others)
     world, moments = _World(deployment, model, Random(seed)), list[Moment]()
     while world.now - BEGIN < LONGEST:
         after, rule = world.look()
@@ -212,7 +244,7 @@ def _outcome(s: Situation) -> Outcome | None:
         case Phase.PROMOTING:
             return Outcome.PROMOTED
         case Phase.ROLLING_BACK:
-            return Outcome.ROLLED_BACK
+            return Outcome.REPORTED if s.status.reason is Reason.SHADOW_REPORTED else Outcome.ROLLED_BACK
         case Phase.PAUSED:
             return Outcome.INCONCLUSIVE
         case _:

@@ -66,6 +66,7 @@ class Summary:
         return {
             "runs": self.runs,
             "promoted": self.outcomes[Outcome.PROMOTED],
+            "reported": self.outcomes[Outcome.REPORTED],
             "rolledBack": self.outcomes[Outcome.ROLLED_BACK],
             "inconclusive": self.outcomes[Outcome.INCONCLUSIVE],
             "badRequests": self.bad.as_json(),

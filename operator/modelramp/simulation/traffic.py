@@ -120,19 +120,26 @@ class Traffic:
         self._candidate_pods = [Pod(*apart) for _ in range(model.candidate_pods)]
         self._stable_pods = [Pod(*apart) for _ in range(model.stable_pods)]
         self._at = 0.0
-        self._share = 0.0
+        self._share = self._copied = 0.0
         self.differs_from = float("inf")
         """When the candidate begins to differ from stable."""
         self.requests = 0
+        """Of users."""
         self.bad = 0
-        """Bad requests of the candidate, by the first metric."""
+        """Bad answers of the candidate to users, by the first metric."""
 
-    def split(self, share: float, at: float) -> None:
+    def split(self, share: float, at: float, *, copied: float = 0.0) -> None:
         """
-        Give the candidate another share (0 to 1) from `at` on.
+        Give the candidate another share (0 to 1) from `at` on; or, while it has none, copies of this share.
+
+        Raises:
+            ValueError: If both are above 0: users' answers and those to copies are not told apart.
+
         """
+        if share > 0.0 and copied > 0.0:
+            raise ValueError(f"a share of {share:g} and copies of {copied:g} at once")
         self.until(at)
-        self._share = share
+        self._share, self._copied = share, copied
 
     def until(self, at: float) -> Measured:
         """
@@ -168,15 +175,17 @@ class Traffic:
         swing = self._swing(middle)
         candidate, stable = (swing * mean_factor(pods, middle) for pods in (self._candidate_pods, self._stable_pods))
         self._at = at
-        candidates = poisson(rng, model.rps * self._share * seconds)
+        candidates = poisson(rng, model.rps * (self._share + self._copied) * seconds)
         stables = poisson(rng, model.rps * (1.0 - self._share) * seconds)
         made = {}
         for name, rates in model.rates.items():
             rate = rates.candidate if differs else rates.stable
             bad, others = self._bad(candidates, rate * candidate), self._bad(stables, rates.stable * stable)
             made[name] = (Counts(candidates, bad), Counts(stables, others))
-        self.requests += candidates + stables
-        self.bad += int(next(iter(made.values()))[0].x)
+        self.requests += stables
+        if self._copied == 0.0:
+            self.requests += candidates
+            self.bad += int(next(iter(made.values()))[0].x)
         return made
 
     def _swing(self, at: float) -> float:

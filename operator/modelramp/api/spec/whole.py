@@ -21,7 +21,7 @@ from modelramp.api.spec.others import (
     OTHERS_NEED_FULL_RULE,
 )
 from modelramp.api.spec.serving import ModelReference, Serving
-from modelramp.api.spec.strategy import Strategy
+from modelramp.api.spec.strategy import Shadow, Strategy
 from modelramp.api.spec.traffic import Traffic
 from modelramp.api.spec.usecase import UseCase
 
@@ -84,10 +84,21 @@ class MLModelDeploymentSpec(ApiModel):
         shadow = self.strategy.shadow
         if shadow is None or not shadow.others:
             return ()
+        return tuple(self._alone(shadow, other.model) for other in shadow.others)
+
+    @property
+    def without_others(self) -> "MLModelDeploymentSpec":
+        """
+        The same with no other candidate beside its own.
+        """
+        shadow = self.strategy.shadow
+        return self if shadow is None or not shadow.others else self._alone(shadow, self.model)
+
+    def _alone(self, shadow: Shadow, model: ModelReference) -> "MLModelDeploymentSpec":
         alone = self.strategy.model_copy(update={"shadow": shadow.model_copy(update={"others": ()})})
-        same = {name: getattr(self, name) for name in MLModelDeploymentSpec.model_fields} | {"strategy": alone}
+        same = {name: getattr(self, name) for name in MLModelDeploymentSpec.model_fields}
         # Constructed, not copied: a copy would keep the revision that was derived before.
-        return tuple(MLModelDeploymentSpec.model_construct(**{**same, "model": other.model}) for other in shadow.others)
+        return MLModelDeploymentSpec.model_construct(**{**same, "strategy": alone, "model": model})
 
     @cached_property
     def traffic_hash(self) -> str:
