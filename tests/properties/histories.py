@@ -389,7 +389,7 @@ class History:
     def _carry_out(self, effect: Effect, s: Situation) -> None:
         match effect:
             case EnsureWorkload():
-                version = int(effect.spec_in(s.spec).model.version)
+                version = int((effect.other or s.spec).model.version)
                 fate = "good" if version == 1 else self.fates[version]
                 self.loads.setdefault(
                     effect.revision,

@@ -903,7 +903,7 @@ def test_no_effect_touches_an_autoscaler() -> None:
     names = {kind.__name__ for kind in Effect.__args__}  # type: ignore[attr-defined] - a union
     assert names == {
         "EnsureWorkload", "ScaleWorkload", "SetTraffic", "SetRole", "RestartWorkload", "DeleteWorkload",
-        "DropFormerRouter",
+        "DropFormerRouter", "EnsureComparator", "DeleteComparator",
     }  # fmt: skip
 
 

@@ -78,9 +78,6 @@ def test_they_are_made_once_the_own_pod_template_was_taken() -> None:
         (other_rev("4"), 2, Role.SHADOW),
     ]
     assert [one.other.model.version for one in made if one.other is not None] == ["3", "4"]
-    spec = begun.deployment.spec
-    assert [one.spec_in(spec).model.version for one in made] == ["3", "4"]
-    assert EnsureWorkload(revision=spec.revision, replicas=2, role=Role.CANDIDATE).spec_in(spec) is spec
     before = run(other("3", **COLD), phase=Phase.PREPARING, arms=arms(arm("1")))
     assert [one.revision for one in effects(seen_as(before)) if isinstance(one, EnsureWorkload)] == [rev("2")]
 
