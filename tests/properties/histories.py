@@ -121,6 +121,13 @@ STRATEGIES: Final[Mapping[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 
 
+def _roles(status: Status) -> tuple[str | None, str | None]:
+    """
+    Who is stable and who is candidate.
+    """
+    return status.stable and status.stable.revision, status.candidate and status.candidate.revision
+
+
 @cache
 def spec_of(
     version: int, strategy: str, mode: str, policy: str, degree: str = "Full", thaw: float | None = None
@@ -362,21 +369,24 @@ class History:
         self._check_decision(deployment, after, rule, effects, skew)
         if self._strikes(0.04):
             return True  # dies before the first write
+        if behind and self.fenced and self._refused(status, after.status, effects):
+            return True  # somebody knows more
         if after.status != status:
-            if behind and self.fenced:
-                return True  # refused: somebody knows more
             self._remember(after.status)
-        elif (
-            behind
-            and self.fenced
-            and any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in effects)
-        ):
-            return True  # the live read shows another object
         for effect in effects:
             if self._strikes(0.05):
                 return True  # dies, or the write fails
             self._carry_out(effect, after)
         return bool(effects) or after.status != status
+
+    def _refused(self, old: Status, decided: Status, effects: tuple[Effect, ...]) -> bool:
+        """
+        What the shell does on an old memory: its write is refused; without one a live read comes before traffic moves,
+        which is raised on the present memory only, and lowered while stable and candidate are the same.
+        """
+        moves = [effect for effect in effects if isinstance(effect, SetTraffic)]
+        raises = any(effect.raises_exposure for effect in moves)
+        return decided != old or raises or (bool(moves) and _roles(old) != _roles(self.versions[-1]))
 
     def _remember(self, status: Status) -> None:
         if self.random.random() < 0.05:

@@ -29,6 +29,7 @@ from modelramp.ports import (
     Owner,
     PortError,
     RefusedError,
+    UnreachableError,
 )
 from modelramp.reconcile.contents import look_again, with_contents
 from modelramp.reconcile.execute import Hands, execute
@@ -112,10 +113,30 @@ class Cycle:
         """
         if plan.status != deployment.status:
             await self.deployments.commit(document, plan.status.to_wire())
-        elif plan.raises_exposure:
+        elif plan.raises_exposure or plan.lowers_exposure:
+            await self._look_first(document, deployment, plan)
+
+    async def _look_first(self, document: Document, deployment: MLModelDeployment, plan: Plan) -> None:
+        """
+        Read the object before traffic moves on a memory that is not written in this pass.
+
+        What raises exposure needs the very same object. What lowers it waits for nothing that happened to the object,
+        nor for an answer, but for this: an old memory may take for the candidate what has become stable since, and give
+        its traffic to a revision that was retired or rejected (found by random histories, 4 in 100,000).
+
+        Raises:
+            ConflictError: the object has changed: the plan is dropped.
+        """
+        try:
             live = await self.deployments.read(Key(deployment.namespace, deployment.name))
-            if live is None or _version(live) != _version(document):
-                raise ConflictError("the object has changed since it was last heard of")
+        except UnreachableError:
+            if plan.raises_exposure:
+                raise
+            return
+        same = live is not None and _version(live) == _version(document)
+        if same or (live is not None and not plan.raises_exposure and _roles(live) == _roles(document)):
+            return
+        raise ConflictError("the object has changed since it was last heard of")
 
     async def _act(self, key: Key, deployment: MLModelDeployment, plan: Plan) -> datetime | None:
         owner = Owner(key=key, uid=deployment.uid)
@@ -160,6 +181,15 @@ class Cycle:
         said = refusal(status, document["metadata"]["generation"], problem, now)
         if said != status:
             await self.deployments.commit(document, said.to_wire())
+
+
+def _roles(document: Document) -> tuple[str | None, str | None]:
+    """
+    The revisions that are stable and candidate, as remembered; None: there is none.
+    """
+    status = document.get("status") or {}
+    stable, candidate = ((status.get(role) or {}).get("revision") for role in ("stable", "candidate"))
+    return stable, candidate
 
 
 def _key(document: Document) -> Key:

@@ -155,3 +155,10 @@ class Plan:
         Some effect gives a revision on trial more traffic: it needs a fresh read or write of the object first.
         """
         return any(isinstance(effect, SetTraffic) and effect.raises_exposure for effect in self.effects)
+
+    @property
+    def lowers_exposure(self) -> bool:
+        """
+        Some effect takes traffic from a revision on trial, or from one that is retired.
+        """
+        return any(isinstance(effect, SetTraffic) and not effect.raises_exposure for effect in self.effects)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from unit.reconcile.parts import BEGIN, KEY, Shell, revision_for, spec_for
+from unit.reconcile.parts import BEGIN, KEY, Shell, revision_for, spec_for, stamp
 
 from modelramp.ports import ConflictError, Key, UnreachableError
 
@@ -168,19 +168,71 @@ class TestFreshness:
         assert (shell.share, shell.cluster.writes) == (0, [])
         assert once(shell) is None
 
-    def test_exposure_is_lowered_without_any_read(self) -> None:
+    @staticmethod
+    def _rolling_back() -> Shell:
         """
-        Taking traffic away waits for nothing.
+        The memory says all there is to say, and the route still gives the candidate half: the write was lost.
         """
-        reads: list[str] = []
+        shell = Shell().in_rollout("RollingBack")
+        shell.cluster.before_write = failing("set_traffic")
+        with pytest.raises(UnreachableError):
+            once(shell)
+        assert shell.share == 50
+        shell.cluster.before_write = failing("commit", error=AssertionError)  # nothing is to be written on that memory
+        return shell
+
+    def test_exposure_is_lowered_without_an_answer(self) -> None:
+        """
+        Taking traffic away waits for nothing: neither for a read that fails.
+        """
 
         async def read(key: object) -> None:
-            reads.append(str(key))
+            raise UnreachableError(str(key))
 
-        shell = Shell().in_rollout("RollingBack")
-        shell.cluster.deployments.read = read  # type: ignore[method-assign]
+        shell = self._rolling_back()
+        shell.cluster.deployments.read = read  # type: ignore[assignment]
         once(shell)
-        assert (shell.share, reads) == (0, [])
+        assert shell.share == 0
+
+    def test_exposure_is_not_raised_without_an_answer(self) -> None:
+        """
+        A read that fails is no proof.
+        """
+
+        async def read(key: object) -> None:
+            raise UnreachableError(str(key))
+
+        shell = self._withdrawn()
+        shell.cluster.deployments.read = read  # type: ignore[assignment]
+        with pytest.raises(UnreachableError):
+            once(shell)
+        assert shell.share == 0
+
+    @pytest.mark.parametrize(
+        ("changed", "left"),
+        [
+            ({"message": "something else"}, 0),
+            ({"stable": None}, 50),
+            ({"stable": {"revision": revision_for("2"), "version": "2", "since": stamp(BEGIN)}, "candidate": None}, 50),
+        ],
+        ids=["a message", "no stable", "the roles"],
+    )
+    def test_exposure_is_lowered_only_of_what_is_still_the_candidate(self, changed: dict[str, Any], left: int) -> None:
+        """
+        An old memory takes for the candidate what has become stable since, and would give its traffic to what was
+        retired. Everything else may have changed.
+        """
+        shell = self._rolling_back()
+        live = shell.cluster.documents[KEY]
+        status = {name: value for name, value in {**live["status"], **changed}.items() if value is not None}
+        metadata = {**live["metadata"], "resourceVersion": "4711"}
+        shell.cluster.documents[KEY] = {**live, "status": status, "metadata": metadata}
+        if left:
+            with pytest.raises(ConflictError, match="has changed since"):
+                once(shell)
+        else:
+            once(shell)
+        assert shell.share == left
 
 
 class TestRefusals:
