@@ -1,12 +1,13 @@
 """
 `make histories`: many random histories of one object, and what never happened in them: docs/reports/histories.json.
 
-Without --report nothing is written. Ends with 1 if something happened that never may.
+Without --report nothing is written. Interrupted, it tells of what was played until then. Ends with 1 if something happened that never may.
 """
 
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import time
 from collections import Counter
@@ -21,11 +22,12 @@ from properties.histories import History  # noqa: E402 - found by the line above
 REPORT = ROOT / "docs/reports/histories.json"
 PIECE = 250
 SHOWN = 20
+SAID_EVERY = 2000
 
 
-def piece(seeds: range) -> dict[str, Any]:
+def piece(seeds: range) -> tuple[int, dict[str, Any]]:
     """
-    Some histories: how they ended, which rows they took, and what must never happen.
+    Some histories, how many and: how they ended, which rows they took, and what must never happen.
     """
     ends: Counter[str] = Counter()
     rows: Counter[str] = Counter()
@@ -40,7 +42,7 @@ def piece(seeds: range) -> dict[str, Any]:
         rows.update(history.rules)
         cycles += history.cycles
         faults += history.faults
-    return {"ends": ends, "rows": rows, "strategies": strategies, "cycles": cycles, "faults": faults}
+    return len(seeds), {"ends": ends, "rows": rows, "strategies": strategies, "cycles": cycles, "faults": faults}
 
 
 def arguments() -> argparse.Namespace:
@@ -65,18 +67,23 @@ def main() -> int:
     found: dict[str, Any] = {
         "ends": Counter(), "rows": Counter(), "strategies": Counter(), "cycles": 0, "faults": []
     }  # fmt: skip
-    with multiprocessing.Pool(asked.workers) as pool:
-        for number, part in enumerate(pool.imap_unordered(piece, pieces), start=1):
-            for name, value in part.items():
-                found[name] += value
-            if number % 8 == 0 or number == len(pieces):
-                done = min(number * PIECE, len(seeds))
-                print(f"{done} of {len(seeds)} histories, {len(found['faults'])} faults", file=sys.stderr, flush=True)
+    played = 0
+    with multiprocessing.Pool(asked.workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for size, part in pool.imap_unordered(piece, pieces):
+                played += size
+                for name, value in part.items():
+                    found[name] += value
+                if played % SAID_EVERY == 0 or played == len(seeds):
+                    so_far = f"{played} of {len(seeds)} histories, {len(found['faults'])} faults"
+                    print(so_far, file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted: what was played until now is told", file=sys.stderr)
     print(*found["faults"][:SHOWN], sep="\n")
-    print(f"histories: {len(seeds)}, decisions: {found['cycles']}, must never happen and did: {len(found['faults'])}")
+    print(f"histories: {played}, decisions: {found['cycles']}, must never happen and did: {len(found['faults'])}")
     if asked.report:
         told = {name: dict(found[name].most_common()) for name in ("strategies", "ends", "rows")}
-        told |= {"histories": len(seeds), "first_seed": asked.seed, "decisions": found["cycles"]}
+        told |= {"histories": played, "first_seed": asked.seed, "decisions": found["cycles"]}
         told |= {"faults": found["faults"][:SHOWN], "seconds": round(time.monotonic() - began)}
         REPORT.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     return 1 if found["faults"] else 0
