@@ -1,7 +1,8 @@
 """
 `make histories`: many random histories of one object, and what never happened in them: docs/reports/histories.json.
 
-Without --report nothing is written. Interrupted, it tells of what was played until then. Ends with 1 if something happened that never may.
+Without --report nothing is written. Interrupted, it tells of what was played until then. Ends with 1 if something
+happened that never may.
 """
 
 import argparse
