@@ -142,8 +142,35 @@ def plan(
     if ramp[0] <= 0.0 or ramp[-1] > 1.0 or any(now >= after for now, after in pairwise(ramp)):
         raise ValueError(f"shares do not rise within (0, 1]: {tuple(shares)}")
     return tuple(
-        _step_plan(now, after, rps, _requests(now, margins(blast_radius, after).ok, stable_error_rate, phi))
+        plan_step(now, after, rps=rps, stable_error_rate=stable_error_rate, blast_radius=blast_radius, phi=phi)
         for now, after in pairwise(ramp)
+    )
+
+
+def plan_step(
+    share: float,
+    next_share: float,
+    *,
+    rps: float | None,
+    stable_error_rate: float | None,
+    blast_radius: float,
+    phi: float = 1.0,
+) -> StepPlan:
+    """
+    Plan one step, as ``plan`` does each.
+
+    Args:
+        share: The candidate's share of what both arms are asked, above 0, below 1. Where it gets copies of the fraction
+            m of requests, that is m / (1 + m), at 1 + m times the users' requests a second.
+        next_share: The share of traffic it is certified for, above 0, at most 1.
+        rps: As in ``plan``.
+        stable_error_rate: As in ``plan``.
+        blast_radius: As in ``plan``.
+        phi: As in ``plan``.
+
+    """
+    return _step_plan(
+        share, next_share, rps, _requests(share, margins(blast_radius, next_share).ok, stable_error_rate, phi)
     )
 
 

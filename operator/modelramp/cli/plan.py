@@ -5,15 +5,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from modelramp.analysis import Obstacle
-from modelramp.analysis import plan as plan_steps
+from modelramp.analysis.forecast import plan_step
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.cli.measured import MeasuredMetric
 from modelramp.rollout.numbers import duration_text
 from modelramp.rollout.situation import SETTLE
-from modelramp.rollout.strategy import course_of
+from modelramp.rollout.strategy import WHOLE, Step, course_of
+
+LIVE: Final = "live"
+PREVIEW: Final = "preview"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +25,14 @@ class PlannedStep:
     A step with what a candidate as good as stable needs to pass it.
     """
 
+    stage: str
+    """`live`, `preview`, or how much is copied."""
     percent: str
+    """Of live traffic."""
     margin: str
     """What the candidate's error rate must be shown to be below."""
     requests: float | None
-    """Of total traffic, until certified; None: cannot be certified, or needs none."""
+    """Of users, until certified; None: cannot be certified, or needs none."""
     seconds: float | None
     """Until the step can pass: evidence or soak, whichever is longer; None: never at this traffic."""
     obstacle: str | None
@@ -36,31 +42,41 @@ class PlannedStep:
 
 def planned_steps(spec: MLModelDeploymentSpec, rps: float, stable_error_rate: float) -> tuple[PlannedStep, ...]:
     """
-    The steps of the spec's strategy at so much total traffic (requests a second) and such a stable error rate (0 to 1).
+    The steps of the spec's strategy at so many requests a second of users and such a stable error rate (0 to 1).
     """
-    course = course_of(spec)
-    steps, radius = [step for step in course.steps if step.percent > 0], course.blast_radius.fraction
-    shares = [float(step.percent / 100) for step in steps]
-    phi = float(spec.analysis.overdispersion or 1)
-    planned = plan_steps(shares, rps=rps, stable_error_rate=stable_error_rate, blast_radius=radius, phi=phi)
-    forecast = {row.share: row for row in planned}
-    rows = []
-    for step, share in zip(steps, shares, strict=True):
-        row = forecast.get(share)
-        soak = max(step.soak, SETTLE).total_seconds()
-        needed = row.seconds if row is not None else 0.0
-        seconds = None if needed is None else max(soak, needed + SETTLE.total_seconds() if needed else soak)
-        rows.append(
-            PlannedStep(
-                percent=f"{step.percent.normalize():f}%",
-                margin="-" if step.next_share is None else f"1.25 x stable + {radius / step.next_share:.2%}",
-                requests=row.requests if row is not None else None,
-                seconds=seconds,
-                obstacle=None if row is None or row.obstacle is None else _told(row.obstacle),
-                late=seconds is None or seconds > step.deadline.total_seconds(),
-            )
+    return tuple(_planned(spec, step, rps, stable_error_rate) for step in course_of(spec).steps)
+
+
+def _planned(spec: MLModelDeploymentSpec, step: Step, rps: float, stable_error_rate: float) -> PlannedStep:
+    row, radius = None, course_of(spec).blast_radius.fraction
+    copied = float(step.mirror / WHOLE)
+    if step.next_share is not None:
+        row = plan_step(
+            copied / (1.0 + copied) if copied else float(step.percent / WHOLE),
+            step.next_share,
+            rps=rps * (1.0 + copied),
+            stable_error_rate=stable_error_rate,
+            blast_radius=radius,
+            phi=float(spec.analysis.overdispersion or 1),
         )
-    return tuple(rows)
+    soak = max(step.soak, SETTLE).total_seconds()
+    needed = row.seconds if row is not None else 0.0
+    seconds = None if needed is None else max(soak, needed + SETTLE.total_seconds() if needed else soak)
+    return PlannedStep(
+        stage=_stage(step),
+        percent=f"{step.percent.normalize():f}%",
+        margin="-" if step.next_share is None else f"1.25 x stable + {radius / step.next_share:.2%}",
+        requests=row.requests / (1.0 + copied) if row is not None and row.requests is not None else None,
+        seconds=seconds,
+        obstacle=None if row is None or row.obstacle is None else _told(row.obstacle),
+        late=seconds is None or seconds > step.deadline.total_seconds(),
+    )
+
+
+def _stage(step: Step) -> str:
+    if step.preview:
+        return PREVIEW
+    return f"{step.mirror.normalize():f}% copied" if step.mirror else LIVE
 
 
 def _told(obstacle: Obstacle) -> str:
@@ -79,13 +95,14 @@ def table(name: str, spec: MLModelDeploymentSpec, rows: tuple[PlannedStep, ...],
     radius, deadline = course.blast_radius, max(step.deadline for step in course.steps)
     lines = [
         f"{name}: a candidate as good as stable, at {rps:g} requests a second, risking {radius} of all traffic",
-        f"  {'step':>6}  {'certified when errors are below':<32} {'requests':>9}  {'time':>7}",
+        f"  {'step':>11}  {'certified when errors are below':<32} {'requests':>9}  {'time':>7}",
     ]
     for row in rows:
+        what = row.percent if row.stage == LIVE else row.stage
         requests = "-" if row.requests is None else f"{row.requests:,.0f}"
         time = "never" if row.seconds is None else duration_text(row.seconds)
         note = row.obstacle or ("later than the step deadline" if row.late else "")
-        lines.append(f"  {row.percent:>6}  {row.margin:<32} {requests:>9}  {time:>7}  {note}".rstrip())
+        lines.append(f"  {what:>11}  {row.margin:<32} {requests:>9}  {time:>7}  {note}".rstrip())
     total = [row.seconds for row in rows]
     if None not in total:
         lines.append(f"  in all about {duration_text(sum(seconds or 0 for seconds in total))}")
@@ -108,7 +125,7 @@ def as_json(
     """
     The plan for programs; `metric` is the one it is made for, None: no metric was measured.
     """
-    keys = ("percent", "margin", "requests", "seconds", "obstacle", "late")
+    keys = ("stage", "percent", "margin", "requests", "seconds", "obstacle", "late")
     told = {"metric": metric, "measured": [one.as_json() for one in measured]} if metric is not None else {}
     return {"name": name, "steps": [{key: getattr(row, key) for key in keys} for row in rows], **told}
 

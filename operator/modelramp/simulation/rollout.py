@@ -13,6 +13,7 @@ from typing import Final
 from modelramp.analysis import Block
 from modelramp.analysis.dispersion import estimate_dispersion
 from modelramp.api.document import MLModelDeployment
+from modelramp.api.names import ANNOTATION_ACTION
 from modelramp.api.status import StableStatus, Status
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.comparing import wanted_comparator
@@ -156,7 +157,7 @@ class _World:
             made = self.traffic.until((window.until - BEGIN).total_seconds())
             readings = {m.title: Measured(Block(own.after, own.until, *made[m.title])) for m, own in asked}
         after, rule = transition(self.deployment, replace(bare, readings=readings), self.now)
-        self.deployment = replace(self.deployment, status=after.status)
+        self.deployment = replace(self.deployment, status=after.status, annotations=_approval(after))
         if rule is not None:
             self._obey(after)
         return after, rule
@@ -199,12 +200,23 @@ class _World:
             self.traffic.differs_from = self.seconds + self._onset.seconds
 
 
+def _approval(s: Situation) -> dict[str, str]:
+    """
+    The request of somebody who approves what waits for it, as an annotation; empty: nothing does.
+    """
+    asked = s.status.recommendation
+    if s.status.reason is not Reason.APPROVAL_NEEDED or asked is None:
+        return {}
+    request = {"id": f"step-{asked.step}", "verb": "approve", "revision": asked.revision, "by": "simulation"}
+    return {ANNOTATION_ACTION: json.dumps({**request, "step": asked.step})}
+
+
 def simulate(deployment: MLModelDeployment, model: TrafficModel, seed: str, *, restarts: bool = False) -> Run:
     """
     Roll the deployment's spec out once against the model's traffic.
 
-    The stable revision exists already. The rates of all metrics that the spec judges must be in the model. Nobody
-    approves anything, and the other candidates of a shadow run are left out.
+    The stable revision exists already. The rates of all metrics that the spec judges must be in the model. Somebody
+    does at once what is recommended to people, and the other candidates of a shadow run are left out.
 
     With `restarts` the operator dies after every look and reads its memory from the API server's JSON again.
 
@@ -245,7 +257,9 @@ def _outcome(s: Situation) -> Outcome | None:
             return Outcome.PROMOTED
         case Phase.ROLLING_BACK:
             return Outcome.REPORTED if s.status.reason is Reason.SHADOW_REPORTED else Outcome.ROLLED_BACK
-        case Phase.PAUSED:
+        case Phase.PAUSED if s.status.reason is Reason.ROLLBACK_RECOMMENDED:
+            return Outcome.ROLLED_BACK
+        case Phase.PAUSED if s.status.reason is not Reason.APPROVAL_NEEDED:
             return Outcome.INCONCLUSIVE
         case _:
             return None

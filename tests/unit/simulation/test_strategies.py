@@ -29,7 +29,7 @@ REPORTS = {"report", "shadow of several", "compared"}
 SHADOWS = {"report", "shadow", "shadow of several", "compared", "shadow, then canary"}
 
 
-def deployment(name: str) -> MLModelDeployment:
+def deployment(name: str, degree: str = "Full") -> MLModelDeployment:
     """
     An object of this strategy, judged by errors, and where answers are compared by those too.
     """
@@ -43,6 +43,7 @@ def deployment(name: str) -> MLModelDeployment:
                 "serving": {"runtime": "mlserver", "template": template},
                 "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gw"}]}},
                 "strategy": STRATEGIES[name],
+                "automation": {"degree": degree},
                 "analysis": {"interval": "15s", "metrics": metrics},
             },
         }
@@ -75,6 +76,15 @@ def test_a_bad_one_is_rolled_back_and_in_shadow_no_user_sees_it(name: str) -> No
     found = simulate(deployment(name), model(0.05, **more), "1")
     assert (found.outcome, found.culprit) == (Outcome.ROLLED_BACK, "errors")
     assert (found.bad == 0) is (name in SHADOWS)
+
+
+@pytest.mark.parametrize("degree", ["HumanOnly", "Shadow", "Assist", "Partial"])
+def test_people_do_at_once_what_is_recommended(degree: str) -> None:
+    """
+    So that what a rollout comes to can be seen whoever decides it.
+    """
+    assert simulate(deployment("shadow, then canary", degree), model(0.001), "1").outcome is Outcome.PROMOTED
+    assert simulate(deployment("canary with a cohort", degree), model(0.05), "1").outcome is Outcome.ROLLED_BACK
 
 
 def test_answers_that_differ_are_found() -> None:
