@@ -11,7 +11,7 @@ from modelramp.api.document import parse_spec
 from modelramp.api.spec import MLModelDeploymentSpec
 from modelramp.cli.plan import PlannedStep, planned_steps, table
 
-STAGE = {"mirror": "50%", "soak": "10s", "deadline": "1d"}
+STAGE = {"mirror": "50%", "soak": "10s", "deadline": "24h"}
 STEPS = {"steps": [{"traffic": "10%"}, {"traffic": "100%"}], "soak": "1m"}
 
 
