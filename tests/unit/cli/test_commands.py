@@ -152,7 +152,7 @@ class TestPlan:
         out = capsys.readouterr().out
         assert out.startswith("fraud: a candidate as good as stable, at 500 requests a second, risking 0.5% ")
         for share in ("5%", "25%", "50%", "100%"):
-            assert f"\n{share:>8}" in out
+            assert f"\n{share:>13}" in out
         assert "in all about" in out
 
     def test_programs_get_the_same_as_json(self, tmp_path: Path, capsys: Capture) -> None:
