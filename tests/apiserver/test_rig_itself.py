@@ -75,6 +75,8 @@ def faults(world: RigWorld) -> dict[str, list[str]]:
     Who answers while each fault is in force, and afterwards.
     """
     one, two = opened(world)
+    put(world, "hand", rule({one: 1, two: 1}))
+    world.until(lambda: served_by(world) == "2/200", "version 2 answers", 30)
     found: dict[str, list[str]] = {}
 
     def move(name: str, to: str) -> None:

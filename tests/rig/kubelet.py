@@ -26,10 +26,10 @@ def _is_unready(document: Fields) -> bool:
 
 def version_of(container: Fields) -> str:
     """
-    The model's version as the operator tells the pod.
+    The model's version as the operator tells the pod; of one that somebody else made, its image's tag.
     """
     told = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
-    return str(told["MODEL_VERSION"])
+    return str(told.get("MODEL_VERSION") or container["image"].rpartition(":")[2])
 
 
 class Pod:
