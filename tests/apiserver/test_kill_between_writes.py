@@ -26,6 +26,7 @@ LONGEST_SECONDS: Final = 200.0
 QUIET_SECONDS: Final = 9.0  # longer than a changed route is given to settle, the longest time in which nothing is due
 LOOK_SECONDS: Final = 3.0
 WORKERS: Final = "64"
+LINES: Final = 60
 LEAST_WRITES: Final = {"first": 9, "canary": 15, "canarybad": 15, "bluegreen": 15, "shadow": 10}
 COURSES: Final = {
     "first": [(100, 0)],
@@ -52,6 +53,15 @@ class Told:
     """The write after which an object's process was dead, where it made so many."""
     stable: dict[str, str]
     """The Service of version 1."""
+    said: str
+    """The operators' logs."""
+
+    def about(self, name: str) -> str:
+        """
+        How it died, and what the operators said of it, for a failure's message.
+        """
+        lines = [line for line in self.said.splitlines() if f"/{name}\"" in line]
+        return "\n".join([f"{name}, dead after {self.dead.get(name)}", *map(str, self.logs[name]), *lines[-LINES:]])
 
     def of(self, kind: str) -> list[str]:
         """
@@ -104,7 +114,7 @@ def _killed(world: KillWorld, proxy: DeadlyProxy) -> Told:
     while not _as_in_peace(fleet) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
     say("all ended")
-    return Told(fleet.ends(), dict(proxy.log), written, dead, stable)
+    return Told(fleet.ends(), dict(proxy.log), written, dead, stable, world.log())
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +171,7 @@ def test_a_kill_after_any_write_changes_no_end(kind: str, told: Told) -> None:
     expected = told.ends[f"{kind}0"]
     assert expected["phase"] == {"shadow": "Reported", "canarybad": "Failed"}.get(kind, "Stable")
     for name in told.of(kind):
-        assert told.ends[name] == expected, f"{name}, dead after {told.dead.get(name)}"
+        assert told.ends[name] == expected, told.about(name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -172,7 +182,7 @@ def test_no_share_is_given_twice_or_back(kind: str, told: Told) -> None:
     expected = course(told.logs[f"{kind}0"], told.stable.get(f"{kind}0"))
     assert expected == COURSES[kind]
     for name in told.of(kind):
-        assert course(told.logs[name], told.stable.get(name)) == expected, f"{name}, dead after {told.dead.get(name)}"
+        assert course(told.logs[name], told.stable.get(name)) == expected, told.about(name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +191,7 @@ def test_nothing_is_scaled_down_under_traffic(kind: str, told: Told) -> None:
     By the order in which the API server was written to: pods go only after the route has left them.
     """
     for name in [f"{kind}0", *told.of(kind)]:
-        assert shrunk_under_traffic(told.logs[name]) == [], f"{name}, dead after {told.dead.get(name)}"
+        assert shrunk_under_traffic(told.logs[name]) == [], told.about(name)
 
 
 def _write(plural: str, name: str, **spec: Any) -> Write:  # noqa: ANN401 - JSON
