@@ -60,7 +60,7 @@ class Told:
         """
         How it died, and what the operators said of it, for a failure's message.
         """
-        lines = [line for line in self.said.splitlines() if f"/{name}\"" in line]
+        lines = [line for line in self.said.splitlines() if f'/{name}"' in line]
         return "\n".join([f"{name}, dead after {self.dead.get(name)}", *map(str, self.logs[name]), *lines[-LINES:]])
 
     def of(self, kind: str) -> list[str]:
