@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from apiserver.server import CRD_PATH, ApiServer
 
 NODE: Final = "modelramp-test-node"
+HEARTBEAT_SECONDS: Final = 8.0  # a node that was silent for 50 s is unknown
 ROUTE_CRD: Final = "httproutes.gateway.networking.k8s.io"
 ROUTES: Final = "/apis/gateway.networking.k8s.io/v1"
 PATIENCE_SECONDS: Final = 120.0
@@ -88,6 +90,7 @@ class OperatorWorld:
         self._own = ApiServer(server.kubeconfig)
         """The players' own connection: they run in another thread."""
         self.failures: list[str] = []
+        self._beaten_at = -HEARTBEAT_SECONDS
 
     # ------------------------------------------------------------ requests
 
@@ -245,12 +248,24 @@ class OperatorWorld:
     def _play(self) -> None:
         while not self._done.wait(self.tick_seconds):
             try:
+                self._play_node()
                 for pod in self._own.send("GET", self.path("/api/v1", "pods"), None).body.get("items", ()):
                     self._play_kubelet(pod)
                 for route in self._own.send("GET", self.path(ROUTES, "httproutes"), None).body.get("items", ()):
                     self._play_gateway(route)
             except Exception as error:  # noqa: BLE001 - told by the test that fails for want of a player
                 self.failures.append(repr(error))
+
+    def _play_node(self) -> None:
+        """
+        A node that says nothing is given up after a minute, and its pods are called unready at their next change.
+        """
+        if time.monotonic() - self._beaten_at < HEARTBEAT_SECONDS:
+            return
+        self._beaten_at = time.monotonic()
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        alive = {"type": "Ready", "status": "True", "reason": "Played", "message": "", "lastHeartbeatTime": now}
+        self._own.send("PATCH", f"/api/v1/nodes/{NODE}/status", {"status": {"conditions": [alive]}}, MERGE)
 
     def _play_kubelet(self, pod: dict[str, Any]) -> None:
         path = self.path("/api/v1", "pods", pod["metadata"]["name"])

@@ -220,6 +220,7 @@ class RigWorld(OperatorWorld):
                     await listens.wait()
                     self._ready.set_result(None)
                     while not self._done.is_set():  # noqa: ASYNC110 - an event of another thread
+                        await asyncio.to_thread(self._play_node)
                         await asyncio.sleep(LOOK_SECONDS)
                     for player in players:
                         player.cancel()
