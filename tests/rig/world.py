@@ -219,7 +219,7 @@ class RigWorld(OperatorWorld):
                     players = [tasks.create_task(run) for run in runs]
                     await listens.wait()
                     self._ready.set_result(None)
-                    while not self._done.is_set():  # noqa: ASYNC110 - an event of another thread
+                    while not self._done.is_set():
                         await asyncio.to_thread(self._play_node)
                         await asyncio.sleep(LOOK_SECONDS)
                     for player in players:
