@@ -69,6 +69,7 @@ def main() -> int:
         "ends": Counter(), "rows": Counter(), "strategies": Counter(), "cycles": 0, "faults": []
     }  # fmt: skip
     played = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
     with multiprocessing.Pool(asked.workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             for size, part in pool.imap_unordered(piece, pieces):

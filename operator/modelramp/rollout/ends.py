@@ -31,7 +31,10 @@ def nothing_reaches(s: Situation, revision: str | None) -> bool:
     longest, timeout = s.spec.traffic.longest_request.timedelta, s.spec.serving.drain.timeout.timedelta
     if drain is not None:
         waited = s.since(left, max(longest, timeout, SETTLE))
-        return (drain.empty(revision) and _let_go(s)) or (waited and drain.quiet(revision))
+        # What leaves in the middle of a phase was counted before its route was written: that tells nothing of what
+        # still comes.
+        settled = left == s.status.phase_since or s.since(left, SETTLE)
+        return (drain.empty(revision) and settled and _let_go(s)) or (waited and drain.quiet(revision))
     return s.since(left, max(longest or timeout, SETTLE))
 
 

@@ -16,6 +16,7 @@ from modelramp.api.status import OtherOutcome
 from modelramp.api.vocabulary import Phase, Reason
 from modelramp.rollout.capacity import shortage, wanted_replicas
 from modelramp.rollout.desired import difference, retired, wanted_mirrors, wanted_shares
+from modelramp.rollout.ends import nothing_reaches
 from modelramp.rollout.observed import Acceptance, Drain, Role
 from modelramp.rollout.plan import DeleteWorkload, Effect, EnsureWorkload, ScaleWorkload, SetRole, SetTraffic
 from modelramp.rollout.situation import Situation
@@ -111,6 +112,9 @@ def test_a_harmful_one_loses_its_copies_first() -> None:
     assert effects(seen_as(run(other("3", **HARMFUL), other("4"), route=pending, arms=left))) == ()
 
 
+NOTHING_LEFT = Drain(requests={other_rev("3"): 0}, in_flight={other_rev("3"): 0})
+
+
 @pytest.mark.parametrize(
     ("changes", "seen", "goes"),
     [
@@ -121,7 +125,14 @@ def test_a_harmful_one_loses_its_copies_first() -> None:
         ({"decided_at": ago(34)}, {"drain": Drain(requests={other_rev("3"): 0}, in_flight={other_rev("3"): 1})}, False),
         ({}, {"drain": Drain(requests={other_rev("3"): 0}, in_flight={})}, True),
     ],
-    ids=["after a while", "not at once", "still counted", "long in flight", "still in flight", "quiet"],
+    ids=[
+        "after a while",
+        "not at once",
+        "still counted",
+        "long in flight",
+        "still in flight",
+        "quiet",
+    ],
 )
 def test_its_pods_go_when_nothing_reaches_them(changes: Any, seen: Any, *, goes: bool) -> None:  # noqa: ANN401
     """
@@ -136,6 +147,20 @@ def test_its_pods_go_when_nothing_reaches_them(changes: Any, seen: Any, *, goes:
     )  # fmt: skip
     gone = ScaleWorkload(revision=other_rev("3"), replicas=0, grows=False)
     assert (gone in effects(seen_as(asked))) is goes
+
+
+@pytest.mark.parametrize(("seconds", "reaches"), [(4, True), (5, False)])
+def test_what_was_counted_before_its_copies_ended_tells_nothing(seconds: int, *, reaches: bool) -> None:
+    """
+    It leaves in the middle of a phase, and the gateway has not followed yet.
+    """
+    asked = run(
+        other("3", **{**HARMFUL, "decided_at": ago(seconds)}),
+        remembered={"phase_since": ago(9000)},
+        route=route(SHARES, mirrors=copied_to(rev("2"))),
+        drain=NOTHING_LEFT,
+    )
+    assert nothing_reaches(seen_as(asked), other_rev("3")) is not reaches
 
 
 def test_then_its_workload_goes_and_is_not_made_again() -> None:
